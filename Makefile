@@ -1,0 +1,67 @@
+# Needs Python >= 3.11 and make; everything else goes into .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+DEMO := data/demo
+DEMO_CORPORA := demo_mosi,demo_mosei,demo_meld,demo_iemocap
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint demo-data demo-ablations clean
+
+help:  ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+
+# One pip command chooses torch and torchvision together.
+$(VENV)/.export: setup.cfg pyproject.toml
+	$(PYTHON) -c "import sys; v = sys.version_info; \
+	  sys.exit(0 if v >= (3, 11) else f'Python >= 3.11 expected, found {sys.version}')"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[export]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.export
+	$(BIN)/python -m pip install --quiet -e '.[export,test]'
+	touch $@
+
+# Raw media are made below $(DEMO)/raw and go through the same exporter as
+# real ones. Four frames of 96 px a clip: enough for drawn faces, and quick.
+$(DEMO)/universal_labels.jsonl: | $(VENV)/.export
+	$(BIN)/python -m feature_export.export --corpus demo --raw $(DEMO)/raw \
+	  --out $(DEMO) --frames 4 --image_size 96 --jobs $(JOBS) --overwrite
+	$(BIN)/python -m feature_export.universal_labels --data $(DEMO) \
+	  --corpora $(DEMO_CORPORA) --out $@
+
+demo-data: $(DEMO)/universal_labels.jsonl  ## export the demo corpora
+
+demo: demo-data  ## set up, export the demo corpora, train, evaluate, report
+	$(BIN)/python -m unimse_jax.train --config configs/demo.py
+	$(BIN)/python -m unimse_jax.eval --config configs/demo.py
+	$(BIN)/python -m unimse_jax.report --workdir runs/demo
+
+# The demo without voice, face or both: what each modality is worth.
+demo-ablations: demo-data  ## the demo with text only, text + audio, text + video
+	for modalities in "()" "('audio',)" "('video',)"; do \
+	  name=demo_$$(echo "$$modalities" | tr -dc a-z); \
+	  for command in train eval; do \
+	    $(BIN)/python -m unimse_jax.$$command --config configs/demo.py \
+	      --config.data.modalities="$$modalities" --workdir runs/$$name \
+	      || exit $$?; \
+	  done; \
+	done
+
+lint: $(VENV)/.test  ## ruff and the import floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+test: lint  ## set up, lint, and the tests that take minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.test  ## the tests that take longer
+	$(BIN)/python -m pytest -m slow
+
+clean:  ## remove .venv, caches and the demo's data and runs
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache *.egg-info \
+	  $(DEMO) runs/demo*
