@@ -1,0 +1,178 @@
+"""Imports a corpus described by a manifest: one JSON object per line.
+
+Paths are relative to the manifest. `audio` may name a video file: its sound
+track is used. `start` and `end` (seconds) cut both. Rows without labels
+serve as dialogue context only.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from feature_export.corpora.schemes import EmotionScheme, load_scheme
+from feature_export.corpora.utterance import Corpus, Media, Utterance
+from feature_export.errors import InputError, list_faults
+
+MANIFEST_FILE = "manifest.jsonl"
+SCHEME_FILE = "scheme.json"
+
+_NUMBER = (int, float)
+# key -> accepted types; null is the same as leaving an optional key out.
+_TYPES = {
+  "id": str,
+  "split": str,
+  "text": str,
+  "dialogue": str,
+  "turn": int,
+  "speaker": str,
+  "audio": str,
+  "video": str,
+  "start": _NUMBER,
+  "end": _NUMBER,
+  "polarity": str,
+  "intensity": _NUMBER,
+  "emotion": str,
+}
+_REQUIRED = ("id", "split", "text")
+
+
+@dataclass(frozen=True)
+class _Row:
+  """A parsed line: its values without nulls, and what is wrong with it."""
+
+  values: dict
+  faults: tuple[str, ...]
+
+
+def _type_word(types: type | tuple[type, ...]) -> str:
+  return {str: "a string", int: "a whole number"}.get(types, "a number")
+
+
+def _is_text(value: str) -> bool:
+  """Whether a string can be written as UTF-8; JSON escapes may not be."""
+  try:
+    value.encode("utf-8")
+  except UnicodeEncodeError:
+    return False
+  return True
+
+
+def _value_faults(values: dict) -> Iterator[str]:
+  """Yields what is wrong with the keys and types of one row."""
+  for key, value in values.items():
+    if key not in _TYPES:
+      yield f"unknown key {key!r} (known: {', '.join(_TYPES)})"
+    # bool is an int in Python; `true` is no turn number.
+    elif isinstance(value, bool) or not isinstance(value, _TYPES[key]):
+      yield f"{key} must be {_type_word(_TYPES[key])}, found {value!r}"
+    elif isinstance(value, str) and not _is_text(value):
+      yield f"{key} holds half a surrogate pair, which is no text: {value!r}"
+  for key in _REQUIRED:
+    if key not in values:
+      yield f"the key {key!r} is missing"
+
+
+def _media_faults(values: dict, root: Path) -> Iterator[str]:
+  """Yields what is wrong with the paths and times of a well-typed row."""
+  for key in ("audio", "video"):
+    if key in values and not (root / values[key]).is_file():
+      yield f"{key}: no such file: {root / values[key]}"
+  start = values.get("start", 0.0)
+  # Written so that NaN fails too.
+  if not start >= 0:
+    yield f"start must be at least 0 s, found {start}"
+  elif "end" in values and not values["end"] > start:
+    yield f"end ({values['end']}) must be after start ({start})"
+
+
+def _parse(line: str, root: Path) -> _Row:
+  """Reads one line and checks everything that needs no other line."""
+  try:
+    content = json.loads(line)
+  except json.JSONDecodeError as error:
+    return _Row({}, (f"not JSON: {error}",))
+  if not isinstance(content, dict):
+    return _Row({}, (f"expected an object, found {line.strip()[:40]}",))
+  values = {key: each for key, each in content.items() if each is not None}
+  faults = tuple(_value_faults(values))
+  return _Row(values, faults or tuple(_media_faults(values, root)))
+
+
+def _utterance(values: dict, root: Path) -> Utterance:
+  """Builds the utterance of a row without faults."""
+
+  def media(key: str) -> Media | None:
+    if key not in values:
+      return None
+    return Media(root / values[key], values.get("start"), values.get("end"))
+
+  plain = ("id", "split", "text", "dialogue", "turn", "speaker")
+  labels = ("polarity", "emotion")
+  intensity = values.get("intensity")
+  return Utterance(
+    **{key: values[key] for key in (*plain, *labels) if key in values},
+    audio=media("audio"),
+    video=media("video"),
+    intensity=None if intensity is None else float(intensity),
+  )
+
+
+def _read_lines(path: Path) -> list[str]:
+  """The lines of a UTF-8 file.
+
+  Raises:
+    InputError: not UTF-8 text, or without a single row.
+  """
+  try:
+    # Split at newlines only: JSON strings may hold other line separators.
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+  except UnicodeDecodeError as error:
+    raise InputError(
+      f"{path}: expected UTF-8 text, found something else ({error}). "
+      "Save the manifest as UTF-8."
+    ) from error
+  if not any(line.strip() for line in lines):
+    raise InputError(
+      f"{path} holds no rows; expected one JSON object per line with "
+      f"{', '.join(_TYPES)}."
+    )
+  return lines
+
+
+def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
+  """Reads a manifest.
+
+  Args:
+    path: a manifest file, or a folder that holds `manifest.jsonl`.
+    name: the corpus's name; None: the name of the folder.
+    scheme: the emotion scheme; None: `scheme.json` beside the manifest, or
+      no scheme if there is none.
+
+  Raises:
+    InputError: no manifest, or with every fault of its rows and their line
+      numbers.
+  """
+  file = path / MANIFEST_FILE if path.is_dir() else path
+  if not file.is_file():
+    raise InputError(
+      f"No manifest at {file}; expected a JSON-lines file, or a folder that "
+      f"holds {MANIFEST_FILE}. Correct --raw."
+    )
+  root = file.parent
+  if scheme is None and (root / SCHEME_FILE).is_file():
+    scheme = load_scheme(root / SCHEME_FILE)
+  utterances, faults = [], []
+  for number, line in enumerate(_read_lines(file), start=1):
+    if not line.strip():
+      continue
+    row = _parse(line, root)
+    faults += [f"line {number}: {fault}" for fault in row.faults]
+    if not row.faults:
+      utterances.append(_utterance(row.values, root))
+  if faults:
+    raise InputError(
+      list_faults(f"{file} has faults", faults)
+      + "\nCorrect these lines and run the command again."
+    )
+  return Corpus(name or root.resolve().name, tuple(utterances), scheme)

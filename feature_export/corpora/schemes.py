@@ -1,0 +1,150 @@
+"""Emotion schemes: the classes of a corpus and the polarity of each class."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from feature_export.errors import InputError
+
+POLARITIES = ("negative", "neutral", "positive")
+
+
+@dataclass(frozen=True)
+class EmotionScheme:
+  """A closed list of emotion classes.
+
+  Attributes:
+    name: the key of this scheme's slot in a universal label.
+    classes: the class words, in the order of the published tables.
+    polarity: class -> "negative", "neutral" or "positive"; "" where the class
+      alone does not decide it.
+  """
+
+  name: str
+  classes: tuple[str, ...]
+  polarity: dict[str, str]
+
+
+def _scheme(name: str, polarity: Mapping[str, str]) -> EmotionScheme:
+  return EmotionScheme(name, tuple(polarity), dict(polarity))
+
+
+# Surprise is split by the gold Sentiment column, about half and half.
+MELD = _scheme(
+  "meld",
+  {
+    "neutral": "neutral",
+    "surprise": "",
+    "fear": "negative",
+    "sadness": "negative",
+    "joy": "positive",
+    "disgust": "negative",
+    "anger": "negative",
+  },
+)
+
+# IEMOCAP's codes hap, sad, neu, fru, ang, exc in the words of the universal
+# label, so that the classes it shares with MELD are the same strings.
+IEMOCAP = _scheme(
+  "iemocap",
+  {
+    "neutral": "neutral",
+    "frustrated": "negative",
+    "anger": "negative",
+    "sadness": "negative",
+    "joy": "positive",
+    "excited": "positive",
+  },
+)
+
+# RAVDESS has no gold sentiment that could decide "surprised" clip by clip, and
+# a record needs one polarity: its surprise is acted as a pleasant one.
+RAVDESS = _scheme(
+  "ravdess",
+  {
+    "neutral": "neutral",
+    "calm": "neutral",
+    "happy": "positive",
+    "sad": "negative",
+    "angry": "negative",
+    "fearful": "negative",
+    "disgust": "negative",
+    "surprised": "positive",
+  },
+)
+
+SCHEMES = {scheme.name: scheme for scheme in (MELD, IEMOCAP, RAVDESS)}
+
+
+def _scheme_faults(content: object) -> list[str]:
+  """Everything that keeps parsed JSON from being a scheme."""
+  if not isinstance(content, dict):
+    return [f"expected an object, found {type(content).__name__}"]
+  faults = []
+  if set(content) != {"name", "classes"}:
+    faults.append(
+      f'expected the keys "name" and "classes", found {sorted(content)}'
+    )
+  name = content.get("name")
+  if not isinstance(name, str) or not name.isidentifier():
+    faults.append(f'"name" must be one word of letters, found {name!r}')
+  classes = content.get("classes")
+  if not isinstance(classes, dict) or not classes:
+    faults.append('"classes" must be an object {"joy": "positive", ...}')
+    return faults
+  for word, polarity in classes.items():
+    # A comma separates the fields of a universal label's text.
+    if not word or word != word.strip() or "," in word:
+      faults.append(f"class {word!r} must be a word without commas or spaces")
+    if polarity not in (*POLARITIES, ""):
+      faults.append(
+        f"class {word!r} has the polarity {polarity!r}, expected one of "
+        f'{", ".join(POLARITIES)} or ""'
+      )
+  return faults
+
+
+def parse_scheme(content: object, origin: str) -> EmotionScheme:
+  """Builds a scheme from parsed JSON; `origin` names the source in errors.
+
+  Raises:
+    InputError: with every fault of the content.
+  """
+  faults = _scheme_faults(content)
+  if faults:
+    raise InputError(
+      f"{origin} is not an emotion scheme:\n  "
+      + "\n  ".join(faults)
+      + '\nExpected the form {"name": "mine", "classes": '
+      '{"joy": "positive", "anger": "negative", "surprise": ""}}.'
+    )
+  return _scheme(content["name"], content["classes"])
+
+
+def load_scheme(name_or_json_path: str | Path) -> EmotionScheme:
+  """Finds a built-in scheme by name or reads one from a JSON file.
+
+  Args:
+    name_or_json_path: "meld", "iemocap", "ravdess", or the path of a file of
+      the form {"name": ..., "classes": {class: polarity}}.
+
+  Raises:
+    InputError: neither a known name nor a readable, valid file.
+  """
+  if str(name_or_json_path) in SCHEMES:
+    return SCHEMES[str(name_or_json_path)]
+  path = Path(name_or_json_path)
+  if not path.is_file():
+    raise InputError(
+      f"Emotion scheme {str(name_or_json_path)!r}: expected one of "
+      f"{', '.join(SCHEMES)} or the path of a JSON file; no such file. "
+      "Correct --scheme."
+    )
+  try:
+    content = json.loads(path.read_text(encoding="utf-8"))
+  except (OSError, ValueError) as error:
+    raise InputError(
+      f"Emotion scheme {path}: expected a JSON file in UTF-8: {error}"
+    ) from error
+  return parse_scheme(content, str(path))

@@ -1,0 +1,243 @@
+"""What every importer yields: utterances, and a corpus of them.
+
+Importers only describe: no media is opened here. `validate` is the one gate
+that every corpus passes before anything is extracted.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from feature_export.corpora.schemes import POLARITIES, EmotionScheme
+from feature_export.errors import InputError, list_faults
+
+SPLITS = ("train", "validation", "test")
+INTENSITY_LIMIT = 3.0  # the scale of MOSI and MOSEI, [-3, 3]
+CONTEXT_TURNS = 8  # stored either side; the training config uses fewer
+
+
+@dataclass(frozen=True)
+class Media:
+  """A stretch of a media file; start and end in seconds, None: whole file."""
+
+  path: Path
+  start: float | None = None
+  end: float | None = None
+
+
+@dataclass(frozen=True)
+class Utterance:
+  """One utterance, with whatever its corpus annotates.
+
+  Attributes:
+    id: unique in the corpus, over all splits.
+    split: "train", "validation" or "test".
+    text: what was said.
+    dialogue: groups the turns of one conversation; "" where there is none.
+    turn: orders the turns of a dialogue; may have gaps.
+    speaker: "" where unknown.
+    audio: where the voice is, or None.
+    video: where the face is, or None.
+    polarity: "negative", "neutral", "positive" or "" (not annotated).
+    intensity: sentiment in [-3, 3], or None (not annotated).
+    emotion: a class of the corpus's scheme, or "" (not annotated).
+  """
+
+  id: str
+  split: str
+  text: str
+  dialogue: str = ""
+  turn: int = 0
+  speaker: str = ""
+  audio: Media | None = None
+  video: Media | None = None
+  polarity: str = ""
+  intensity: float | None = None
+  emotion: str = ""
+
+  @property
+  def labelled(self) -> bool:
+    """Whether anything is annotated; otherwise it only serves as context."""
+    return bool(self.polarity or self.emotion) or self.intensity is not None
+
+
+@dataclass(frozen=True)
+class Corpus:
+  """A named set of utterances, in corpus order.
+
+  Attributes:
+    name: lower-case letters, digits and underscores; names the dataset.
+    utterances: all of them, unlabelled turns included.
+    scheme: the emotion scheme, or None where no emotion is annotated.
+    notes: what the importer left out or repaired, for the export's report.
+  """
+
+  name: str
+  utterances: tuple[Utterance, ...]
+  scheme: EmotionScheme | None
+  notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+  """The turns around one utterance, nearest first.
+
+  The texts and the speakers of one side have the same length.
+  """
+
+  before: tuple[str, ...] = ()
+  after: tuple[str, ...] = ()
+  before_speakers: tuple[str, ...] = ()
+  after_speakers: tuple[str, ...] = ()
+
+
+def polarity_of_intensity(intensity: float) -> str:
+  """The polarity of a sentiment score: its sign, 0 being neutral."""
+  if intensity == 0:
+    return "neutral"
+  return "positive" if intensity > 0 else "negative"
+
+
+def resolve_polarity(utterance: Utterance, scheme: EmotionScheme | None) -> str:
+  """The gold polarity, else the sign of the intensity, else the scheme's."""
+  if utterance.polarity:
+    return utterance.polarity
+  if utterance.intensity is not None:
+    return polarity_of_intensity(utterance.intensity)
+  return scheme.polarity.get(utterance.emotion, "") if scheme else ""
+
+
+def contexts(
+  utterances: Iterable[Utterance], limit: int = CONTEXT_TURNS
+) -> dict[str, Context]:
+  """Finds the turns around every utterance (paper, Eq. 1).
+
+  Position counts, not the turn number: published numbers have holes. Turns
+  without labels are context too. Equal turn numbers keep the given order.
+
+  Args:
+    utterances: all utterances of a corpus, with unique ids.
+    limit: most turns on either side.
+
+  Returns:
+    id -> context; an empty context for an utterance without a dialogue.
+  """
+  found = {}
+  dialogues = defaultdict(list)
+  for utterance in utterances:
+    found[utterance.id] = Context()
+    if utterance.dialogue:
+      dialogues[utterance.dialogue].append(utterance)
+  for turns in dialogues.values():
+    turns.sort(key=lambda utterance: utterance.turn)
+    for position, utterance in enumerate(turns):
+      before = turns[max(0, position - limit) : position][::-1]
+      after = turns[position + 1 : position + 1 + limit]
+      found[utterance.id] = Context(
+        tuple(other.text for other in before),
+        tuple(other.text for other in after),
+        tuple(other.speaker for other in before),
+        tuple(other.speaker for other in after),
+      )
+  return found
+
+
+def _label_faults(
+  utterance: Utterance, scheme: EmotionScheme | None
+) -> Iterable[tuple[str, str]]:
+  """Yields (kind, fault) for the labels of one utterance."""
+  if utterance.emotion and (
+    scheme is None or utterance.emotion not in scheme.classes
+  ):
+    allowed = ", ".join(scheme.classes) if scheme else "none: give --scheme"
+    yield (
+      f"emotion outside the scheme (its classes: {allowed})",
+      f"{utterance.id}: {utterance.emotion!r}",
+    )
+  if utterance.polarity not in (*POLARITIES, ""):
+    yield (
+      f"polarity not one of {', '.join(POLARITIES)}",
+      f"{utterance.id}: {utterance.polarity!r}",
+    )
+  intensity = utterance.intensity
+  if intensity is None:
+    return
+  if math.isnan(intensity) or abs(intensity) > INTENSITY_LIMIT:
+    yield ("intensity outside [-3, 3]", f"{utterance.id}: {intensity}")
+  elif (
+    utterance.polarity in POLARITIES
+    and utterance.polarity != polarity_of_intensity(intensity)
+  ):
+    yield (
+      "polarity contradicts the sign of the intensity",
+      f"{utterance.id}: {utterance.polarity} and {intensity}",
+    )
+
+
+def _identity_faults(
+  utterances: Iterable[Utterance],
+) -> Iterable[tuple[str, str]]:
+  """Yields (kind, fault) for ids, splits and dialogues over the corpus."""
+  split_of_id: dict[str, str] = {}
+  splits_of_dialogue: dict[str, list[str]] = {}
+  for utterance in utterances:
+    if not utterance.id:
+      yield ("empty id", f"text {utterance.text!r}")
+    if utterance.split not in SPLITS:
+      yield (
+        f"split not one of {', '.join(SPLITS)}",
+        f"{utterance.id}: {utterance.split!r}",
+      )
+    known = split_of_id.setdefault(utterance.id, "")
+    if known and known != utterance.split:
+      yield (
+        "the same id in two splits",
+        f"{utterance.id}: {known} and {utterance.split}",
+      )
+    elif known:
+      yield ("duplicate id", f"{utterance.id} in {known}")
+    split_of_id[utterance.id] = known or utterance.split
+    if utterance.dialogue:
+      splits = splits_of_dialogue.setdefault(utterance.dialogue, [])
+      if utterance.split not in splits:
+        splits.append(utterance.split)
+  for dialogue, splits in splits_of_dialogue.items():
+    if len(splits) > 1:
+      yield ("dialogue in two splits", f"{dialogue}: {' and '.join(splits)}")
+
+
+def _split_faults(corpus: Corpus) -> Iterable[tuple[str, str]]:
+  """Yields (kind, fault) for the splits that training cannot do without."""
+  labelled = {each.split for each in corpus.utterances if each.labelled}
+  for split in ("train", "validation"):
+    if split not in labelled:
+      yield (
+        "split without a labelled utterance (training needs train and "
+        "validation)",
+        split,
+      )
+
+
+def validate(corpus: Corpus) -> None:
+  """Checks a whole corpus and raises once.
+
+  Raises:
+    InputError: naming every kind of fault, with its count and its first ten
+      cases.
+  """
+  kinds = defaultdict(list)
+  for kind, fault in _identity_faults(corpus.utterances):
+    kinds[kind].append(fault)
+  for utterance in corpus.utterances:
+    for kind, fault in _label_faults(utterance, corpus.scheme):
+      kinds[kind].append(fault)
+  for kind, fault in _split_faults(corpus):
+    kinds[kind].append(fault)
+  if kinds:
+    raise InputError(
+      f"Corpus {corpus.name!r} cannot be exported as it is:\n"
+      + "\n".join(list_faults(kind, each) for kind, each in kinds.items())
+      + "\nCorrect the source files and run the command again."
+    )

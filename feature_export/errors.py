@@ -1,0 +1,36 @@
+"""Errors that the exporter raises on purpose.
+
+Entry points print them and exit with status 2; anything else that escapes is
+a bug and keeps its traceback.
+"""
+
+from collections.abc import Sequence
+
+# A long manifest can hold thousands of faults of one kind; ten show the
+# pattern, the count shows the size.
+SHOWN_FAULTS = 10
+
+
+class InputError(ValueError):
+  """A user's mistake: says what was expected, what was found, what to do."""
+
+
+class MediaError(ValueError):
+  """A clip whose media cannot be used; the message is the reason.
+
+  The exporter stores such a clip as absent (length 0) and reports it.
+  """
+
+
+def list_faults(title: str, faults: Sequence[str]) -> str:
+  """Formats faults of one kind: the count, then the first ten.
+
+  Args:
+    title: what is wrong with all of them, without a final colon.
+    faults: one line per fault; must not be empty.
+  """
+  lines = [f"{title} ({len(faults)}):"]
+  lines += [f"  {fault}" for fault in faults[:SHOWN_FAULTS]]
+  if len(faults) > SHOWN_FAULTS:
+    lines.append(f"  ... and {len(faults) - SHOWN_FAULTS} more")
+  return "\n".join(lines)

@@ -1,0 +1,309 @@
+"""Exports a raw corpus as TFRecords.
+
+python -m feature_export.export --corpus ravdess --raw RAW --out DATA_DIR
+"""
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from feature_export.corpora import manifest, meld, ravdess
+from feature_export.corpora.schemes import load_scheme
+from feature_export.corpora.utterance import (
+  CONTEXT_TURNS,
+  Corpus,
+  contexts,
+  validate,
+)
+from feature_export.errors import InputError
+from feature_export.features.audio import AudioSettings
+from feature_export.features.efficientnet import (
+  DEFAULT_BACKBONE,
+  VideoSettings,
+  find_weights,
+  hash_file,
+)
+from feature_export.features.video import MAX_FRAMES
+from feature_export.records.pipeline import ExtractionSettings, Pipeline
+from feature_export.records.report import ExportReport, format_reports
+from feature_export.records.schema import build_metadata, build_record
+from feature_export.records.tensorflow_start import prepare
+
+Importer = Callable[[Path, argparse.Namespace], list[Corpus]]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_SMALLEST_IMAGE = 32  # five halvings leave one pixel
+
+
+def _import_demo(raw: Path, options: argparse.Namespace) -> list[Corpus]:
+  # Only here: drawing and synthesis are of no use to other corpora.
+  from feature_export.corpora import demo
+
+  return demo.load(raw, seed=options.seed, clips=options.clips)
+
+
+def _import_manifest(raw: Path, options: argparse.Namespace) -> list[Corpus]:
+  scheme = load_scheme(options.scheme) if options.scheme else None
+  return [manifest.load(raw, options.name, scheme)]
+
+
+def _import_meld(raw: Path, options: argparse.Namespace) -> list[Corpus]:
+  return [meld.load(raw)]
+
+
+def _import_ravdess(raw: Path, options: argparse.Namespace) -> list[Corpus]:
+  return [ravdess.load(raw, options.split_actors)]
+
+
+IMPORTERS: dict[str, Importer] = {
+  "demo": _import_demo,
+  "manifest": _import_manifest,
+  "meld": _import_meld,
+  "ravdess": _import_ravdess,
+}
+# Flags that mean something to one importer only.
+_OWN_FLAGS = {"scheme": "manifest", "split_actors": "ravdess"}
+
+
+def build_parser() -> argparse.ArgumentParser:
+  """The command's flags."""
+  parser = argparse.ArgumentParser(
+    prog="python -m feature_export.export",
+    description="Raw clips in, TFRecords with audio and video features out.",
+    allow_abbrev=False,
+  )
+  add = parser.add_argument
+  add("--corpus", required=True, choices=sorted(IMPORTERS))
+  add("--raw", required=True, type=Path, help="the raw corpus")
+  add("--out", required=True, type=Path, help="DATA_DIR of all datasets")
+  add("--name", help="dataset name (default: the corpus's or folder's name)")
+  add(
+    "--jobs",
+    type=int,
+    default=len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity")
+    else os.cpu_count() or 1,
+    help="processes (default: one per core)",
+  )
+  add("--overwrite", action="store_true", help="replace an existing dataset")
+  add("--noaudio", action="store_true", help="leave the audio out")
+  add("--novideo", action="store_true", help="leave the video out")
+  add("--max_seconds", type=float, default=20.0, help="longer audio is cut")
+  add("--frames", type=int, default=MAX_FRAMES, help="pictures per clip")
+  add("--image_size", type=int, default=224, help="side of a picture, pixels")
+  add("--backbone", default=DEFAULT_BACKBONE, help="or timm:NAME")
+  add("--backbone_weights", type=Path, help="a state dict file")
+  add("--scheme", help="manifest: meld, iemocap, ravdess or a JSON file")
+  add("--split_actors", help="ravdess: train=01-04,validation=05,test=06")
+  add("--seed", type=int, default=0, help="demo: of the generator")
+  add("--clips", type=int, default=1200, help="demo: how many in all")
+  return parser
+
+
+def _check_options(options: argparse.Namespace) -> None:
+  """Raises one InputError with everything wrong with the flags."""
+  faults = []
+  for flag, low, high in (
+    ("jobs", 1, 1024),
+    ("frames", 1, MAX_FRAMES),
+    ("image_size", _SMALLEST_IMAGE, 1024),
+    ("max_seconds", 1, 3600),
+    ("clips", 1, 1_000_000),
+  ):
+    value = getattr(options, flag)
+    if not low <= value <= high:
+      faults.append(f"--{flag} must be in [{low}, {high}], found {value}")
+  for flag, corpus in _OWN_FLAGS.items():
+    if getattr(options, flag) is not None and options.corpus != corpus:
+      faults.append(f"--{flag} goes with --corpus {corpus} only")
+  if options.name is not None and options.corpus == "demo":
+    faults.append("--name does not go with --corpus demo, which makes four")
+  if faults:
+    raise InputError("\n".join(faults))
+
+
+def import_corpora(options: argparse.Namespace) -> list[Corpus]:
+  """Runs the importer and checks what it gives, before any extraction.
+
+  Raises:
+    InputError: missing or empty raw folder, or any fault of the corpora.
+  """
+  raw = options.raw
+  # The demo makes its own raw media.
+  if options.corpus != "demo":
+    if not raw.exists():
+      raise InputError(f"No raw corpus at {raw}. Correct --raw.")
+    if raw.is_dir() and not any(raw.iterdir()):
+      raise InputError(
+        f"The folder {raw} is empty; expected the raw files of "
+        f"{options.corpus}. Correct --raw."
+      )
+  corpora = IMPORTERS[options.corpus](raw, options)
+  if options.name is not None:
+    corpora = [replace(each, name=options.name) for each in corpora]
+  for corpus in corpora:
+    if not _NAME.fullmatch(corpus.name):
+      raise InputError(
+        f"{corpus.name!r} cannot name a dataset; expected lower-case letters, "
+        "digits and underscores, a letter first. Give --name."
+      )
+    validate(corpus)
+  return [_drop_media(corpus, options) for corpus in corpora]
+
+
+def _drop_media(corpus: Corpus, options: argparse.Namespace) -> Corpus:
+  """Takes out the modalities that the flags leave out."""
+  dropped = {}
+  if options.noaudio:
+    dropped["audio"] = None
+  if options.novideo:
+    dropped["video"] = None
+  if not dropped:
+    return corpus
+  return replace(
+    corpus,
+    utterances=tuple(replace(each, **dropped) for each in corpus.utterances),
+  )
+
+
+def build_settings(options: argparse.Namespace) -> ExtractionSettings:
+  """The extraction settings that the flags ask for.
+
+  Raises:
+    InputError: unknown backbone or missing weights.
+  """
+  weights = find_weights(options.backbone, options.backbone_weights)
+  video = VideoSettings(
+    backbone=options.backbone,
+    weights_sha256=hash_file(weights),
+    image_size=options.image_size,
+    frames=options.frames,
+  )
+  audio = AudioSettings(max_seconds=options.max_seconds)
+  return ExtractionSettings(audio, video, weights)
+
+
+def _describe_run(
+  corpora: Sequence[Corpus],
+  settings: ExtractionSettings,
+  options: argparse.Namespace,
+) -> str:
+  """What the export uses, for the terminal."""
+  audio, video = settings.audio, settings.video
+  names = ", ".join(corpus.name for corpus in corpora)
+  return "\n".join(
+    [
+      f"Exporting {names} from {options.raw} to {options.out} with "
+      f"{options.jobs} processes",
+      "audio: left out"
+      if options.noaudio
+      else f"audio: {audio.mels} log-Mel bins, {audio.sample_rate} Hz, window "
+      f"{audio.window}, hop {audio.hop}, at most {audio.max_seconds:g} s",
+      "video: left out"
+      if options.novideo
+      else f"video: {video.frames} frames of {video.image_size} px, "
+      f"{video.backbone}, weights {settings.weights.name} "
+      f"(sha256 {video.weights_sha256[:12]})",
+    ]
+  )
+
+
+def _write_corpus(
+  corpus: Corpus, pipeline: Pipeline, settings: ExtractionSettings, out: Path
+) -> ExportReport:
+  """Extracts and writes one corpus, with a progress bar."""
+  from tqdm import tqdm
+
+  from feature_export.records.builder import write_dataset
+
+  report = ExportReport(corpus)
+  around = contexts(corpus.utterances, CONTEXT_TURNS)
+  clips = [each for each in corpus.utterances if each.labelled]
+  started = time.monotonic()
+  with tqdm(
+    total=len(clips), desc=corpus.name, unit=" clips", disable=None
+  ) as progress:
+
+    def records_of(split: str):
+      chosen = (each for each in clips if each.split == split)
+      for utterance, extraction in pipeline.run(chosen):
+        for modality, reason in extraction.absent.items():
+          progress.write(
+            f"{utterance.id}: {modality} absent: {reason}", file=sys.stderr
+          )
+        report.add(utterance, extraction)
+        progress.update()
+        yield build_record(utterance, around[utterance.id], extraction, corpus)
+
+    def make_report() -> dict:
+      report.seconds = time.monotonic() - started
+      return report.to_json()
+
+    metadata = build_metadata(corpus, settings)
+    write_dataset(corpus.name, metadata, records_of, make_report, out)
+  return report
+
+
+def _check_targets(
+  corpora: Sequence[Corpus], out: Path, overwrite: bool
+) -> None:
+  """Refuses to replace datasets that nobody asked to replace."""
+  from feature_export.records.builder import dataset_path
+
+  targets = [dataset_path(out, corpus.name) for corpus in corpora]
+  existing = [str(target) for target in targets if target.exists()]
+  if existing and not overwrite:
+    raise InputError(
+      f"Already there: {', '.join(existing)}. Give --overwrite to replace, "
+      "--name or --out to keep."
+    )
+
+
+def export(options: argparse.Namespace) -> list[ExportReport]:
+  """Runs the whole export.
+
+  Raises:
+    InputError: a user's mistake; nothing has been written.
+  """
+  _check_options(options)
+  settings = build_settings(options)
+  corpora = import_corpora(options)
+  import tensorflow_datasets as tfds
+
+  tfds.disable_progress_bar()  # ours shows clips/s
+  _check_targets(corpora, options.out, options.overwrite)
+  print(_describe_run(corpora, settings, options), flush=True)
+  with Pipeline(settings, options.jobs) as pipeline:
+    reports = [
+      _write_corpus(corpus, pipeline, settings, options.out)
+      for corpus in corpora
+    ]
+  print(format_reports(reports))
+  return reports
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """The command; returns its exit status."""
+  prepare()
+  options = build_parser().parse_args(arguments)
+  try:
+    export(options)
+  except InputError as error:
+    print(error, file=sys.stderr)
+    return 2
+  except OSError as error:
+    print(f"Reading or writing failed: {error}", file=sys.stderr)
+    return 2
+  except KeyboardInterrupt:
+    print("Interrupted; unfinished datasets are removed.", file=sys.stderr)
+    return 130
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())

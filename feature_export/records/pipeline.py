@@ -1,0 +1,207 @@
+"""Media in, features out: in this process or in several.
+
+Features come back in the order of the utterances, and every process computes
+with one thread, so the result does not depend on the number of processes.
+"""
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from feature_export.corpora.utterance import Utterance
+from feature_export.errors import InputError, MediaError
+from feature_export.features.audio import AudioSettings, extract_audio
+from feature_export.features.efficientnet import (
+  Backbone,
+  VideoSettings,
+  embed_frames,
+  load_backbone,
+)
+from feature_export.features.video import extract_frames
+
+# Enough to keep every process busy while one clip is slow; few enough that
+# finished features never pile up.
+_CLIPS_AHEAD = 4
+
+
+@dataclass(frozen=True)
+class ExtractionSettings:
+  """How features are made; `weights` is where this machine has the network."""
+
+  audio: AudioSettings
+  video: VideoSettings
+  weights: Path
+
+  def describe(self) -> dict[str, dict]:
+    """The settings that the dataset's metadata keeps: no paths."""
+    return {"audio": asdict(self.audio), "video": asdict(self.video)}
+
+
+@dataclass(frozen=True)
+class Extraction:
+  """The features of one clip.
+
+  Attributes:
+    audio: float16[A, 64]; A = 0: absent.
+    video: float16[V, 1280]; V = 0: absent.
+    absent: "audio" or "video" -> the reason why media that the corpus names
+      cannot be used.
+    cut: whether the audio was longer than the limit.
+  """
+
+  audio: np.ndarray
+  video: np.ndarray
+  absent: dict[str, str] = field(default_factory=dict)
+  cut: bool = False
+
+
+def extract(
+  utterance: Utterance,
+  settings: ExtractionSettings,
+  backbone: Callable[[], Backbone],
+) -> Extraction:
+  """Extracts one clip; media that cannot be used become length 0.
+
+  Args:
+    utterance: names the media.
+    settings: how to extract.
+    backbone: gives the network; called only when there are frames, because
+      loading it takes seconds.
+  """
+  audio = np.zeros((0, settings.audio.mels), np.float16)
+  video = np.zeros((0, settings.video.dimension), np.float16)
+  absent, cut = {}, False
+  if utterance.audio is not None:
+    try:
+      audio, cut = extract_audio(utterance.audio, settings.audio)
+    except MediaError as error:
+      absent["audio"] = str(error)
+  if utterance.video is not None:
+    try:
+      frames = extract_frames(utterance.video, settings.video.frames)
+      video = embed_frames(frames, backbone())
+    except MediaError as error:
+      absent["video"] = str(error)
+  return Extraction(audio, video, absent, cut)
+
+
+class _Worker:
+  """What one process keeps between clips: the settings and the network."""
+
+  def __init__(self, settings: ExtractionSettings):
+    self._settings = settings
+    self._backbone: Backbone | None = None
+
+  def _load_backbone(self) -> Backbone:
+    if self._backbone is None:
+      import torch
+
+      # More processes, not more threads; and sums in one order.
+      torch.set_num_threads(1)
+      video = self._settings.video
+      self._backbone = load_backbone(
+        video.backbone, self._settings.weights, video.image_size
+      )
+    return self._backbone
+
+  def __call__(self, utterance: Utterance) -> Extraction:
+    return extract(utterance, self._settings, self._load_backbone)
+
+
+# One per worker process: an executor can only reach module-level names.
+_process_worker: _Worker | None = None
+
+
+def _start_process(settings: ExtractionSettings) -> None:
+  """Prepares a worker process; it ends when the exporter is killed."""
+  global _process_worker
+  _process_worker = _Worker(settings)
+  parent = multiprocessing.parent_process()
+
+  def end_with_parent() -> None:
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+  threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _run_in_process(utterance: Utterance) -> Extraction:
+  return _process_worker(utterance)
+
+
+class Pipeline:
+  """Extracts features with `jobs` processes, started at the first clip.
+
+  A context manager: leaving it ends the processes.
+  """
+
+  def __init__(self, settings: ExtractionSettings, jobs: int):
+    self._settings = settings
+    self._jobs = jobs
+    self._local = _Worker(settings)
+    self._executor: ProcessPoolExecutor | None = None
+
+  def __enter__(self) -> "Pipeline":
+    return self
+
+  def __exit__(
+    self,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: TracebackType | None,
+  ) -> None:
+    if self._executor is not None:
+      self._executor.shutdown(wait=True, cancel_futures=True)
+
+  def _submit(self, utterance: Utterance) -> Future:
+    """Starts one clip; a clip without media needs no process."""
+    media = utterance.audio is not None or utterance.video is not None
+    if self._jobs == 1 or not media:
+      done: Future = Future()
+      done.set_result(self._local(utterance))
+      return done
+    if self._executor is None:
+      # "spawn": a fork of a process with TensorFlow's threads may hang.
+      self._executor = ProcessPoolExecutor(
+        self._jobs,
+        multiprocessing.get_context("spawn"),
+        _start_process,
+        (self._settings,),
+      )
+    return self._executor.submit(_run_in_process, utterance)
+
+  def run(
+    self, utterances: Iterable[Utterance]
+  ) -> Iterator[tuple[Utterance, Extraction]]:
+    """Extracts a stream of clips, in order, a few clips ahead.
+
+    Raises:
+      InputError: a process died, for example for want of memory.
+    """
+    window: deque[tuple[Utterance, Future]] = deque()
+    try:
+      for utterance in utterances:
+        window.append((utterance, self._submit(utterance)))
+        if len(window) >= _CLIPS_AHEAD * self._jobs:
+          yield window[0][0], window[0][1].result()
+          window.popleft()
+      while window:
+        yield window[0][0], window[0][1].result()
+        window.popleft()
+    except BrokenProcessPool as error:
+      near = ", ".join(each.id for each, _ in list(window)[: self._jobs])
+      raise InputError(
+        f"An extraction process died, near the clips {near}. If memory ran "
+        "out, use a smaller --jobs; if one clip's media kills the decoder, "
+        "take it out of the corpus."
+      ) from error

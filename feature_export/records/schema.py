@@ -1,0 +1,122 @@
+"""The record of one utterance: the contract with the training side.
+
+Changing a name, a type or a unit here is a new SCHEMA_VERSION.
+"""
+
+import hashlib
+import json
+from collections import Counter
+
+import numpy as np
+
+from feature_export.corpora.utterance import (
+  SPLITS,
+  Context,
+  Corpus,
+  Utterance,
+  resolve_polarity,
+)
+from feature_export.records.pipeline import Extraction, ExtractionSettings
+
+SCHEMA_VERSION = 1
+DATASET_VERSION = "1.0.0"
+
+
+def record_features(mels: int, dimension: int):
+  """The TFDS features of a record.
+
+  Args:
+    mels: bins of the log-Mel spectrogram.
+    dimension: of a frame embedding.
+
+  Returns:
+    tfds.features.FeaturesDict.
+  """
+  import tensorflow_datasets as tfds
+
+  text = tfds.features.Text()
+  texts = tfds.features.Sequence(text)
+
+  def rows(width: int) -> tfds.features.Tensor:
+    # As raw bytes: TFRecords have no float16, and lists of floats are slow.
+    return tfds.features.Tensor(
+      shape=(None, width), dtype=np.float16, encoding="bytes"
+    )
+
+  return tfds.features.FeaturesDict(
+    {
+      "id": text,
+      "dialogue": text,
+      "turn": np.int32,
+      "speaker": text,
+      "text": text,
+      "before": texts,
+      "after": texts,
+      "before_speakers": texts,
+      "after_speakers": texts,
+      "audio": rows(mels),
+      "video": rows(dimension),
+      "polarity": text,
+      "intensity": np.float32,
+      "has_intensity": np.bool_,
+      "emotion": text,
+    }
+  )
+
+
+def build_record(
+  utterance: Utterance,
+  context: Context,
+  extraction: Extraction,
+  corpus: Corpus,
+) -> dict:
+  """Puts one utterance into the form of `record_features`.
+
+  An intensity that is not annotated is stored as 0 with has_intensity False.
+  """
+  has_intensity = utterance.intensity is not None
+  return {
+    "id": utterance.id,
+    "dialogue": utterance.dialogue,
+    "turn": utterance.turn,
+    "speaker": utterance.speaker,
+    "text": utterance.text,
+    "before": list(context.before),
+    "after": list(context.after),
+    "before_speakers": list(context.before_speakers),
+    "after_speakers": list(context.after_speakers),
+    "audio": extraction.audio,
+    "video": extraction.video,
+    "polarity": resolve_polarity(utterance, corpus.scheme),
+    "intensity": utterance.intensity if has_intensity else 0.0,
+    "has_intensity": has_intensity,
+    "emotion": utterance.emotion,
+  }
+
+
+def hash_settings(settings: dict) -> str:
+  """The sha256 of the "audio" and "video" settings, key order aside."""
+  chosen = {key: settings[key] for key in ("audio", "video")}
+  canonical = json.dumps(chosen, sort_keys=True, separators=(",", ":"))
+  return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def build_metadata(corpus: Corpus, settings: ExtractionSettings) -> dict:
+  """The dataset's metadata, all but the hashes of its shards."""
+  scheme = corpus.scheme
+  labelled = [each for each in corpus.utterances if each.labelled]
+  counts = Counter(each.split for each in labelled)
+  described = settings.describe()
+  return {
+    "schema_version": SCHEMA_VERSION,
+    "corpus": corpus.name,
+    "emotion_scheme": scheme
+    and {
+      "name": scheme.name,
+      "classes": {word: scheme.polarity[word] for word in scheme.classes},
+    },
+    "has_intensity": any(each.intensity is not None for each in labelled),
+    **described,
+    "settings_sha256": hash_settings(described),
+    "counts": {split: counts[split] for split in SPLITS if counts[split]},
+  }

@@ -1,0 +1,93 @@
+"""Tests of the manifest importer."""
+
+import pytest
+
+from feature_export.corpora import manifest
+from feature_export.corpora.schemes import MELD
+from feature_export.corpora.utterance import Media
+from feature_export.errors import InputError
+
+ROW = {"id": "a", "split": "train", "text": "hello"}
+
+
+def test_manifest_reads_every_key(tmp_path, write_manifest):
+  (tmp_path / "clip.mp4").touch()
+  row = {
+    **ROW,
+    "dialogue": "d",
+    "turn": 3,
+    "speaker": "Ann",
+    "audio": "clip.mp4",
+    "video": "clip.mp4",
+    "start": 1,
+    "end": 2.5,
+    "polarity": "positive",
+    "intensity": 1,
+    "emotion": "joy",
+  }
+  corpus = manifest.load(write_manifest(tmp_path, [row]), "mine", MELD)
+  (utterance,) = corpus.utterances
+  assert corpus.name == "mine"
+  assert corpus.scheme is MELD
+  assert utterance.audio == Media(tmp_path / "clip.mp4", 1, 2.5)
+  assert utterance.video == utterance.audio
+  assert (utterance.dialogue, utterance.turn) == ("d", 3)
+  assert (utterance.speaker, utterance.emotion) == ("Ann", "joy")
+  assert utterance.intensity == 1.0
+  assert utterance.labelled
+
+
+def test_manifest_defaults_and_scheme_beside_it(tmp_path, write_manifest):
+  scheme = {"name": "mine", "classes": {"calm": "neutral"}}
+  rows = [{**ROW, "audio": None, "video": None, "intensity": None}]
+  folder = write_manifest(tmp_path / "my_set", rows, scheme)
+  corpus = manifest.load(folder / "manifest.jsonl", None, None)
+  assert corpus.name == "my_set"
+  assert corpus.scheme.classes == ("calm",)
+  assert corpus.utterances[0].audio is None
+  assert not corpus.utterances[0].labelled
+
+
+@pytest.mark.parametrize(
+  ("row", "message"),
+  [
+    ({**ROW, "emotoin": "joy"}, "line 2: unknown key 'emotoin'"),
+    ({**ROW, "turn": True}, "line 2: turn must be a whole number"),
+    ({**ROW, "turn": 1.5}, "line 2: turn must be a whole number"),
+    ({**ROW, "intensity": "1.0"}, "line 2: intensity must be a number"),
+    ({**ROW, "text": None}, "line 2: the key 'text' is missing"),
+    ({**ROW, "text": "\ud800"}, "line 2: text holds half a surrogate"),
+    ({**ROW, "audio": "no.wav"}, "line 2: audio: no such file"),
+    ({**ROW, "start": -1.0}, "line 2: start must be at least 0"),
+    ({**ROW, "start": float("nan")}, "line 2: start must be at least 0"),
+    ({**ROW, "start": 2.0, "end": 2.0}, "line 2: end .2.0. must be after"),
+    (["id"], "line 2: expected an object"),
+  ],
+)
+def test_manifest_names_line_and_fault(tmp_path, write_manifest, row, message):
+  folder = write_manifest(tmp_path, [{**ROW, "id": "first"}, row])
+  with pytest.raises(InputError, match=message):
+    manifest.load(folder, None, None)
+
+
+def test_manifest_collects_all_faulty_lines(tmp_path):
+  path = tmp_path / "manifest.jsonl"
+  path.write_text('{"id": 1}\n\nnot json\n')
+  with pytest.raises(InputError) as caught:
+    manifest.load(path, None, None)
+  message = str(caught.value)
+  assert "line 1: id must be a string, found 1" in message
+  assert "line 1: the key 'split' is missing" in message
+  assert "line 3: not JSON" in message
+
+
+def test_manifest_missing_empty_or_not_text(tmp_path):
+  with pytest.raises(InputError, match="No manifest at"):
+    manifest.load(tmp_path, None, None)
+  path = tmp_path / "manifest.jsonl"
+  path.write_text("\n")
+  with pytest.raises(InputError, match="holds no rows"):
+    manifest.load(tmp_path, None, None)
+  path.write_bytes(b'{"id": "\xff"}')
+  with pytest.raises(InputError, match="expected UTF-8"):
+    manifest.load(tmp_path, None, None)

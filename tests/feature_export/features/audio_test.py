@@ -1,0 +1,148 @@
+"""Tests of decoding and of the log-Mel spectrogram."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from feature_export.corpora.utterance import Media
+from feature_export.errors import MediaError
+from feature_export.features.audio import (
+  AudioSettings,
+  Waveform,
+  compute_log_mel,
+  extract_audio,
+  read_waveform,
+)
+
+SETTINGS = AudioSettings()
+
+
+def _reference_mel(samples: np.ndarray) -> np.ndarray:
+  """The same spectrogram from its definition, filters aside, in float64."""
+  import librosa
+
+  padded = np.pad(samples.astype(np.float64), 512)
+  # The periodic Hann window, which a DFT wants.
+  window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1024) / 1024)
+  frames = np.stack(
+    [
+      padded[start : start + 1024] * window
+      for start in range(0, len(padded) - 1023, 512)
+    ]
+  )
+  power = np.abs(np.fft.rfft(frames)) ** 2
+  mel = power @ librosa.filters.mel(sr=16000, n_fft=1024, n_mels=64).T
+  return 10 * np.log10(np.maximum(mel, 1e-10))
+
+
+def test_log_mel_equals_its_definition():
+  samples = np.random.default_rng(0).normal(0, 0.1, 5000).astype(np.float32)
+  found = compute_log_mel(Waveform(samples, 16000), SETTINGS)
+  assert found.dtype == np.float16
+  # float16 has 11 bits: half a step at 64 dB is 0.016 dB.
+  np.testing.assert_allclose(found, _reference_mel(samples), atol=0.03)
+
+
+def test_five_seconds_are_157_frames():
+  samples = np.full(80000, 0.1, np.float32)
+  found = compute_log_mel(Waveform(samples, 16000), SETTINGS)
+  assert found.shape == (157, 64)
+
+
+def test_loudness_is_kept():
+  samples = np.random.default_rng(0).normal(0, 0.01, 8000).astype(np.float32)
+  quiet = compute_log_mel(Waveform(samples, 16000), SETTINGS)
+  loud = compute_log_mel(Waveform(samples * 10, 16000), SETTINGS)
+  # A factor of 10 is 20 dB in every bin, whatever the clip's maximum.
+  np.testing.assert_allclose(loud.astype(np.float32) - quiet, 20.0, atol=0.06)
+
+
+def test_clip_shorter_than_the_window():
+  samples = np.random.default_rng(0).normal(0, 0.1, 600).astype(np.float32)
+  found = compute_log_mel(Waveform(samples, 16000), SETTINGS)
+  assert found.shape == (2, 64)
+  np.testing.assert_allclose(found, _reference_mel(samples), atol=0.03)
+
+
+def test_resampling_keeps_the_pitch(tmp_path, write_tone):
+  low = write_tone(tmp_path / "16.wav", rate=16000)
+  high = write_tone(tmp_path / "48.wav", rate=48000)
+  (first, _), (second, _) = (
+    extract_audio(Media(path), SETTINGS) for path in (low, high)
+  )
+  assert first.shape == second.shape
+  assert first.mean(axis=0).argmax() == second.mean(axis=0).argmax()
+
+
+def test_start_and_end_cut_to_the_sample(tmp_path):
+  path = tmp_path / "ramp.wav"
+  soundfile.write(path, np.arange(1, 8001) / 16000, 16000, subtype="FLOAT")
+  cut = read_waveform(Media(path, 0.1, 0.2), max_seconds=20)
+  np.testing.assert_array_equal(
+    cut.samples, (np.arange(1601, 3201) / 16000).astype(np.float32)
+  )
+
+
+def test_stereo_becomes_the_mean(tmp_path):
+  path = tmp_path / "stereo.wav"
+  soundfile.write(
+    path, np.tile([[0.5, 0.25]], (1600, 1)), 16000, subtype="FLOAT"
+  )
+  np.testing.assert_array_equal(
+    read_waveform(Media(path), 20).samples, np.float32(0.375)
+  )
+
+
+def test_long_clips_are_cut_and_said_so(tmp_path, write_tone):
+  settings = AudioSettings(max_seconds=1.0)
+  longer = write_tone(tmp_path / "longer.wav", seconds=1.5)
+  exact = write_tone(tmp_path / "exact.wav", seconds=1.0)
+  found, cut = extract_audio(Media(longer), settings)
+  assert cut
+  assert len(found) == 1 + 16000 // 512
+  assert not extract_audio(Media(exact), settings)[1]
+
+
+def test_sound_track_of_a_video(tmp_path, write_video):
+  path = write_video(tmp_path / "clip.mp4", [50] * 20, tone=True)
+  found, cut = extract_audio(Media(path), SETTINGS)
+  assert not cut
+  # AAC adds a frame or two of 1024 samples at the end.
+  assert len(found) == pytest.approx(1 + 2 * 31.25, abs=4)
+  part, _ = extract_audio(Media(path, 0.5, 1.5), SETTINGS)
+  assert len(part) == 1 + 16000 // 512
+  # 440 Hz, as the same tone in a wav file shows it.
+  wav = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+  tone = compute_log_mel(Waveform(wav.astype(np.float32), 16000), SETTINGS)
+  assert part.mean(axis=0).argmax() == tone.mean(axis=0).argmax()
+
+
+@pytest.mark.parametrize(
+  ("samples", "reason"),
+  [
+    (np.zeros(16000), "digital silence"),
+    (np.zeros(0), "no samples"),
+    (np.array([0.1, np.nan, 0.1]), "NaN or infinite"),
+    (np.array([0.1, -np.inf, 0.1]), "NaN or infinite"),
+  ],
+)
+def test_unusable_samples(tmp_path, samples, reason):
+  path = tmp_path / "bad.wav"
+  soundfile.write(path, samples, 16000, subtype="FLOAT")
+  with pytest.raises(MediaError, match=reason):
+    extract_audio(Media(path), SETTINGS)
+
+
+def test_unreadable_files(tmp_path, write_tone, write_video):
+  for name in ("text.wav", "text.mp4"):
+    (tmp_path / name).write_text("no media at all")
+    with pytest.raises(MediaError, match="cannot be decoded"):
+      extract_audio(Media(tmp_path / name), SETTINGS)
+  with pytest.raises(MediaError, match="does not exist"):
+    extract_audio(Media(tmp_path / "gone.wav"), SETTINGS)
+  silent_film = write_video(tmp_path / "film.mp4", [50] * 5)
+  with pytest.raises(MediaError, match="no sound track"):
+    extract_audio(Media(silent_film), SETTINGS)
+  tone = write_tone(tmp_path / "tone.wav")
+  with pytest.raises(MediaError, match="no samples"):
+    extract_audio(Media(tone, 10.0, 11.0), SETTINGS)

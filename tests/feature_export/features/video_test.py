@@ -1,0 +1,73 @@
+"""Tests of picking frames from a video."""
+
+import numpy as np
+import pytest
+
+from feature_export.corpora.utterance import Media
+from feature_export.errors import MediaError
+from feature_export.features.video import extract_frames
+
+# Frame i of the test video has grey level 10 * (i + 2), MPEG-4 keeps it
+# within 3.
+LEVELS = [10 * (index + 2) for index in range(20)]
+
+
+@pytest.fixture
+def clip(tmp_path, write_video):
+  return write_video(tmp_path / "clip.mp4", LEVELS, fps=10)
+
+
+def _shown(frames: np.ndarray) -> list[int]:
+  """Which frames of the test video these are."""
+  return [round(float(frame.mean()) / 10) - 2 for frame in frames]
+
+
+def test_frames_are_evenly_spaced_over_the_clip(clip):
+  frames = extract_frames(Media(clip), 4)
+  assert frames.shape == (4, 48, 64, 3)
+  assert frames.dtype == np.uint8
+  # The middles of four parts of 2 s: 0.25, 0.75, 1.25 and 1.75 s.
+  assert _shown(frames) == [2, 7, 12, 17]
+
+
+def test_frames_between_start_and_end(clip):
+  assert _shown(extract_frames(Media(clip, 1.0, 1.5), 2)) == [11, 13]
+  # An end beyond the stream is the stream's end.
+  assert _shown(extract_frames(Media(clip, 1.6, 9.0), 2)) == [17, 19]
+
+
+def test_no_frame_is_repeated(clip):
+  assert _shown(extract_frames(Media(clip, 0.5, 0.8), 32)) == [5, 6, 7]
+  assert _shown(extract_frames(Media(clip), 32)) == list(range(20))
+
+
+def test_channels_are_red_green_blue(tmp_path):
+  import av
+
+  path = tmp_path / "red.mp4"
+  with av.open(str(path), "w") as container:
+    stream = container.add_stream("mpeg4", rate=10)
+    stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[..., 0] = 200
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+    container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+  (frame,) = extract_frames(Media(path), 1)
+  np.testing.assert_allclose(frame.mean(axis=(0, 1)), [200, 0, 0], atol=6)
+
+
+def test_unusable_videos(tmp_path, clip, write_tone, write_video):
+  with pytest.raises(MediaError, match="does not exist"):
+    extract_frames(Media(tmp_path / "gone.mp4"), 4)
+  with pytest.raises(MediaError, match="no pictures"):
+    extract_frames(Media(write_tone(tmp_path / "tone.wav")), 4)
+  with pytest.raises(MediaError, match="stream ends at 2.00 s"):
+    extract_frames(Media(clip, 5.0, 6.0), 4)
+  with pytest.raises(MediaError, match="black"):
+    extract_frames(Media(write_video(tmp_path / "b.mp4", [0] * 5)), 4)
+  # The index of an mp4 comes last: half a file has none.
+  half = tmp_path / "half.mp4"
+  half.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+  with pytest.raises(MediaError, match="cannot be decoded"):
+    extract_frames(Media(half), 4)

@@ -1,0 +1,106 @@
+"""Tests of the check of exported datasets."""
+
+import json
+import shutil
+
+import pytest
+
+from feature_export import verify
+from feature_export.records.builder import write_dataset
+from feature_export.records.reader import load_metadata, read_records
+from feature_export.records.schema import record_features
+
+
+@pytest.fixture
+def dataset(export_raw, tmp_path):
+  assert export_raw() == 0
+  return tmp_path / "data" / "mine" / "1.0.0"
+
+
+def _verify(dataset) -> str:
+  return "\n".join(verify.verify_dataset(dataset))
+
+
+def _change_metadata(dataset, **changes) -> None:
+  path = dataset / "metadata.json"
+  path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_sound_datasets_pass(dataset, capsys):
+  assert verify.main(["--data", str(dataset.parents[1])]) == 0
+  assert capsys.readouterr().out == "mine: sound\n"
+
+
+def test_changed_missing_and_extra_shards(dataset, capsys):
+  (train,) = dataset.glob("*train*")
+  (test,) = dataset.glob("*-test*")
+  content = bytearray(train.read_bytes())
+  content[-5] ^= 1
+  train.write_bytes(content)
+  shutil.copy(test, dataset / "extra.tfrecord-00000-of-00001")
+  test.unlink()
+  assert verify.main(["--data", str(dataset.parents[1])]) == 1
+  error = capsys.readouterr().err
+  assert f"{train.name}: sha256 differs" in error
+  assert f"{test.name}: missing" in error
+  assert "extra.tfrecord-00000-of-00001: not in the metadata" in error
+
+
+def test_metadata_faults(dataset):
+  video = load_metadata(dataset)["video"] | {"frames": 8}
+  _change_metadata(dataset, video=video, schema_version=2)
+  faults = _verify(dataset)
+  assert "settings_sha256 does not belong" in faults
+  assert "schema version 2, expected 1" in faults
+  (dataset / "metadata.json").write_text("{}")
+  assert "lacks schema_version" in _verify(dataset)
+
+
+def test_foreign_schema(dataset):
+  audio = load_metadata(dataset)["audio"] | {"mels": 80}
+  _change_metadata(dataset, audio=audio)
+  assert "field audio: expected Tensor(shape=(None, 80)" in _verify(dataset)
+
+
+def test_faulty_records_are_named(dataset, tmp_path):
+  """A dataset written past the gate, as another tool might."""
+  metadata = load_metadata(dataset)
+  fields = list(record_features(64, 1280))
+  records = {
+    split: list(read_records(dataset, split, fields))
+    for split in metadata["counts"]
+  }
+  first, second = sorted(records["train"], key=lambda each: each["id"])
+  first["audio"][:1] = float("nan")
+  first["emotion"] = "bored"
+  first["before_speakers"] = ["too", "many"]
+  second["intensity"] = 0.5
+  records["validation"][0] |= {"id": "t1", "dialogue": "d"}
+  records["test"][0] |= {"has_intensity": True, "intensity": 2.0}
+  target = write_dataset(
+    "mine", metadata, records.__getitem__, dict, tmp_path / "faulty"
+  )
+  faults = _verify(target)
+  for fault in (
+    "t0: audio holds NaN",
+    "t0: emotion 'bored' is not in the scheme",
+    "t0: before and before_speakers differ",
+    "t1: intensity 0.5 without has_intensity",
+    "t1: id in train and again in validation",
+    "t1: dialogue d is in validation and in train",
+    "e0: polarity 'negative' contradicts the intensity 2.0",
+  ):
+    assert fault in faults
+
+
+def test_corpora_must_agree_on_settings(dataset, export_raw, capsys):
+  assert export_raw("--name", "other", "--max_seconds", "5") == 0
+  capsys.readouterr()
+  assert verify.main(["--data", str(dataset.parents[1])]) == 1
+  error = capsys.readouterr().err
+  assert "settings has faults (2)" in error
+
+
+def test_nothing_to_check(tmp_path, capsys):
+  assert verify.main(["--data", str(tmp_path)]) == 2
+  assert "No exported dataset" in capsys.readouterr().err
