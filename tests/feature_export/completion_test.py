@@ -1,0 +1,213 @@
+import numpy as np
+import pytest
+
+from feature_export.completion import (
+  Donor,
+  Sample,
+  check_donors,
+  check_samples,
+  find_donors,
+  nearest,
+  universal_label,
+)
+from feature_export.errors import InputError
+from feature_export.features.sentences import normalise
+
+_MELD = ("neutral", "joy", "anger")
+
+
+def _msa(id: str, text: str, intensity: float, split="train", corpus="mosi"):
+  polarity = ["neutral", "positive", "negative"][int(np.sign(intensity))]
+  return Sample(corpus, split, id, text, polarity, intensity)
+
+
+def _erc(id: str, text: str, emotion: str, split="train", corpus="meld"):
+  table = {"joy": "positive", "anger": "negative", "neutral": "neutral"}
+  polarity = table.get(emotion, "positive")
+  emotions = {"meld": emotion}
+  return Sample(corpus, split, id, text, polarity, None, emotions)
+
+
+def _complete(samples, directions, slot, pool="train", classes=_MELD):
+  """Donor ids by receiver id; `directions` gives each text's angle."""
+  texts = list(directions)
+  angles = np.array([directions[text] for text in texts])
+  vectors = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+  rows = np.array([texts.index(sample.text) for sample in samples])
+  classes = None if slot == "intensity" else classes
+  found = find_donors(samples, rows, vectors, slot, classes, pool)
+  return {samples[at].id: "/".join(d.sample.key) for at, d in found.items()}
+
+
+def test_figure_3_of_the_paper():
+  """m_2 = (positive, 1.6) gets the emotion of e_1, joy, and e_1 the 1.6.
+
+  The negative samples are nearer to the other side: polarity comes first.
+  """
+  samples = [
+    _msa("m1", "plot is a mess", -1.2),
+    _msa("m2", "i loved the ending", 1.6),
+    _erc("e1", "that is wonderful", "joy"),
+    _erc("e2", "i loved it until you came", "anger"),
+  ]
+  directions = {
+    "plot is a mess": 1.3,
+    "i loved the ending": 0.0,
+    "that is wonderful": 0.8,
+    "i loved it until you came": 0.1,
+  }
+  emotions = _complete(samples, directions, "meld")
+  assert emotions == {"m1": "meld/train/e2", "m2": "meld/train/e1"}
+  intensities = _complete(samples, directions, "intensity")
+  assert intensities == {"e1": "mosi/train/m2", "e2": "mosi/train/m1"}
+  row = universal_label(
+    samples[1], ["intensity", "meld"], {"meld": Donor(samples[2], 0.69671)}
+  )
+  assert row == {
+    "id": "m2",
+    "corpus": "mosi",
+    "split": "train",
+    "polarity": "positive",
+    "intensity": 1.6,
+    "emotions": {"meld": "joy"},
+    "completed": {"meld": {"donor": "meld/train/e1", "similarity": 0.6967}},
+  }
+
+
+def test_the_most_similar_text_wins():
+  samples = [
+    _msa("m", "a", 1.0),
+    _erc("far", "b", "joy"),
+    _erc("near", "c", "joy"),
+  ]
+  found = _complete(samples, {"a": 0.0, "b": 0.5, "c": -0.4}, "meld")
+  assert found == {"m": "meld/train/near"}
+
+
+def test_ties_go_to_the_lowest_corpus_split_and_id():
+  samples = [
+    _msa("m", "hello", 1.0),
+    _erc("b", "hello", "joy"),
+    _erc("a", "hello", "joy"),
+    _erc("z", "hello", "joy", corpus="iemo"),
+  ]
+  found = _complete(samples, {"hello": 0.3}, "meld")
+  assert found == {"m": "iemo/train/z"}
+  # Different texts, exactly equal cosines.
+  samples[3] = _erc("c", "up", "joy")
+  found = _complete(samples, {"up": 0.3, "hello": 0.3}, "meld")
+  assert found == {"m": "meld/train/a"}
+
+
+def test_donors_are_train_only_unless_asked():
+  samples = [
+    _msa("m", "a", 1.0),
+    _erc("leak", "a", "joy", split="test"),
+    _erc("fair", "b", "joy"),
+  ]
+  directions = {"a": 0.0, "b": 0.5}
+  assert _complete(samples, directions, "meld") == {"m": "meld/train/fair"}
+  everything = _complete(samples, directions, "meld", "all_splits")
+  assert everything == {"m": "meld/test/leak"}
+
+
+def test_held_out_samples_are_completed_from_train():
+  samples = [_msa("m", "a", 1.0, split="test"), _erc("e", "b", "joy")]
+  assert _complete(samples, {"a": 0.0, "b": 0.5}, "meld") == {
+    "m": "meld/train/e"
+  }
+
+
+def test_neutral_follows_the_same_rule():
+  samples = [
+    _msa("m0", "a", 0.0),
+    _msa("m1", "b", 1.0),
+    _erc("e", "b", "neutral"),
+  ]
+  directions = {"a": 0.0, "b": 0.5}
+  assert _complete(samples, directions, "intensity") == {"e": "mosi/train/m0"}
+  assert _complete(samples, directions, "meld") == {"m0": "meld/train/e"}
+
+
+def test_a_polarity_without_donors_is_left_empty():
+  samples = [_msa("m", "a", -1.0), _erc("e", "a", "joy")]
+  assert _complete(samples, {"a": 0.0}, "meld") == {}
+  row = universal_label(samples[0], ["intensity", "meld"], {})
+  assert row["emotions"] == {"meld": None}
+  assert row["completed"] == {}
+
+
+def test_classes_outside_the_scheme_never_donate():
+  samples = [
+    _msa("m", "a", 1.0),
+    _erc("other", "a", "oth"),
+    _erc("inside", "b", "joy"),
+  ]
+  found = _complete(samples, {"a": 0.0, "b": 0.5}, "meld")
+  assert found == {"m": "meld/train/inside"}
+
+
+def test_equal_ids_in_two_splits_are_two_samples():
+  """MELD counts dialogues anew in each split."""
+  samples = [
+    _erc("dia0_utt0", "a", "joy"),
+    _erc("dia0_utt0", "b", "anger", split="test"),
+    _msa("m", "a", 1.0),
+    _msa("n", "b", -1.0),
+  ]
+  check_samples(samples)
+  rows = np.array([0, 1, 0, 1])
+  found = find_donors(samples, rows, np.eye(2, dtype=np.float32), "intensity")
+  assert {at: donor.sample.id for at, donor in found.items()} == {
+    0: "m",
+    1: "n",
+  }
+
+
+def test_a_slot_that_nobody_annotates_is_left_out():
+  row = universal_label(_erc("e", "a", "joy"), ["meld"], {})
+  assert "intensity" not in row
+  assert row["emotions"] == {"meld": "joy"}
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 1000])
+def test_blocked_products_equal_brute_force(block):
+  generator = np.random.default_rng(0)
+  receivers = normalise(generator.standard_normal((53, 16)))
+  donors = normalise(generator.standard_normal((71, 16)))
+  index, cosines = nearest(receivers, donors, block)
+  for at, receiver in enumerate(receivers):
+    exact = [float(receiver.astype(float) @ donor) for donor in donors]
+    assert index[at] == int(np.argmax(exact))
+    # float32 products of 16 terms.
+    assert cosines[at] == pytest.approx(max(exact), abs=1e-6)
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 100])
+def test_the_first_of_equal_donors_wins_in_every_block(block):
+  donors = np.eye(4, dtype=np.float32)[[3, 1, 1, 0, 1]]
+  index, _ = nearest(np.eye(4, dtype=np.float32)[[1, 0]], donors, block)
+  assert index.tolist() == [1, 3]
+
+
+def test_all_faults_of_the_samples_are_named_at_once():
+  samples = [
+    _msa("m", "a", 1.0),
+    _msa("m", "b", 1.0),
+    Sample("mosi", "train", "x", "c", "negative", 0.4),
+    Sample("meld", "train", "y", "d", ""),
+  ]
+  with pytest.raises(InputError) as caught:
+    check_samples(samples)
+  message = str(caught.value)
+  assert "same id twice in a split (1):\n  mosi/train/m" in message
+  assert "contradicts the sign of the intensity (1):" in message
+  assert "no polarity follows" in message
+  assert "meld/train/y" in message
+
+
+def test_a_leaked_donor_is_a_bug():
+  donor = Donor(_erc("e", "a", "joy", split="test"), 1.0)
+  check_donors([donor], "all_splits")
+  with pytest.raises(AssertionError, match="outside train"):
+    check_donors([donor], "train")

