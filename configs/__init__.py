@@ -1,0 +1,1 @@
+"""Configs: base.py defines every field, the others change a few lines."""

@@ -1,0 +1,120 @@
+"""The default: the paper's method with its faults mended (fidelity column
+`default`). Every field of every config is defined here, with its unit and
+where it comes from; D-numbers are the decisions of docs/decisions.md.
+
+  python -m unimse_jax.train --config configs/base.py
+  python -m unimse_jax.eval  --config configs/base.py
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+  config = ConfigDict()
+  config.name = "base"  # the default workdir is runs/<name>
+  config.seed = 0  # of initial weights, order and dropout
+
+  # What the encoder reads (Eq. 1).
+  text = config.text = ConfigDict()
+  text.prefix = "sst2 sentence: "  # D17: a task T5 was pre-trained on
+  text.window = 2  # turns of dialogue either side, 0 to 8 (D18)
+  text.context = "both"  # "both" sides, or "past" for real-time use
+  text.turn_separator = "|"  # between turns (D19)
+  text.speakers = ("meld",)  # corpora whose turns start with a name (D20)
+  text.lowercase = ("mosi", "mosei")  # corpora to lower-case (D21)
+  text.max_tokens = 512  # tokens; beyond it the farthest turns go first
+
+  # What the decoder writes (section 3.2).
+  label = config.label = ConfigDict()
+  label.separator = ", "  # one token per emotion word (D23)
+  label.decimals = 2  # of the intensity, trailing zeros trimmed (D24)
+
+  tokenizer = config.tokenizer = ConfigDict()
+  # A SentencePiece file or a directory with spiece.model; "" takes the one
+  # beside the T5 weights, or trains one on the training texts where T5 starts
+  # from random weights.
+  tokenizer.path = ""
+  tokenizer.vocab_size = 2000  # pieces, of a trained one
+
+  data = config.data = ConfigDict()
+  data.dir = "data"  # where feature_export.export wrote
+  data.corpora = ("mosi", "mosei", "meld", "iemocap")
+  data.labels = "data/universal_labels.jsonl"
+  data.modalities = ("audio", "video")  # beside the text (D42)
+  data.buckets = (32, 64, 96, 128, 192, 256, 512)  # padded text lengths
+  data.audio_frames = 157  # 5 s at 31.25 frames/s; later frames are cut
+  data.video_frames = 32  # T
+  # Frame embeddings are projected to this width by a PCA of the training
+  # split (D41); 0 keeps them and lets the LSTM learn the projection.
+  data.video_components = 64
+  # Of the Mel-spectrogram: "absolute" dB as exported, or "clip", less the
+  # clip's own mean, where microphones and distances differ between speakers.
+  data.audio_level = "absolute"
+
+  # T5 (section 4.4: T5-base).
+  t5 = config.t5 = ConfigDict()
+  # A directory or hub name, whose config.json gives the shape; "" makes a T5
+  # of the shape below with random weights.
+  t5.pretrained = "google-t5/t5-base"
+  t5.width = 768
+  t5.head_width = 64
+  t5.hidden = 3072
+  t5.heads = 12
+  t5.encoder_layers = 12
+  t5.decoder_layers = 12
+  t5.activation = "relu"
+  t5.gated = False
+  t5.dropout = 0.1
+  t5.dtype = "bfloat16"  # of the computation; parameters stay float32
+
+  # Voice and face (sections 3.3 and 3.4).
+  model = config.model = ConfigDict()
+  model.modality_width = 64  # d_a = d_v (D7)
+  model.modality_dropout = 0.3  # after the LSTM (D7)
+  model.pmf = True  # False: the ablation w/o PMF
+  model.pmf_layers = 3  # the last encoder layers (D5)
+  model.adapter_width = 64  # D4
+  model.adapter_activation = "sigmoid"  # D3
+  model.segments = True  # 2-row segment embedding of Eq. 1, zero at start (D19)
+  model.contrastive_width = 64  # out dimension of the Conv1D of Eq. 3 (D13)
+  model.contrastive_kernel = 1  # frames (D13)
+
+  # Eq. 4 and 5.
+  loss = config.loss = ConfigDict()
+  loss.alpha = 0.5  # weight of text-audio, summed over the PMF layers (D9)
+  loss.beta = 0.5  # weight of text-video
+  loss.temperature = 0.1  # D12
+  loss.normalize = True  # cosine instead of raw dot product (D12)
+  loss.count_positive_twice = False  # Eq. 4 to the letter (D11)
+
+  optimizer = config.optimizer = ConfigDict()
+  optimizer.kind = "adamw"  # or "adam_l2": decay inside the gradient (D28)
+  optimizer.lr_t5 = 3e-4  # section 4.4
+  optimizer.lr_pmf = 1e-4
+  optimizer.lr_main = 1e-4  # LSTMs, projections, segment embedding
+  optimizer.trainable = ".*"  # parameter paths that learn; the rest stays (D27)
+  optimizer.weight_decay = 1e-4  # not on norms and biases
+  optimizer.clip_norm = 1.0  # global gradient norm; 0: none
+  optimizer.schedule = "constant"  # or "linear" decay to zero (D30)
+  optimizer.warmup_steps = 0
+
+  train = config.train = ConfigDict()
+  train.batch_size = 96  # utterances a step (section 4.4)
+  # The batch is worked off in this many parts, to save memory; contrastive
+  # negatives then come from the part alone.
+  train.microbatches = 1
+  train.epochs = 20  # D29
+  train.evaluate_every_epochs = 1
+  train.checkpoint_every_steps = 500  # also at every evaluation
+  train.log_every_steps = 10
+
+  decoding = config.decoding = ConfigDict()
+  decoding.max_new_tokens = 32  # plus end of sequence (D25)
+  decoding.batch_size = 96
+
+  # jax devices: what fsdp and model leave goes to data parallelism.
+  parallel = config.parallel = ConfigDict()
+  parallel.devices = 0  # 0: all
+  parallel.fsdp = 1
+  parallel.model = 1
+  return config

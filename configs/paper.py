@@ -1,0 +1,17 @@
+"""The paper to the letter, where it says something (fidelity column Paper)."""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+  config = base.get_config()
+  config.name = "paper"
+  config.text.prefix = ""  # D17: none is mentioned
+  config.text.speakers = ()  # D20: not mentioned
+  config.text.lowercase = ()  # D21: not mentioned
+  config.loss.normalize = False  # D12: raw dot product ...
+  config.loss.temperature = 1.0  # ... without a temperature
+  config.loss.count_positive_twice = True  # D11: Eq. 4's sum includes k = i
+  return config

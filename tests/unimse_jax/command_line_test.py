@@ -1,0 +1,87 @@
+"""Users' mistakes end in one message and exit status 2."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+def run(*arguments: str, module: str = "train") -> subprocess.CompletedProcess:
+  return subprocess.run(
+    [sys.executable, "-m", f"unimse_jax.{module}", *arguments],
+    cwd=_ROOT,
+    env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+
+
+def message(done: subprocess.CompletedProcess) -> str:
+  assert done.returncode == 2, done.stderr
+  assert "Traceback" not in done.stderr
+  assert "error: " in done.stderr
+  return done.stderr
+
+
+def test_a_misspelt_field_suggests_the_near_one():
+  done = run("--config=configs/base.py", "--config.optimizer.lr_t6=1.0")
+  assert "lr_t5" in message(done)
+
+
+def test_a_value_of_another_type_is_named():
+  done = run("--config=configs/base.py", "--config.train.epochs=many")
+  assert "many" in message(done)
+
+
+def test_a_missing_config_file_is_named():
+  assert "configs/bass.py" in message(run("--config=configs/bass.py"))
+
+
+def test_no_config_at_all_says_so():
+  assert "--config" in message(run())
+
+
+@pytest.mark.parametrize(
+  ("content", "named"),
+  [
+    ("x = 1\n", "get_config"),
+    ("def get_config(:\n", "broken.py"),
+    ("import no_such_module\n", "no_such_module"),
+  ],
+)
+def test_a_config_file_that_cannot_be_read_is_named(tmp_path, content, named):
+  path = tmp_path / "broken.py"
+  path.write_text(content)
+  assert named in message(run(f"--config={path}"))
+
+
+def test_everything_missing_comes_in_one_message(tmp_path):
+  workdir = tmp_path / "run"
+  done = run(
+    "--config=configs/base.py",
+    f"--config.data.dir={tmp_path}",
+    f"--config.data.labels={tmp_path}/labels.jsonl",
+    f"--workdir={workdir}",
+  )
+  text = message(done)
+  for part in (
+    "feature_export.export --corpus mosi ",
+    "feature_export.export --corpus iemocap ",
+    "feature_export.universal_labels",
+    "google-t5/t5-base",
+    "6 thing(s)",
+  ):
+    assert part in text, part
+  assert not workdir.exists()  # nothing half-made
+
+
+def test_evaluating_where_nothing_was_trained_is_refused(tmp_path):
+  done = run(
+    "--config=configs/scratch.py", f"--workdir={tmp_path}", module="eval"
+  )
+  assert "train first" in message(done)

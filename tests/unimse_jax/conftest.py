@@ -1,0 +1,280 @@
+"""Tiny models, batches and corpora, made on the spot."""
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from absl import logging
+
+from unimse_jax import config as config_lib
+from unimse_jax.config import Config
+from unimse_jax.models import T5Config, UniMSE, UniMSEConfig
+
+# Compiling is most of the time of these tests, and nothing here measures speed.
+jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(autouse=True)
+def absl_speaks() -> None:
+  """The exporter silences absl for its own commands; these tests listen."""
+  logging.set_verbosity(logging.WARNING)
+
+
+SHAPE = {"vocab_size": 40, "width": 16, "head_width": 4, "hidden": 24}
+SHAPE |= {"heads": 3, "encoder_layers": 2, "decoder_layers": 1}
+
+
+@pytest.fixture(scope="session")
+def tiny_t5() -> T5Config:
+  """2 + 1 layers; heads x head_width differs from the width on purpose."""
+  return T5Config(**SHAPE)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_t5) -> Callable[..., UniMSE]:
+  """UniMSE on `tiny_t5`; keywords replace fields of its config."""
+
+  def make(**changes) -> UniMSE:
+    fields = {"t5": tiny_t5, "pmf_layers": 1, "modality_width": 5}
+    fields |= {"adapter_width": 6, "contrastive_width": 7, **changes}
+    return UniMSE(UniMSEConfig(**fields))
+
+  return make
+
+
+@pytest.fixture(scope="session")
+def fill() -> Callable[..., Any]:
+  """Random numbers in the shapes that a module's init would give.
+
+  Init itself has zeros in places that tests must see at work.
+  """
+
+  def make(model, *args, seed: int = 0, scale: float = 0.3) -> Any:
+    # A closure: flags such as `deterministic` must stay plain bools.
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), *args))
+    shapes = shapes["params"]
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(
+      lambda leaf: jnp.asarray(
+        scale * rng.standard_normal(leaf.shape), leaf.dtype
+      ),
+      shapes,
+    )
+
+  return make
+
+
+@pytest.fixture(scope="session")
+def make_batch() -> Callable[..., dict[str, np.ndarray]]:
+  """A batch with every kind of row: short texts, missing voice or face."""
+
+  def make(rows: int = 4, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(2, 40, (rows, 9)).astype(np.int32)
+    lengths = rng.integers(3, 10, rows)
+    mask = np.arange(9) < lengths[:, None]
+    target = rng.integers(2, 40, (rows, 5)).astype(np.int32)
+    weights = np.arange(5) < rng.integers(2, 6, rows)[:, None]
+    frames = {"audio": (rows, 6, 4), "video": (rows, 3, 8)}
+    batch = {
+      "encoder_input_tokens": tokens * mask,
+      "segment_ids": (rng.integers(0, 2, (rows, 9)) * mask).astype(np.int32),
+      "encoder_mask": mask,
+      "decoder_input_tokens": np.pad(target[:, :-1], ((0, 0), (1, 0))),
+      "decoder_target_tokens": target * weights,
+      "loss_weights": weights.astype(np.float32),
+    }
+    for name, shape in frames.items():
+      count = rng.integers(1, shape[1] + 1, rows)
+      count[rows - 1 if name == "audio" else 0] = 0  # absent
+      valid = np.arange(shape[1]) < count[:, None]
+      values = rng.standard_normal(shape).astype(np.float32)
+      batch[name], batch[f"{name}_mask"] = values * valid[..., None], valid
+    return batch
+
+  return make
+
+
+# One corpus with intensities and one with emotions and dialogues.
+_WORDS = {"positive": "great", "negative": "awful", "neutral": "plain"}
+_EMOTIONS = {"joy": "positive", "anger": "negative", "calm": "neutral"}
+_SPLITS = {"train": 21, "validation": 6, "test": 5}
+
+
+def _films(split: str, number: int) -> dict:
+  intensity = (1.6, -1.2, 0.0)[number % 3]
+  word = _WORDS[("positive", "negative", "neutral")[number % 3]]
+  return {"text": f"a {word} film number {number}", "intensity": intensity}
+
+
+def _friends(split: str, number: int) -> dict:
+  emotion = tuple(_EMOTIONS)[number % 3]
+  return {
+    "text": f"that is {_WORDS[_EMOTIONS[emotion]]} my friend {number}",
+    "emotion": emotion,
+    "dialogue": f"{split}{number // 5}",
+    "turn": number % 5,
+    "speaker": "AB"[number % 2],
+  }
+
+
+def write_corpus(
+  folder: pathlib.Path,
+  name: str,
+  describe: Callable[[str, int], dict],
+  image_size: int = 32,
+  splits: dict[str, int] = _SPLITS,
+) -> None:
+  """Writes a corpus with the exporter's own builder, without media.
+
+  Every third utterance has no voice and every fourth no face.
+  """
+  from feature_export.corpora.schemes import EmotionScheme
+  from feature_export.corpora.utterance import Corpus, Utterance, contexts
+  from feature_export.features.audio import AudioSettings
+  from feature_export.features.efficientnet import VideoSettings
+  from feature_export.records import tensorflow_start
+  from feature_export.records.pipeline import Extraction, ExtractionSettings
+  from feature_export.records.schema import build_metadata, build_record
+
+  tensorflow_start.prepare()
+  from feature_export.records.builder import write_dataset
+
+  utterances = tuple(
+    Utterance(id=f"{split}{number}", split=split, **describe(split, number))
+    for split, count in splits.items()
+    for number in range(count)
+  )
+  scheme = EmotionScheme("moods", tuple(_EMOTIONS), dict(_EMOTIONS))
+  with_emotion = any(each.emotion for each in utterances)
+  corpus = Corpus(name, utterances, scheme if with_emotion else None)
+  settings = ExtractionSettings(
+    AudioSettings(mels=4),
+    VideoSettings("none", "0" * 64, image_size=image_size, dimension=6),
+    folder,
+  )
+  around = contexts(utterances)
+
+  def records_of(split: str):
+    rng = np.random.default_rng(len(name))
+    for number, each in enumerate(utterances):
+      audio = rng.standard_normal((number % 3 * 2, 4)).astype(np.float16)
+      video = rng.standard_normal((number % 4, 6)).astype(np.float16)
+      if each.split == split:
+        extraction = Extraction(audio, video)
+        yield build_record(each, around[each.id], extraction, corpus)
+
+  metadata = build_metadata(corpus, settings)
+  write_dataset(name, metadata, records_of, dict, folder)
+
+
+def write_labels(folder: pathlib.Path, corpora: str) -> pathlib.Path:
+  """Completes labels with the exporter's command and a toy text encoder."""
+  from feature_export import universal_labels
+  from feature_export.features.sentences import Encoder
+
+  def encode(texts):
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return np.array([[1 + t.count(each) for each in letters] for t in texts])
+
+  path = folder / f"{corpora.replace(',', '_')}.jsonl"
+  arguments = ["--data", str(folder), "--corpora", corpora, "--out", str(path)]
+  with pytest.MonkeyPatch.context() as patch:
+    toy = Encoder("toy", "0" * 64, encode)
+    patch.setattr(universal_labels, "load_encoder", lambda name: toy)
+    assert universal_labels.main(arguments) == 0
+  return path
+
+
+@pytest.fixture(scope="session")
+def corpora(tmp_path_factory) -> pathlib.Path:
+  """DATA_DIR with the corpora films and friends and their labels.
+
+  Written by the exporter and read by the trainer: the contract of both.
+  """
+  folder = tmp_path_factory.mktemp("data")
+  write_corpus(folder, "films", _films)
+  write_corpus(folder, "friends", _friends)
+  write_labels(folder, "films,friends")
+  return folder
+
+
+@pytest.fixture(scope="session")
+def corpus_writer() -> Callable[..., None]:
+  """`write_corpus` and the texts of films, for corpora with a fault."""
+
+  def write(folder: pathlib.Path, name: str, **options) -> None:
+    write_corpus(folder, name, options.pop("describe", _films), **options)
+
+  return write
+
+
+@pytest.fixture(scope="session")
+def label_writer() -> Callable[[pathlib.Path, str], pathlib.Path]:
+  return write_labels
+
+
+@pytest.fixture(scope="session")
+def tiny_values(corpora) -> dict[str, Any]:
+  """A whole config, as nested dicts: seconds on one core."""
+  from configs import scratch
+
+  values = scratch.get_config().to_dict()
+  changes = {
+    "": {"name": "tiny"},
+    "text": {"max_tokens": 64},
+    "tokenizer": {"vocab_size": 70},
+    "data": {
+      "dir": str(corpora),
+      "corpora": ("films", "friends"),
+      "labels": str(corpora / "films_friends.jsonl"),
+      "buckets": (64,),
+      "audio_frames": 4,
+      "video_frames": 3,
+      "video_components": 2,
+    },
+    "t5": {"width": 16, "head_width": 4, "hidden": 24, "heads": 2}
+    | {"encoder_layers": 2, "decoder_layers": 1},
+    "model": {"modality_width": 4, "pmf_layers": 1, "adapter_width": 4}
+    | {"contrastive_width": 4},
+    "optimizer": {"lr_t5": 1e-2, "warmup_steps": 2},
+    "train": {"batch_size": 12, "epochs": 2, "log_every_steps": 1}
+    | {"checkpoint_every_steps": 3},
+    "decoding": {"max_new_tokens": 8, "batch_size": 6},
+    "parallel": {"devices": 1},
+  }
+  for section, fields in changes.items():
+    target = values[section] if section else values
+    target.update(fields)
+  return values
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_values) -> Callable[..., Config]:
+  """The typed config of `tiny_values`; changes as {"train.epochs": 1}."""
+
+  def make(changes: dict[str, Any] | None = None) -> Config:
+    values = json.loads(json.dumps(tiny_values))
+    for path, value in (changes or {}).items():
+      section, _, name = path.rpartition(".")
+      (values[section] if section else values)[name] = value
+    return config_lib.validate(values)
+
+  return make
+
+
+@pytest.fixture(scope="session")
+def straight(tiny_config, tmp_path_factory) -> pathlib.Path:
+  """The workdir of a run of 8 steps that nothing interrupted."""
+  from unimse_jax.training import trainer
+
+  workdir = tmp_path_factory.mktemp("straight")
+  outcome = trainer.train(tiny_config(), workdir)
+  assert outcome.finished
+  assert outcome.step == outcome.total_steps == 8
+  return workdir

@@ -1,0 +1,131 @@
+"""Eq. 1: the order of the turns, what is cut, and what is marked."""
+
+import dataclasses
+
+import pytest
+
+from unimse_jax.config import TextConfig
+from unimse_jax.data import inputs
+from unimse_jax.data.mixture import Example
+from unimse_jax.data.records import RecordText
+from unimse_jax.errors import InputError
+from unimse_jax.labels import UniversalLabel
+
+_CONFIG = TextConfig(
+  prefix="P",
+  window=2,
+  context="both",
+  turn_separator="|",
+  speakers=(),
+  lowercase=(),
+  max_tokens=100,
+)
+
+
+class Letters:
+  """One token a letter: its code."""
+
+  def encode(self, text: str) -> list[int]:
+    return [ord(letter) for letter in text]
+
+
+def example(text="UVW", before=("b", "a"), after=("c", "d"), corpus="meld"):
+  """Records hold the turns nearest first: b is just before, c just after."""
+  record = RecordText(
+    id="x",
+    dialogue="d",
+    turn=2,
+    speaker="Me",
+    text=text,
+    before=before,
+    after=after,
+    before_speakers=("B",) * len(before),
+    after_speakers=("C",) * len(after),
+    polarity="",
+    intensity=None,
+    emotion="",
+    audio_frames=0,
+    video_frames=0,
+  )
+  return Example(corpus, 0, record, UniversalLabel("neutral", None, {}))
+
+
+def encoded(given: Example, **changes) -> tuple[str, str]:
+  """The tokens as text, "$" for </s>, and the segments below it."""
+  config = dataclasses.replace(_CONFIG, **changes)
+  tokens, segments = inputs.encode(given, Letters(), config)
+  assert len(tokens) == len(segments)
+  text = "".join("$" if token == 1 else chr(token) for token in tokens)
+  return text, "".join(map(str, segments))
+
+
+def test_turns_stand_in_the_order_of_the_dialogue():
+  assert encoded(example()) == ("Pa|b|UVW|c|d$", "0000011100000")
+
+
+@pytest.mark.parametrize(
+  ("window", "text"), [(0, "PUVW$"), (1, "Pb|UVW|c$"), (8, "Pa|b|UVW|c|d$")]
+)
+def test_the_window_keeps_the_nearest_turns(window, text):
+  assert encoded(example(), window=window)[0] == text
+
+
+def test_past_context_reads_no_later_turn():
+  assert encoded(example(), context="past")[0] == "Pa|b|UVW$"
+
+
+def test_without_context_or_prefix_the_utterance_stands_alone():
+  alone = example(before=(), after=())
+  assert encoded(alone, prefix="") == ("UVW$", "1110")
+
+
+@pytest.mark.parametrize(
+  ("room", "text"),
+  [
+    (13, "Pa|b|UVW|c|d$"),
+    (12, "Pa|b|UVW|c$"),  # the farthest later turn first
+    (11, "Pa|b|UVW|c$"),
+    (10, "Pb|UVW|c$"),  # then the farthest earlier one
+    (9, "Pb|UVW|c$"),
+    (8, "Pb|UVW$"),
+    (7, "Pb|UVW$"),
+    (6, "PUVW$"),
+    (5, "PUVW$"),
+    (4, "PUV$"),  # at last the utterance's own end
+    (3, "PU$"),
+  ],
+)
+def test_what_is_too_long_loses_the_farthest_turns(room, text):
+  found, segments = encoded(example(), max_tokens=room)
+  assert found == text
+  assert len(found) <= room
+  marked = "".join(
+    letter for letter, mark in zip(found, segments, strict=True) if mark == "1"
+  )
+  assert marked == text.strip("Pabcd|$")
+
+
+def test_an_empty_utterance_is_no_row_without_tokens():
+  assert encoded(example("", (), ()), prefix="") == ("$", "0")
+
+
+def test_a_prefix_that_leaves_no_room_is_the_users_mistake():
+  with pytest.raises(InputError, match="config.text.prefix"):
+    encoded(example(), prefix="PREFIX", max_tokens=7)
+
+
+def test_speakers_and_lower_case_are_of_their_corpora():
+  given = example("Uv", ("B",), ())
+  assert encoded(given, speakers=("meld",))[0] == "PB: B|Me: Uv$"
+  assert encoded(given, speakers=("iemocap",))[0] == "PB|Uv$"
+  # Names keep their case: only the words were in capitals.
+  both = {"speakers": ("meld",), "lowercase": ("meld",)}
+  assert encoded(given, **both)[0] == "PB: b|Me: uv$"
+
+
+def test_a_turn_without_a_speaker_has_no_colon():
+  given = example("u", (), ())
+  given = dataclasses.replace(
+    given, record=dataclasses.replace(given.record, speaker="")
+  )
+  assert encoded(given, speakers=("meld",))[0] == "Pu$"

@@ -1,0 +1,177 @@
+"""Cached greedy decoding against a plain loop without a cache."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unimse_jax.decoding import generate
+
+_STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model):
+  return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def batch(make_batch):
+  return make_batch(rows=5, seed=1)
+
+
+@pytest.fixture(scope="module")
+def params(model, batch, fill):
+  """Large weights, so that rows write different texts."""
+  return fill(model, batch, seed=2, scale=0.8)
+
+
+@pytest.fixture(scope="module")
+def encoded(model, batch, params):
+  return jax.jit(
+    lambda batch: model.apply({"params": params}, batch, method="encode")
+  )(batch)
+
+
+@pytest.fixture(scope="module")
+def greedy(model, params):
+  return jax.jit(
+    lambda encoded, mask: generate.greedy(model, params, encoded, mask, _STEPS)
+  )
+
+
+@pytest.fixture(scope="module")
+def score(model, params):
+  """Logits of whole texts, without a cache."""
+  return jax.jit(
+    lambda tokens, encoded, mask: model.apply(
+      {"params": params}, tokens, encoded, mask, method="score_tokens"
+    )
+  )
+
+
+def plain_loop(score, encoded, mask) -> np.ndarray:
+  """argmax token by token over the whole text so far."""
+  rows = len(mask)
+  written = np.zeros((rows, _STEPS + 2), np.int32)  # starts with pad
+  for place in range(_STEPS + 1):
+    logits = np.asarray(score(written[:, :-1], encoded, mask))[:, place]
+    ended = (written[:, 1 : place + 1] == generate.EOS).any(1)
+    written[:, place + 1] = np.where(ended, generate.PAD, logits.argmax(-1))
+  return written[:, 1:]
+
+
+def test_cached_tokens_are_those_of_the_plain_loop(
+  greedy, score, encoded, batch
+):
+  mask = batch["encoder_mask"]
+  found = np.asarray(greedy(encoded, mask))
+  assert found.shape == (5, _STEPS + 1)
+  np.testing.assert_array_equal(found, plain_loop(score, encoded, mask))
+  assert len({tuple(row) for row in found.tolist()}) > 1
+
+
+def test_cached_logits_are_those_of_the_whole_text(
+  model, params, score, encoded, batch
+):
+  mask = batch["encoder_mask"]
+  targets = batch["decoder_input_tokens"]
+  variables = {"params": params}
+
+  @jax.jit
+  def steps(encoded, targets):
+    cache, cross = model.apply(variables, encoded, 5, method="start_cache")
+    found = []
+    for place in range(5):
+      logits, cache = model.apply(
+        variables,
+        targets[:, place],
+        jnp.int32(place),
+        cache,
+        cross,
+        mask,
+        method="decode_step",
+      )
+      found.append(logits)
+    return jnp.stack(found, axis=1)
+
+  expected = score(targets, encoded, mask)
+  # The demand of the design is equality; sums over a cache of another length
+  # are grouped in another way: a few units in the last place.
+  np.testing.assert_allclose(
+    steps(encoded, targets), expected, rtol=1e-5, atol=1e-5
+  )
+
+
+class Script:
+  """A "model" that writes given tokens, whatever it reads."""
+
+  def __init__(self, tokens):
+    self.tokens = jnp.asarray(tokens)
+
+  def apply(self, variables, *args, method):
+    if method == "start_cache":
+      return jnp.zeros((), jnp.int32), None
+    _, index, steps, _, _ = args
+    # The cache counts the steps, to see that the loop ends early.
+    return jax.nn.one_hot(self.tokens[:, index], 10), steps + 1
+
+
+def written(tokens, steps: int, mask=None) -> list[list[int]]:
+  rows = len(tokens)
+  mask = np.ones((rows, 1), bool) if mask is None else mask
+  found = generate.greedy(
+    Script(tokens), {}, jnp.zeros((rows, 1, 1)), jnp.asarray(mask), steps
+  )
+  return found.tolist()
+
+
+def test_after_its_end_a_row_stays_padding_while_others_go_on():
+  tokens = [[5, 1, 7, 7, 7], [6, 6, 6, 1, 7]]
+  assert written(tokens, 4) == [[5, 1, 0, 0, 0], [6, 6, 6, 1, 0]]
+
+
+def test_the_limit_leaves_a_place_for_the_end():
+  assert written([[5, 6, 1, 9]], 2) == [[5, 6, 1]]
+  assert written([[5, 6, 7, 9]], 2) == [[5, 6, 7]]
+
+
+def test_a_padding_row_does_not_keep_the_batch_waiting():
+  mask = np.array([[True], [False]])
+  # Row 1 never writes </s>: without the mask it would take all the steps.
+  tokens = [[1, 9, 9, 9], [9, 9, 9, 9]]
+  assert written(tokens, 3, mask) == [[1, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_the_loop_stops_when_all_have_ended():
+  ran = []
+
+  class Counting(Script):
+    def apply(self, variables, *args, method):
+      if method == "decode_step":
+        jax.debug.callback(lambda index: ran.append(int(index)), args[1])
+      return super().apply(variables, *args, method=method)
+
+  generate.greedy(
+    Counting([[5, 1, 7, 7, 7, 7, 7, 7]]),
+    {},
+    jnp.zeros((1, 1, 1)),
+    jnp.ones((1, 1), bool),
+    7,
+  ).block_until_ready()
+  jax.effects_barrier()
+  assert sorted(ran) == [0, 1]
+
+
+def test_companions_and_padding_do_not_change_a_row(greedy, encoded, batch):
+  mask = batch["encoder_mask"]
+  together = np.asarray(greedy(encoded, mask))
+  order = [3, 1, 4, 0, 2]
+  np.testing.assert_array_equal(
+    greedy(encoded[np.array(order)], mask[order]), together[order]
+  )
+  alone = greedy(encoded[2:3], mask[2:3])
+  np.testing.assert_array_equal(alone[0], together[2])
+  wider = np.pad(encoded, ((0, 0), (0, 4), (0, 0)), constant_values=3.0)
+  found = greedy(wider, np.pad(mask, ((0, 0), (0, 4))))
+  np.testing.assert_array_equal(found, together)

@@ -1,0 +1,138 @@
+"""What a config names is looked for, made once and kept."""
+
+import importlib
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from configs import base
+from unimse_jax import config as config_lib
+from unimse_jax import experiment, pipeline
+from unimse_jax.errors import InputError
+from unimse_jax.models import UniMSE
+
+_CONFIGS = pathlib.Path(base.__file__).parent
+_NAMES = sorted(
+  ".".join(path.relative_to(_CONFIGS).with_suffix("").parts)
+  for path in _CONFIGS.rglob("*.py")
+  if path.name != "__init__.py"
+)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_config_builds(name):
+  """Shapes only; a pretrained T5 has T5-base's, which the config repeats."""
+  values = importlib.import_module(f"configs.{name}").get_config().to_dict()
+  config = config_lib.validate(values)
+  t5 = experiment.random_t5(config, 32100)
+  assert t5.vocab_size == 32128
+  model = UniMSE(pipeline.model_config(config, t5))
+  tokens = jax.ShapeDtypeStruct((2, 9), jnp.int32)
+  mask = jax.ShapeDtypeStruct((2, 9), jnp.bool_)
+  batch = {
+    "encoder_input_tokens": tokens,
+    "segment_ids": tokens,
+    "encoder_mask": mask,
+    "decoder_input_tokens": tokens,
+  }
+  for modality in config.data.modalities:
+    batch[modality] = jax.ShapeDtypeStruct((2, 9, 64), jnp.float32)
+    batch[f"{modality}_mask"] = mask
+  output, variables = jax.eval_shape(
+    model.init_with_output, jax.random.key(0), batch
+  )
+  assert output.logits.shape == (2, 9, 32128)
+  assert output.logits.dtype == jnp.float32
+  if config.t5.pretrained:
+    leaves = jax.tree.leaves(variables["params"]["t5"])
+    assert sum(leaf.size for leaf in leaves) == 222_903_552
+
+
+def test_everything_missing_is_in_one_message(monkeypatch, tmp_path):
+  monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+  monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+  values = base.get_config().to_dict()
+  values["data"]["dir"] = str(tmp_path)
+  values["data"]["labels"] = str(tmp_path / "labels.jsonl")
+  values["tokenizer"]["path"] = str(tmp_path / "spiece.model")
+  with pytest.raises(InputError) as caught:
+    experiment.check_inputs(config_lib.validate(values))
+  message = str(caught.value)
+  assert "7 thing(s)" in message
+  for name in ("mosi", "mosei", "meld", "iemocap"):
+    assert f"feature_export.export --corpus {name} --raw" in message
+  assert "feature_export.universal_labels --data" in message
+  assert "hf download google-t5/t5-base" in message
+  assert "config.tokenizer.path" in message
+
+
+def test_a_new_workdir_gets_its_files_and_an_old_one_keeps_them(
+  tiny_config, tmp_path
+):
+  opened = experiment.open_experiment(tiny_config(), tmp_path)
+  names = ("tokenizer/spiece.model", "features.npz", "model.json")
+  before = {name: (tmp_path / name).stat().st_mtime_ns for name in names}
+  found = sorted(
+    str(path.relative_to(tmp_path))
+    for path in tmp_path.rglob("*")
+    if path.is_file()
+  )
+  assert found == sorted(names)  # and no scratch file
+  again = experiment.open_experiment(tiny_config(), tmp_path)
+  after = {name: (tmp_path / name).stat().st_mtime_ns for name in names}
+  assert before == after
+  assert again.pipeline.label_text == opened.pipeline.label_text
+  assert again.pipeline.model == opened.pipeline.model
+
+
+def test_every_label_is_written_within_the_target_length(tiny_config, tmp_path):
+  config = tiny_config({"decoding.max_new_tokens": 40})
+  opened = experiment.open_experiment(config, tmp_path)
+  for split in ("train", "validation", "test"):
+    batcher = opened.batcher(split)
+    for row in batcher.encoded:
+      assert len(row.target) <= opened.pipeline.collator.target_length
+      written = opened.pipeline.tokenizer.decode(row.target)
+      assert not opened.pipeline.label_text.parse(written).malformed
+
+
+def test_too_large_a_vocabulary_for_the_t5_is_refused(
+  tiny_config, tmp_path, shared_data
+):
+  """The vocabulary of t5_vocab has 32,000 pieces, this T5 1,200 entries."""
+  config = tiny_config(
+    {
+      "t5.pretrained": str(shared_data / "hf_flax_t5" / "t5"),
+      "tokenizer.path": str(shared_data / "t5_vocab"),
+    }
+  )
+  with pytest.raises(InputError, match="at most the 1200 entries"):
+    experiment.open_experiment(config, tmp_path)
+
+
+def test_a_pretrained_t5_is_what_training_starts_from(
+  tiny_config, corpora, tmp_path, shared_data
+):
+  from unimse_jax import pretrained
+  from unimse_jax.data import tokenizer
+  from unimse_jax.parallel.mesh import make_mesh
+
+  folder = shared_data / "hf_flax_t5" / "t5_v1_1"
+  vocabulary = tmp_path / "spiece.model"
+  words = ("positive", "joy")
+  tokenizer.train(["a great film", "joy and anger"] * 9, words, 60, vocabulary)
+  config = tiny_config(
+    {"t5.pretrained": str(folder), "tokenizer.path": str(vocabulary)}
+  )
+  opened = experiment.open_experiment(config, tmp_path / "run")
+  params = opened.initial_params(make_mesh(devices=1))
+  t5, expected = pretrained.load(str(folder))
+  assert opened.pipeline.model.config.t5.width == t5.width
+  jax.tree.map(
+    lambda a, b: (a == b).all() or pytest.fail("differs"),
+    params["t5"],
+    expected,
+  )
+  assert jax.tree.structure(params["t5"]) == jax.tree.structure(expected)

@@ -1,0 +1,141 @@
+"""Label <-> text: every label comes back, and bad text never raises."""
+
+import itertools
+
+import pytest
+
+from unimse_jax.labels import (
+  POLARITIES,
+  EmotionScheme,
+  LabelSchema,
+  LabelText,
+  UniversalLabel,
+)
+from unimse_jax.labels.text import UNKNOWN, parse_number
+
+_MELD = EmotionScheme("meld", {"joy": "positive", "anger": "negative"})
+_IEMOCAP = EmotionScheme("iemocap", {"excited": "positive", "sadness": ""})
+_SCHEMA = LabelSchema(intensity=True, schemes=(_MELD, _IEMOCAP))
+_TEXT = LabelText(_SCHEMA)
+
+
+def test_the_text_of_the_design():
+  label = UniversalLabel("positive", 1.6, {"meld": "joy", "iemocap": "excited"})
+  assert _TEXT.write(label) == "positive, 1.6, joy, excited"
+
+
+@pytest.mark.parametrize("separator", [", ", ","])
+def test_every_label_of_a_grid_comes_back(separator):
+  text = LabelText(_SCHEMA, separator)
+  grid = itertools.product(
+    POLARITIES,
+    [number / 100 for number in range(-300, 301, 7)],
+    _MELD.classes,
+    _IEMOCAP.classes,
+  )
+  for polarity, intensity, meld, iemocap in grid:
+    emotions = {"meld": meld, "iemocap": iemocap}
+    parsed = text.parse(
+      text.write(UniversalLabel(polarity, intensity, emotions))
+    )
+    assert not parsed.malformed
+    expected = {"polarity": polarity, "intensity": intensity, **emotions}
+    assert parsed.fields == expected
+
+
+@pytest.mark.parametrize(
+  ("value", "written"),
+  [
+    (0.0, "0"),
+    (-0.0, "0"),
+    (-0.001, "0"),
+    (1 / 3, "0.33"),
+    (-4 / 3, "-1.33"),
+    (-3.0, "-3"),
+    (3.0, "3"),
+    (2.5, "2.5"),
+    (-1.3333333730697632, "-1.33"),
+    (0.10000000149011612, "0.1"),
+  ],
+)
+def test_numbers_have_two_decimals_without_trailing_zeros(value, written):
+  assert _TEXT.field(value) == written
+
+
+def test_without_decimals_tens_keep_their_zeros():
+  assert LabelText(_SCHEMA, decimals=0).field(10.0) == "10"
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_an_empty_slot_is_written_unknown_and_read_back_as_nothing(empty):
+  label = UniversalLabel("neutral", None, {"meld": empty, "iemocap": "sadness"})
+  text = _TEXT.write(label)
+  assert text == f"neutral, {UNKNOWN}, {UNKNOWN}, sadness"
+  parsed = _TEXT.parse(text)
+  assert not parsed.malformed
+  assert parsed.fields["intensity"] is None
+  assert parsed.fields["meld"] is None
+
+
+@pytest.mark.parametrize(
+  "text",
+  [
+    " Positive ,1.6,JOY,  excited ",
+    "positive,1.60,joy,excited",
+    "positive, +1.6, joy, excited",
+    "positive, 16e-1, joy, excited",
+  ],
+)
+def test_case_spaces_and_number_forms_do_not_matter(text):
+  parsed = _TEXT.parse(text)
+  assert not parsed.malformed
+  assert list(parsed.fields.values()) == ["positive", 1.6, "joy", "excited"]
+
+
+@pytest.mark.parametrize(
+  ("text", "fields"),
+  [
+    ("", [None] * 4),
+    ("1.6", [None] * 4),
+    ("positive", ["positive", None, None, None]),
+    ("positive, 1.6, joy", ["positive", 1.6, "joy", None]),
+    ("positive, 1.6, joy, sa", ["positive", 1.6, "joy", None]),
+    ("positive, much, joy, sadness", ["positive", None, "joy", "sadness"]),
+    ("positive, nan, joy, sadness", ["positive", None, "joy", "sadness"]),
+    ("positive, inf, joy, sadness", ["positive", None, "joy", "sadness"]),
+    # A class of another scheme is not legal.
+    ("positive, 1, excited, joy", ["positive", 1.0, None, None]),
+    ("joy, 1, joy, sadness", [None, 1.0, "joy", "sadness"]),
+    # Too many fields: the first four are read.
+    (
+      "positive, 1, joy, sadness, joy",
+      ["positive", 1.0, "joy", "sadness"],
+    ),
+    (",,,,,", [None] * 4),
+  ],
+)
+def test_bad_text_keeps_its_good_fields_and_is_malformed(text, fields):
+  parsed = _TEXT.parse(text)
+  assert parsed.malformed
+  assert list(parsed.fields.values()) == fields
+
+
+@pytest.mark.parametrize(
+  ("piece", "value"), [("7", 3.0), ("-3.01", -3.0), ("1e30", 3.0)]
+)
+def test_numbers_out_of_range_are_brought_to_the_end(piece, value):
+  assert parse_number(piece) == value
+  assert not _TEXT.parse(f"positive, {piece}, joy, sadness").malformed
+
+
+@pytest.mark.parametrize("piece", ["", "-", "1_0", "1.2.3", "one", "nan"])
+def test_what_is_no_number_is_none(piece):
+  assert parse_number(piece) is None
+
+
+def test_classes_with_capitals_are_read_back_as_they_are():
+  scheme = EmotionScheme("mine", {"Joy": "positive", "Very Sad": "negative"})
+  text = LabelText(LabelSchema(intensity=False, schemes=(scheme,)))
+  for word in scheme.classes:
+    written = text.write(UniversalLabel("neutral", None, {"mine": word}))
+    assert text.parse(written).fields["mine"] == word

@@ -1,0 +1,71 @@
+"""What training leaves in a workdir opens again, or says what is missing."""
+
+import dataclasses
+
+import pytest
+
+from unimse_jax import experiment, pipeline
+from unimse_jax.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def workdir(tiny_config, tmp_path_factory):
+  folder = tmp_path_factory.mktemp("workdir")
+  experiment.open_experiment(tiny_config(), folder)
+  return folder
+
+
+def test_it_opens_without_corpora_or_pretrained_weights(tiny_config, workdir):
+  config = tiny_config(
+    {
+      "data.dir": "/gone",
+      "data.labels": "/gone.jsonl",
+      "t5.pretrained": "/gone",
+    }
+  )
+  opened = pipeline.open_pipeline(config, workdir)
+  assert opened.label_text.schema.slots == ("polarity", "intensity", "moods")
+  assert opened.model.config.t5.width == 16
+  shapes = opened.abstract_params()
+  assert "modality_encoder_audio" in shapes
+
+
+def test_a_folder_that_is_no_workdir_says_what_is_missing(
+  tiny_config, tmp_path
+):
+  with pytest.raises(InputError, match="train first") as caught:
+    pipeline.open_pipeline(tiny_config(), tmp_path)
+  for name in ("tokenizer/spiece.model", "features.npz", "model.json"):
+    assert name in str(caught.value)
+
+
+def test_a_workdir_without_a_checkpoint_is_refused(tiny_config, workdir):
+  from unimse_jax.parallel.mesh import make_mesh
+
+  opened = pipeline.open_pipeline(tiny_config(), workdir)
+  with pytest.raises(InputError, match="checkpoint"):
+    pipeline.restore_params(opened, make_mesh(devices=1), workdir)
+
+
+def test_more_fused_layers_than_a_pretrained_t5_has_are_refused(
+  tiny_config, tiny_t5
+):
+  config = tiny_config({"t5.pretrained": "some/t5", "model.pmf_layers": 3})
+  with pytest.raises(InputError, match="at most the 2 encoder layers"):
+    pipeline.model_config(config, tiny_t5)
+
+
+def test_dropout_and_compute_type_are_the_configs(tiny_config, tiny_t5):
+  config = tiny_config({"t5.dtype": "bfloat16", "t5.dropout": 0.25})
+  found = pipeline.model_config(config, tiny_t5).t5
+  expected = dataclasses.replace(tiny_t5, dtype="bfloat16", dropout=0.25)
+  assert found == expected
+
+
+def test_no_contrastive_weights_means_no_contrastive_parameters(
+  tiny_config, tiny_t5
+):
+  both = {"loss.alpha": 0.0, "loss.beta": 0.0}
+  assert not pipeline.model_config(tiny_config(both), tiny_t5).contrastive
+  one = {"loss.alpha": 0.0}
+  assert pipeline.model_config(tiny_config(one), tiny_t5).contrastive

@@ -1,0 +1,179 @@
+"""Which parameter moves how far."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from configs import authors
+from unimse_jax import config as config_lib
+from unimse_jax.config import OptimizerConfig
+from unimse_jax.experiment import random_t5
+from unimse_jax.models import UniMSE
+from unimse_jax.parallel import trees
+from unimse_jax.pipeline import model_config
+from unimse_jax.training.optimizer import make_optimizer, make_schedule
+
+_CONFIG = OptimizerConfig(
+  kind="adamw",
+  lr_t5=3e-1,
+  lr_pmf=2e-1,
+  lr_main=1e-1,
+  trainable=".*",
+  weight_decay=0.0,
+  clip_norm=0.0,
+  schedule="constant",
+  warmup_steps=0,
+)
+_PATHS = (
+  "t5/encoder/layers_0/feed_forward/wi/kernel",
+  "t5/encoder/layers_0/feed_forward_norm/scale",
+  "t5/encoder/relative_bias/embedding",
+  "t5/shared/embedding",
+  "fusion_layers_1/down/kernel",
+  "fusion_layers_1/down/bias",
+  "modality_encoder_audio/lstm/recurrent",
+  "contrastive_text/conv/kernel",
+  "segment_embedding/embedding",
+)
+
+
+def nested(value: float) -> dict:
+  tree: dict = {}
+  for path in _PATHS:
+    *folders, leaf = path.split("/")
+    node = tree
+    for name in folders:
+      node = node.setdefault(name, {})
+    node[leaf] = jnp.full((2,), value)
+  return tree
+
+
+def step(config: OptimizerConfig, params, grads, steps: int = 1):
+  optimizer = make_optimizer(config, params, 10)
+  state = optimizer.init(params)
+  for _ in range(steps):
+    updates, state = optimizer.update(grads, state, params)
+    params = optax.apply_updates(params, updates)
+  flat = zip(trees.paths(params), jax.tree.leaves(params), strict=True)
+  return {path: np.asarray(leaf) for path, leaf in flat}, state
+
+
+def test_each_group_has_its_learning_rate():
+  moved, _ = step(_CONFIG, nested(1.0), nested(0.5))
+  for path, value in moved.items():
+    rate = 0.1
+    if path.startswith("t5/"):
+      rate = 0.3
+    elif path.startswith("fusion"):
+      rate = 0.2
+    # Adam's first step is the learning rate times the gradient's sign, but for
+    # its epsilon and float32 powers.
+    np.testing.assert_allclose(value, 1 - rate, atol=1e-5, err_msg=path)
+
+
+def test_decay_takes_matrices_and_spares_norms_and_biases():
+  config = dataclasses.replace(_CONFIG, weight_decay=0.1)
+  moved, _ = step(config, nested(1.0), nested(0.0))
+  for path, value in moved.items():
+    spared = path.endswith(("scale", "bias", "relative_bias/embedding"))
+    assert (value[0] == 1) == spared, path
+  # AdamW: rate x decay x value, whatever the gradient.
+  np.testing.assert_allclose(moved[_PATHS[0]], 1 - 0.3 * 0.1, rtol=1e-6)
+
+
+def test_adam_l2_puts_the_decay_into_the_gradient():
+  config = dataclasses.replace(_CONFIG, kind="adam_l2", weight_decay=0.1)
+  moved, _ = step(config, nested(1.0), nested(0.0))
+  # The gradient is 0.1, so its normalised step is a whole learning rate.
+  np.testing.assert_allclose(moved[_PATHS[0]], 1 - 0.3, atol=1e-5)
+
+
+def test_clipping_is_by_the_norm_of_all():
+  config = dataclasses.replace(_CONFIG, clip_norm=1e-9)
+  grads = nested(0.5)
+  moved, _ = step(config, nested(1.0), grads)
+  # Adam's epsilon is 1e-8: gradients of 1e-9 / sqrt(18) barely count.
+  assert 0 < 1 - moved[_PATHS[0]][0] < 0.01
+  unclipped, _ = step(
+    dataclasses.replace(config, clip_norm=0.0), nested(1.0), grads
+  )
+  assert 1 - unclipped[_PATHS[0]][0] > 0.29
+
+
+def test_frozen_parameters_stay_to_the_bit_and_have_no_moments():
+  config = dataclasses.replace(
+    _CONFIG, trainable="^fusion", weight_decay=0.1, clip_norm=1.0
+  )
+  moved, state = step(config, nested(1.0), nested(0.5), steps=3)
+  for path, value in moved.items():
+    assert (value == 1).all() == (not path.startswith("fusion")), path
+  moments = [leaf for leaf in jax.tree.leaves(state) if leaf.shape == (2,)]
+  assert len(moments) == 2 * 2  # two moments of two parameters
+
+
+def test_frozen_gradients_do_not_count_in_the_norm():
+  config = dataclasses.replace(_CONFIG, trainable="^fusion", clip_norm=1.0)
+  grads = nested(0.5)
+  huge = jax.tree.map(lambda leaf: leaf * 1e6, grads)
+  huge |= {"fusion_layers_1": grads["fusion_layers_1"]}
+  few, _ = step(config, nested(1.0), grads)
+  many, _ = step(config, nested(1.0), huge)
+  for path in few:
+    np.testing.assert_array_equal(few[path], many[path])
+
+
+def test_an_expression_that_matches_nothing_is_refused():
+  config = dataclasses.replace(_CONFIG, trainable="^encoder")
+  with pytest.raises(ValueError, match=r"config\.optimizer\.trainable"):
+    make_optimizer(config, nested(1.0), 10)
+
+
+def test_the_authors_train_33_million_parameters_of_t5():
+  """D27: blocks 10 and 11 of both stacks; fidelity.md 2.6 counts 33.0 M."""
+  config = config_lib.validate(authors.get_config().to_dict())
+  model = UniMSE(model_config(config, random_t5(config, 32128)))
+  tokens = jnp.ones((1, 1), jnp.int32)
+  batch = dict.fromkeys(
+    ("encoder_input_tokens", "segment_ids", "decoder_input_tokens"), tokens
+  )
+  masks = ("encoder_mask", "audio_mask", "video_mask")
+  batch |= dict.fromkeys(masks, tokens > 0)
+  batch |= {name: jnp.ones((1, 1, 64)) for name in ("audio", "video")}
+  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), batch))
+  shapes = shapes["params"]
+  rules = ((config.optimizer.trainable, True), (".*", False))
+  chosen = trees.match(rules, shapes)
+  t5 = sum(
+    leaf.size
+    for leaf, keep in zip(
+      jax.tree.leaves(shapes["t5"]), jax.tree.leaves(chosen["t5"]), strict=True
+    )
+    if keep
+  )
+  # Matrices and norms of two encoder and two decoder blocks of T5-base.
+  assert t5 == 2 * (7_079_424 + 9_439_488)
+  del chosen["t5"]
+  assert all(jax.tree.leaves(chosen))
+
+
+@pytest.mark.parametrize(
+  ("changes", "expected"),
+  [
+    ({}, [1, 1, 1, 1, 1, 1]),
+    ({"warmup_steps": 2}, [0.5, 0.75, 1, 1, 1, 1]),
+    ({"schedule": "linear"}, [1, 0.9, 0.8, 0.7, 0.6, 0.5]),
+    (
+      {"schedule": "linear", "warmup_steps": 2},
+      [0.5, 0.75, 1, 0.875, 0.75, 0.625],
+    ),
+  ],
+)
+def test_schedules(changes, expected):
+  config = dataclasses.replace(_CONFIG, **changes)
+  schedule = make_schedule(2.0, config, 10)
+  found = [float(schedule(step)) / 2 for step in range(6)]
+  np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -1,0 +1,127 @@
+"""One step: on many devices, in parts, with dropout."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from unimse_jax.config import LossConfig
+from unimse_jax.parallel import sharding
+from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.training.train_state import create
+from unimse_jax.training.train_step import make_train_step
+
+_LOSS = LossConfig(
+  alpha=0.5,
+  beta=0.5,
+  temperature=0.1,
+  normalize=True,
+  count_positive_twice=False,
+)
+_PLAIN = LossConfig(
+  alpha=0.0,
+  beta=0.0,
+  temperature=0.1,
+  normalize=True,
+  count_positive_twice=False,
+)
+
+
+@pytest.fixture(scope="module")
+def batch(make_batch):
+  return make_batch(rows=8)
+
+
+def without_dropout(tiny_model, tiny_t5, **changes):
+  t5 = dataclasses.replace(tiny_t5, dropout=0.0)
+  return tiny_model(t5=t5, modality_dropout=0.0, **changes)
+
+
+def run(model, params, batch, mesh, microbatches=1, loss=_LOSS, steps=1):
+  """State and metrics after `steps` steps; SGD shows the gradient itself."""
+  optimizer = optax.sgd(0.1)
+  state = create(params, optimizer)
+  places = sharding.state_sharding(jax.eval_shape(lambda: state), mesh)
+  step = make_train_step(
+    places,
+    mesh,
+    model=model,
+    optimizer=optimizer,
+    loss=loss,
+    microbatches=microbatches,
+  )
+  # Copies: the step takes the memory of the state it is given.
+  state = jax.device_put(jax.tree.map(jnp.copy, state), places)
+  key = jax.device_put(jax.random.key(3), sharding.replicated(mesh))
+  for _ in range(steps):
+    state, metrics = step(state, sharding.shard_batch(batch, mesh), key)
+  return state, metrics
+
+
+def assert_close(left, right, **tolerance) -> None:
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(
+      np.asarray(a), np.asarray(b), **tolerance
+    ),
+    left,
+    right,
+  )
+
+
+def test_eight_devices_do_what_one_does(tiny_model, tiny_t5, fill, batch):
+  model = without_dropout(tiny_model, tiny_t5)
+  params = fill(model, batch)
+  one, one_metrics = run(model, params, batch, make_mesh(devices=1))
+  many, metrics = run(model, params, batch, make_mesh(fsdp=2, model=2))
+  kernel = many.params["t5"]["encoder"]["layers_0"]["feed_forward"]["wi"]
+  shards = kernel["kernel"].addressable_shards
+  assert len({str(shard.index) for shard in shards}) == 4
+  # float32 sums over rows and widths in another order.
+  assert_close(many.params, one.params, rtol=1e-4, atol=1e-5)
+  assert_close(metrics, one_metrics, rtol=1e-4, atol=1e-5)
+  assert int(many.step) == 1
+
+
+def test_microbatches_have_the_gradient_of_the_whole(
+  tiny_model, tiny_t5, fill, batch
+):
+  """Rows have unequal numbers of target tokens: means of means would differ.
+
+  Without the contrastive loss, whose negatives come from the part alone.
+  """
+  model = without_dropout(tiny_model, tiny_t5, contrastive=False)
+  params = fill(model, batch)
+  mesh = make_mesh(devices=1)
+  whole, whole_metrics = run(model, params, batch, mesh, loss=_PLAIN)
+  parts, metrics = run(model, params, batch, mesh, 4, loss=_PLAIN)
+  # The same sums, four at a time.
+  assert_close(parts.params, whole.params, rtol=1e-5, atol=1e-6)
+  assert_close(metrics, whole_metrics, rtol=1e-5, atol=1e-6)
+  assert batch["loss_weights"].sum(1).std() > 0
+
+
+def test_dropout_is_drawn_anew_each_step_and_again_after_a_restart(
+  tiny_model, fill, batch
+):
+  model = tiny_model()
+  params = fill(model, batch)
+  mesh = make_mesh(devices=1)
+  optimizer = optax.sgd(0.0)  # parameters stay: only dropout can differ
+  state = create(params, optimizer)
+  places = sharding.state_sharding(jax.eval_shape(lambda: state), mesh)
+  step = make_train_step(
+    places, mesh, model=model, optimizer=optimizer, loss=_LOSS, microbatches=1
+  )
+  key = jax.device_put(jax.random.key(3), sharding.replicated(mesh))
+  rows = sharding.shard_batch(batch, mesh)
+
+  def loss_at(number: int) -> float:
+    start = create(jax.tree.map(jnp.copy, params), optimizer)
+    start = start.replace(step=jnp.int32(number))
+    return float(step(jax.device_put(start, places), rows, key)[1]["loss"])
+
+  assert loss_at(0) == loss_at(0)
+  assert loss_at(0) != loss_at(1)

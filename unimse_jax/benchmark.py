@@ -1,0 +1,50 @@
+"""Times training and decoding on synthetic batches; needs no files.
+
+python -m unimse_jax.benchmark --config configs/base.py [--steps 20]
+    [--warmup 3] [--output FILE.json] [--config.train.batch_size=8 ...]
+"""
+
+import json
+import os
+import pathlib
+
+from absl import flags
+
+from unimse_jax import command_line
+from unimse_jax.errors import InputError
+
+_CONFIG = command_line.define_config()
+_STEPS = flags.DEFINE_integer(
+  "steps", 20, "Timed steps of each padded length.", lower_bound=1
+)
+_WARMUP = flags.DEFINE_integer(
+  "warmup", 3, "Steps before those.", lower_bound=0
+)
+_OUTPUT = flags.DEFINE_string("output", None, "Where to write the figures.")
+
+
+def main() -> int:
+  config = command_line.read_config(_CONFIG)
+  output = pathlib.Path(_OUTPUT.value) if _OUTPUT.value else None
+  if output and not output.parent.is_dir():
+    # Told before minutes of measuring, not after.
+    raise InputError(
+      f"--output: expected a file in a directory that exists, found {output}."
+    )
+  from unimse_jax.parallel import multihost
+  from unimse_jax.reporting import throughput_table
+  from unimse_jax.training import throughput
+
+  multihost.initialize()
+  report = throughput.measure(config, _STEPS.value, _WARMUP.value)
+  if multihost.is_first():
+    print(throughput_table.format_report(report))
+    if output:
+      scratch = output.with_name(f".{output.name}.tmp")
+      scratch.write_text(json.dumps(report, indent=2))
+      os.replace(scratch, output)
+  return 0
+
+
+if __name__ == "__main__":
+  command_line.run(main)

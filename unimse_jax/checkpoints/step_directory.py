@@ -1,0 +1,164 @@
+"""The directories of the checkpoints: names, retention, clean-up after kills.
+
+`<step>` with a valid manifest inside is a complete checkpoint. Other names are
+states in passing: `<step>.orbax-checkpoint-tmp` (being written),
+`<step>.deleted` (being deleted), `<step>.replaced` (kept until its successor
+of the same step is complete), `<step>.damaged` (set aside for a look).
+"""
+
+import math
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from absl import logging
+
+from unimse_jax.checkpoints import integrity
+from unimse_jax.errors import InputError
+
+_TEMPORARY = ".orbax-checkpoint-tmp"
+_DELETED = ".deleted"
+_REPLACED = ".replaced"
+_DAMAGED = ".damaged"
+
+
+class StepDirectory:
+  """File operations on the checkpoints of one run; knows nothing of arrays.
+
+  It holds no list of steps in memory: the disk is asked each time, so that a
+  failed save, a deletion or another process cannot make it wrong.
+  """
+
+  def __init__(self, root: pathlib.Path):
+    self.root = root
+
+  def path(self, step: int) -> pathlib.Path:
+    """Where the checkpoint of a step is, or will be."""
+    return self.root / str(step)
+
+  def temporary_path(self, step: int) -> pathlib.Path:
+    """Where Orbax writes a step before it renames it."""
+    return self.root / f"{step}{_TEMPORARY}"
+
+  def manifests(self) -> dict[int, dict[str, Any]]:
+    """The manifests of all complete steps, by step ascending."""
+    found = {}
+    for path in sorted(self._candidates(), key=lambda path: int(path.name)):
+      manifest = integrity.read_manifest(path)
+      if manifest is not None and manifest.get("step") == int(path.name):
+        found[int(path.name)] = manifest
+    return found
+
+  def manifest(self, step: int) -> dict[str, Any]:
+    """The manifest of one complete step.
+
+    Raises:
+      InputError: there is none; names the steps that there are.
+    """
+    manifests = self.manifests()
+    if step not in manifests:
+      raise InputError(
+        f"expected a complete checkpoint of step {step} in {self.root}, "
+        f"found the steps {list(manifests) or 'none'}: choose one of them"
+      )
+    return manifests[step]
+
+  def is_good(self, step: int) -> bool:
+    """Hashes every file of a step; logs what is damaged."""
+    faults = integrity.find_damage(self.path(step))
+    if faults:
+      logging.warning(
+        "checkpoint %d in %s is damaged and is not used: %s",
+        step,
+        self.root,
+        "; ".join(faults),
+      )
+    return not faults
+
+  def prune(self, keep: int, best: int | None) -> None:
+    """Deletes all complete steps but the `keep` latest and the best one."""
+    steps = list(self.manifests())
+    for step in set(steps) - {*steps[-keep:], best}:
+      # Renamed first: a kill half-way must not leave half a checkpoint.
+      shutil.rmtree(self._rename(step, _DELETED))
+    for path in self.root.glob(f"*{_REPLACED}"):
+      self._put_back(path)
+
+  def make_room(self, step: int) -> None:
+    """Moves a checkpoint away that is about to be saved again."""
+    if self.path(step).exists():
+      self._rename(step, _REPLACED)
+
+  def set_aside(self, step: int) -> None:
+    """Moves a damaged or incomplete step away; an empty one is removed."""
+    path = self.path(step)
+    if path.is_dir() and not any(path.iterdir()):
+      path.rmdir()
+      return
+    aside = self._rename(step, _DAMAGED)
+    logging.warning("%s is not a whole checkpoint: now %s", path, aside.name)
+
+  def sweep(self) -> None:
+    """Makes the root and clears what a killed or failed save left in it.
+
+    Raises:
+      InputError: the root cannot be made or written.
+    """
+    try:
+      self.root.mkdir(parents=True, exist_ok=True)
+      for path in list(self.root.iterdir()):
+        if path.name.endswith((_TEMPORARY, _DELETED)):
+          shutil.rmtree(path)
+        elif path.name.endswith(_REPLACED):
+          self._put_back(path)
+      complete = self.manifests()
+      for path in self._candidates():
+        if int(path.name) not in complete:
+          self.set_aside(int(path.name))
+    except OSError as error:
+      raise InputError(
+        f"expected a writable directory at {self.root}, found: {error}: "
+        "choose another --workdir or mend its permissions"
+      ) from error
+
+  def _candidates(self) -> list[pathlib.Path]:
+    if not self.root.is_dir():
+      return []
+    # "04" is no name that we give: it would shadow "4".
+    return [
+      path
+      for path in self.root.iterdir()
+      if path.name.isdecimal() and path.name == str(int(path.name))
+    ]
+
+  def _rename(self, step: int, suffix: str) -> pathlib.Path:
+    target = self.root / f"{step}{suffix}"
+    if target.exists():
+      shutil.rmtree(target)
+    return self.path(step).rename(target)
+
+  def _put_back(self, path: pathlib.Path) -> None:
+    # Superfluous if its successor came into being, else still needed.
+    original = path.with_name(path.name.removesuffix(_REPLACED))
+    if original.exists():
+      shutil.rmtree(path)
+    else:
+      path.rename(original)
+
+
+def find_best(
+  manifests: Mapping[int, Mapping[str, Any]], metric: str, mode: str
+) -> int | None:
+  """The step with the highest ("max") or lowest ("min") metric, or None.
+
+  Of equals the earlier step, so that the answer does not move. Steps saved
+  without the metric, or with NaN, do not take part.
+  """
+  sign = {"max": 1.0, "min": -1.0}[mode]
+  scores = {
+    step: sign * manifests[step]["metrics"].get(metric, math.nan)
+    for step in sorted(manifests)
+  }
+  known = {step: s for step, s in scores.items() if not math.isnan(s)}
+  return max(known, key=known.__getitem__, default=None)

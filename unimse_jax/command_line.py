@@ -1,0 +1,91 @@
+"""What all entry points share: flags in, one message and status 2 on a fault.
+
+Nothing is imported here that takes long, so that a wrong flag is told at once.
+"""
+
+import logging as std_logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from unimse_jax import config as config_lib
+from unimse_jax.config import Config
+from unimse_jax.errors import InputError
+
+USER_ERROR = 2  # exit status
+STOPPED = 143  # exit status after SIGTERM, as shells count it
+
+# What ml_collections lets through for a file that is none or cannot be run, an
+# unknown field (with the nearest known one) or a value of another type.
+_CONFIG_ERRORS = (
+  AttributeError,
+  ImportError,
+  OSError,
+  SyntaxError,
+  TypeError,
+  ValueError,
+)
+
+
+def define_config() -> Any:
+  """Defines --config; every field can be overridden as --config.a.b=c."""
+  return config_flags.DEFINE_config_file(
+    "config", None, "Path of a config file, for example configs/base.py."
+  )
+
+
+def read_config(holder: Any) -> Config:
+  """The typed config of a `define_config` flag."""
+  if holder.value is None:
+    raise InputError(
+      "--config: expected a config file, for example "
+      "--config configs/base.py; found none."
+    )
+  try:
+    values = holder.value.to_dict()
+  except OSError as error:  # ml_collections keeps a missing file for later
+    raise InputError(f"--config: {error}") from error
+  return config_lib.validate(values)
+
+
+def run(main: Callable[[], int | None]) -> None:
+  """Parses the flags and calls `main`; its result is the exit status."""
+  # TensorBoard and Orbax look for TensorFlow; its start-up lines help nobody.
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+  logging.use_absl_handler()
+  logging.set_verbosity(logging.INFO)
+  # jax tells of every backend that is not there.
+  std_logging.getLogger("jax").setLevel(std_logging.WARNING)
+  app.run(lambda _: _guarded(main), flags_parser=_parse)
+
+
+def _parse(arguments: list[str]) -> list[str]:
+  app.define_help_flags()
+  try:
+    rest = flags.FLAGS(arguments)
+  except flags.Error as error:
+    _fail(str(error))
+  except KeyError as error:  # its str() is in quotes
+    _fail(f"--config: {error.args[0] if error.args else error}")
+  except _CONFIG_ERRORS as error:
+    _fail(f"--config: {error}")
+  if len(rest) > 1:
+    _fail(f"expected flags only, found {' '.join(rest[1:])!r}")
+  return rest
+
+
+def _guarded(main: Callable[[], int | None]) -> None:
+  try:
+    status = main()
+  except InputError as error:
+    _fail(str(error))
+  sys.exit(status or 0)
+
+
+def _fail(message: str) -> None:
+  print(f"error: {message}", file=sys.stderr)
+  sys.exit(USER_ERROR)

@@ -1,0 +1,379 @@
+"""The typed view of a config: what a field may be, checked all at once.
+
+`configs/base.py` gives every field its value, unit and source; here stands
+its type and what is legal. Nothing below the entry points sees a ConfigDict.
+"""
+
+import dataclasses
+import difflib
+import math
+import re
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from unimse_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextConfig:
+  prefix: str
+  window: int
+  context: str
+  turn_separator: str
+  speakers: tuple[str, ...]
+  lowercase: tuple[str, ...]
+  max_tokens: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelConfig:
+  separator: str
+  decimals: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+  path: str
+  vocab_size: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+  dir: str
+  corpora: tuple[str, ...]
+  labels: str
+  modalities: tuple[str, ...]
+  buckets: tuple[int, ...]
+  audio_frames: int
+  video_frames: int
+  video_components: int
+  audio_level: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class T5Fields:
+  pretrained: str
+  width: int
+  head_width: int
+  hidden: int
+  heads: int
+  encoder_layers: int
+  decoder_layers: int
+  activation: str
+  gated: bool
+  dropout: float
+  dtype: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+  modality_width: int
+  modality_dropout: float
+  pmf: bool
+  pmf_layers: int
+  adapter_width: int
+  adapter_activation: str
+  segments: bool
+  contrastive_width: int
+  contrastive_kernel: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LossConfig:
+  alpha: float
+  beta: float
+  temperature: float
+  normalize: bool
+  count_positive_twice: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+  kind: str
+  lr_t5: float
+  lr_pmf: float
+  lr_main: float
+  trainable: str
+  weight_decay: float
+  clip_norm: float
+  schedule: str
+  warmup_steps: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+  batch_size: int
+  microbatches: int
+  epochs: int
+  evaluate_every_epochs: int
+  checkpoint_every_steps: int
+  log_every_steps: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecodingConfig:
+  max_new_tokens: int
+  batch_size: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ParallelConfig:
+  devices: int
+  fsdp: int
+  model: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+  """Everything about a run; see configs/base.py for each field."""
+
+  name: str
+  seed: int
+  text: TextConfig
+  label: LabelConfig
+  tokenizer: TokenizerConfig
+  data: DataConfig
+  t5: T5Fields
+  model: ModelConfig
+  loss: LossConfig
+  optimizer: OptimizerConfig
+  train: TrainConfig
+  decoding: DecodingConfig
+  parallel: ParallelConfig
+
+
+# Fields that may differ between the runs of one workdir: they change how long
+# or how fast it runs and what it prints, not what is learnt at a step.
+FREE_FIELDS = (
+  "train.epochs",
+  "train.evaluate_every_epochs",
+  "train.checkpoint_every_steps",
+  "train.log_every_steps",
+  "decoding.batch_size",
+  "parallel",
+)
+
+_CHOICES = {
+  "text.context": ("both", "past"),
+  "data.audio_level": ("absolute", "clip"),
+  "t5.activation": ("relu", "gelu", "gelu_new", "silu"),
+  "t5.dtype": ("float32", "bfloat16"),
+  "model.adapter_activation": ("sigmoid", "relu", "gelu"),
+  "optimizer.kind": ("adamw", "adam_l2"),
+  "optimizer.schedule": ("constant", "linear"),
+}
+# Least legal value of numbers.
+_AT_LEAST = {
+  "text.window": 0,
+  "text.max_tokens": 8,
+  "label.decimals": 0,
+  "tokenizer.vocab_size": 64,
+  "data.audio_frames": 1,
+  "data.video_frames": 1,
+  "data.video_components": 0,
+  "t5.width": 1,
+  "t5.head_width": 1,
+  "t5.hidden": 1,
+  "t5.heads": 1,
+  "t5.encoder_layers": 1,
+  "t5.decoder_layers": 1,
+  "model.pmf_layers": 0,
+  "model.modality_width": 1,
+  "model.adapter_width": 1,
+  "model.contrastive_width": 1,
+  "model.contrastive_kernel": 1,
+  "loss.alpha": 0,
+  "loss.beta": 0,
+  "optimizer.lr_t5": 0,
+  "optimizer.lr_pmf": 0,
+  "optimizer.lr_main": 0,
+  "optimizer.weight_decay": 0,
+  "optimizer.clip_norm": 0,
+  "optimizer.warmup_steps": 0,
+  "train.batch_size": 1,
+  "train.microbatches": 1,
+  "train.epochs": 1,
+  "train.evaluate_every_epochs": 1,
+  "train.checkpoint_every_steps": 1,
+  "train.log_every_steps": 1,
+  "decoding.max_new_tokens": 1,
+  "decoding.batch_size": 1,
+  "parallel.devices": 0,
+  "parallel.fsdp": 1,
+  "parallel.model": 1,
+}
+
+
+def validate(values: Mapping) -> Config:
+  """Turns the nested mapping of a config file into a `Config`.
+
+  Args:
+    values: sections -> fields -> values (`ConfigDict.to_dict()`).
+
+  Raises:
+    InputError: naming every fault: unknown fields with the nearest known one,
+      missing fields, wrong types, values out of range.
+  """
+  faults: list[str] = []
+  config = _build(Config, values, "", faults)
+  if not faults:
+    faults = _check(config)
+  if faults:
+    raise InputError(
+      f"The config has {len(faults)} fault(s):\n  " + "\n  ".join(faults)
+    )
+  return config
+
+
+def to_dict(config: Config) -> dict:
+  """The config as nested dicts of JSON types, as stored in config.json."""
+
+  def plain(value: Any) -> Any:
+    if isinstance(value, dict):
+      return {key: plain(item) for key, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+  return plain(dataclasses.asdict(config))
+
+
+def _build(kind: type, values: Mapping, prefix: str, faults: list[str]) -> Any:
+  """An instance of the dataclass, or None with the faults written down."""
+  hints = typing.get_type_hints(kind)
+  if not isinstance(values, Mapping):
+    faults.append(
+      f"config.{prefix[:-1]}: expected a section of fields, found {values!r}"
+    )
+    return None
+  for name in values:
+    if name not in hints:
+      near = difflib.get_close_matches(name, hints, n=1)
+      advice = f"; did you mean {prefix}{near[0]}?" if near else ""
+      faults.append(f"config.{prefix}{name} is unknown{advice}")
+  built = {}
+  for name, hint in hints.items():
+    path = f"{prefix}{name}"
+    if name not in values:
+      faults.append(f"config.{path} is missing")
+    elif dataclasses.is_dataclass(hint):
+      built[name] = _build(hint, values[name], f"{path}.", faults)
+    else:
+      built[name] = _convert(path, hint, values[name], faults)
+  return None if faults else kind(**built)
+
+
+def _convert(path: str, hint: Any, value: Any, faults: list[str]) -> Any:
+  if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    return float(value)
+  if hint is float and isinstance(value, float) and not math.isfinite(value):
+    # Every comparison with NaN is false: no later check would see it.
+    faults.append(f"config.{path}: expected a finite number, found {value}")
+  if isinstance(hint, types.GenericAlias):  # tuple[X, ...]
+    element = typing.get_args(hint)[0]
+    if isinstance(value, list | tuple) and all(
+      type(item) is element for item in value
+    ):
+      return tuple(value)
+    faults.append(
+      f"config.{path}: expected a tuple of {element.__name__}, found {value!r}"
+    )
+    return None
+  if type(value) is not hint:
+    faults.append(
+      f"config.{path}: expected {hint.__name__}, found {value!r} "
+      f"({type(value).__name__})"
+    )
+  return value
+
+
+def _flat(config: Config) -> dict[str, Any]:
+  flat = {}
+  for section, fields in dataclasses.asdict(config).items():
+    if isinstance(fields, dict):
+      flat |= {f"{section}.{name}": value for name, value in fields.items()}
+    else:
+      flat[section] = fields
+  return flat
+
+
+def _check(config: Config) -> list[str]:
+  """Faults of a config whose types are right."""
+  flat = _flat(config)
+  faults = [
+    f"config.{path}: expected one of {', '.join(choices)}, found {flat[path]!r}"
+    for path, choices in _CHOICES.items()
+    if flat[path] not in choices
+  ]
+  faults += [
+    f"config.{path}: expected at least {least}, found {flat[path]}"
+    for path, least in _AT_LEAST.items()
+    if flat[path] < least
+  ]
+  faults += _check_data(config.data, config.text.max_tokens)
+  faults += _check_rest(config)
+  return faults
+
+
+def _check_data(data: DataConfig, max_tokens: int) -> list[str]:
+  faults = []
+  if not data.corpora or len(set(data.corpora)) != len(data.corpora):
+    faults.append(
+      f"config.data.corpora: expected distinct names, found {data.corpora}"
+    )
+  strange = set(data.modalities) - {"audio", "video"}
+  if strange or len(set(data.modalities)) != len(data.modalities):
+    faults.append(
+      "config.data.modalities: expected some of ('audio', 'video'), found "
+      f"{data.modalities}"
+    )
+  if not data.buckets or list(data.buckets) != sorted(set(data.buckets)):
+    faults.append(
+      f"config.data.buckets: expected rising lengths, found {data.buckets}"
+    )
+  elif data.buckets[-1] != max_tokens:
+    faults.append(
+      f"config.data.buckets: expected to end with text.max_tokens = "
+      f"{max_tokens}, found {data.buckets}"
+    )
+  return faults
+
+
+def _check_rest(config: Config) -> list[str]:
+  faults = []
+  if config.loss.temperature <= 0:
+    faults.append(
+      f"config.loss.temperature: expected > 0, found {config.loss.temperature}"
+    )
+  for name in ("dropout", "modality_dropout"):
+    section = config.t5 if name == "dropout" else config.model
+    if not 0 <= getattr(section, name) < 1:
+      faults.append(
+        f"config.*.{name}: expected in [0, 1), found {getattr(section, name)}"
+      )
+  # A pretrained T5 has layers of its own; they are counted when it is opened.
+  if (
+    not config.t5.pretrained
+    and config.model.pmf_layers > config.t5.encoder_layers
+  ):
+    faults.append(
+      f"config.model.pmf_layers: expected at most t5.encoder_layers = "
+      f"{config.t5.encoder_layers}, found {config.model.pmf_layers}"
+    )
+  if config.train.microbatches and (
+    config.train.batch_size % config.train.microbatches
+  ):
+    faults.append(
+      f"config.train.batch_size: expected a multiple of train.microbatches "
+      f"({config.train.microbatches}), found {config.train.batch_size}"
+    )
+  try:
+    re.compile(config.optimizer.trainable)
+  except re.error as error:
+    faults.append(f"config.optimizer.trainable: no regular expression, {error}")
+  if "," not in config.label.separator:
+    faults.append(
+      "config.label.separator: expected a text with a comma, found "
+      f"{config.label.separator!r}"
+    )
+  return faults

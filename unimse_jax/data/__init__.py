@@ -1,0 +1,1 @@
+"""Records and labels in, batches of arrays out."""

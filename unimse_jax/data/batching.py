@@ -1,0 +1,223 @@
+"""Which examples make which batch, and the batch as arrays.
+
+The order is a permutation of (seed, epoch), so the state of the input is the
+step number: epoch and batch follow from it, and a run that was killed goes on
+with the very batch that it would have seen.
+"""
+
+import bisect
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+
+import numpy as np
+
+from unimse_jax.config import DataConfig
+from unimse_jax.data.features import FeatureTransform, level
+from unimse_jax.data.mixture import Mixture
+from unimse_jax.data.tokenizer import EOS, PAD
+
+Batch = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+  """The tokens of one example; see `data.inputs.encode`."""
+
+  tokens: list[int]
+  segments: list[int]
+  target: list[int]  # label text with </s>
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchPlan:
+  """Row numbers (at most the batch size) and the padded text length."""
+
+  rows: tuple[int, ...]
+  length: int
+
+
+def plan_epoch(
+  lengths: Sequence[int],
+  buckets: Sequence[int],
+  batch_size: int,
+  seed: int,
+  epoch: int,
+) -> list[BatchPlan]:
+  """Batches of one epoch, each within one bucket of lengths.
+
+  Every row comes exactly once; a bucket's last batch may be short. The number
+  of batches is the same in every epoch.
+
+  Args:
+    lengths: tokens of each row.
+    buckets: rising padded lengths; the last holds the longest row.
+    batch_size: rows of a full batch.
+    seed: of the order.
+    epoch: from 0.
+  """
+  rng = np.random.default_rng([seed, epoch])
+  waiting: dict[int, list[int]] = {length: [] for length in buckets}
+  plans = []
+  for row in rng.permutation(len(lengths)).tolist():
+    length = buckets[bisect.bisect_left(buckets, lengths[row])]
+    waiting[length].append(row)
+    if len(waiting[length]) == batch_size:
+      plans.append(BatchPlan(tuple(waiting[length]), length))
+      waiting[length] = []
+  plans += [
+    BatchPlan(tuple(rows), length) for length, rows in waiting.items() if rows
+  ]
+  # The short batches come last above; spread them over the epoch.
+  return [plans[place] for place in rng.permutation(len(plans))]
+
+
+def plan_in_order(
+  lengths: Sequence[int], buckets: Sequence[int], batch_size: int
+) -> list[BatchPlan]:
+  """Batches for evaluation: by length, every row once."""
+  order = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
+  plans = []
+  for start in range(0, len(order), batch_size):
+    rows = tuple(order[start : start + batch_size])
+    longest = lengths[rows[-1]]
+    plans.append(BatchPlan(rows, buckets[bisect.bisect_left(buckets, longest)]))
+  return plans
+
+
+def _padded(rows: Sequence[Sequence[int]], size: int, length: int):
+  values = np.full((size, length), PAD, np.int32)
+  for row, items in enumerate(rows):
+    values[row, : len(items)] = items
+  return values
+
+
+def _mask(rows: Sequence[Sequence[int]], size: int, length: int) -> np.ndarray:
+  counts = np.zeros(size, np.int64)
+  counts[: len(rows)] = [len(row) for row in rows]
+  return np.arange(length)[None, :] < counts[:, None]
+
+
+def collate_text(
+  rows: Sequence[Encoded], size: int, length: int, target_length: int
+) -> Batch:
+  """Token arrays of `size` rows; rows beyond the given ones are empty.
+
+  Returns:
+    encoder_input_tokens, segment_ids int32[B, S]; encoder_mask bool[B, S];
+    decoder_input_tokens (pad first), decoder_target_tokens int32[B, T];
+    loss_weights float32[B, T], 0 at padding.
+  """
+  # A target too long is cut but ends: the model must learn to stop.
+  targets = [
+    row.target
+    if len(row.target) <= target_length
+    else [*row.target[: target_length - 1], EOS]
+    for row in rows
+  ]
+  target = _padded(targets, size, target_length)
+  return {
+    "encoder_input_tokens": _padded([row.tokens for row in rows], size, length),
+    "segment_ids": _padded([row.segments for row in rows], size, length),
+    "encoder_mask": _mask([row.tokens for row in rows], size, length),
+    "decoder_input_tokens": np.pad(target[:, :-1], ((0, 0), (1, 0))),
+    "decoder_target_tokens": target,
+    "loss_weights": _mask(targets, size, target_length).astype(np.float32),
+  }
+
+
+def collate_frames(
+  rows: Sequence[np.ndarray], size: int, frames: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """float32[B, frames, width] and bool[B, frames]; later frames are cut."""
+  values = np.zeros((size, frames, width), np.float32)
+  for row, items in enumerate(rows):
+    values[row, : len(items)] = items[:frames]
+  return values, _mask([row[:frames] for row in rows], size, frames)
+
+
+@dataclasses.dataclass(frozen=True)
+class Collator:
+  """Tokens and frames of some rows -> the arrays that the model reads.
+
+  Attributes:
+    transform: of the frames.
+    config: which modalities, and how many frames of each.
+    target_length: T.
+  """
+
+  transform: FeatureTransform
+  config: DataConfig
+  target_length: int
+
+  def bucket(self, length: int) -> int:
+    """The padded length of rows of at most `length` tokens."""
+    buckets = self.config.buckets
+    return buckets[bisect.bisect_left(buckets, length)]
+
+  def collate(
+    self,
+    rows: Sequence[Encoded],
+    frames: Sequence[dict[str, np.ndarray]],
+    size: int,
+    length: int,
+  ) -> Batch:
+    """`collate_text`, and `audio`, `audio_mask`, `video`, `video_mask`."""
+    batch = collate_text(rows, size, length, self.target_length)
+    frames = [level(row, self.config.audio_level) for row in frames]
+    limits = {
+      "audio": self.config.audio_frames,
+      "video": self.config.video_frames,
+    }
+    for name in self.config.modalities:
+      batch[name], batch[f"{name}_mask"] = collate_frames(
+        [self.transform(name, row[name]) for row in frames],
+        size,
+        limits[name],
+        self.transform.width(name),
+      )
+    return batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Batcher:
+  """Turns plans into batches of one split."""
+
+  mixture: Mixture
+  split: str
+  encoded: Sequence[Encoded]
+  collator: Collator
+
+  @property
+  def lengths(self) -> list[int]:
+    return [len(row.tokens) for row in self.encoded]
+
+  def batch(self, plan: BatchPlan, size: int, own: slice) -> Batch:
+    """The rows `own` (this process's) of a batch padded to `size` rows."""
+    chosen = plan.rows[own]
+    examples = self.mixture.examples[self.split]
+    frames = [
+      self.mixture.frames(self.split, examples[row])
+      for row in (chosen if self.collator.config.modalities else ())
+    ]
+    rows = [self.encoded[row] for row in chosen]
+    return self.collator.collate(
+      rows, frames, own.stop - own.start, plan.length
+    )
+
+
+def prefetch(
+  make: Callable[[int], Batch], numbers: Sequence[int], ahead: int = 2
+) -> Iterator[Batch]:
+  """`make(number)` in order, made by a thread a few batches ahead."""
+  with futures.ThreadPoolExecutor(1) as pool:
+    waiting = [pool.submit(make, number) for number in numbers[:ahead]]
+    try:
+      for place in range(len(numbers)):
+        batch = waiting.pop(0).result()
+        if place + ahead < len(numbers):
+          waiting.append(pool.submit(make, numbers[place + ahead]))
+        yield batch
+    finally:
+      for future in waiting:
+        future.cancel()

@@ -1,0 +1,165 @@
+"""Puts the frames of voice and face on a scale that an LSTM can read (D41).
+
+Everything is measured on training utterances, once, and kept in the workdir:
+the same transform serves validation, test and prediction.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterable
+
+import numpy as np
+
+# More utterances do not change a mean or 64 principal components visibly.
+SAMPLE = 4000
+_LEAST_SCALE = 1e-3
+
+
+def level(
+  frames: dict[str, np.ndarray], audio_level: str
+) -> dict[str, np.ndarray]:
+  """Frames with the Mel-spectrogram at the level that a config asks for.
+
+  Args:
+    frames: {"audio": float[A, 64] in dB, "video": float[V, D]}.
+    audio_level: "absolute" changes nothing, "clip" subtracts the clip's mean,
+      and with it the gain of its recording.
+  """
+  if audio_level == "absolute" or not len(frames["audio"]):
+    return frames
+  audio = frames["audio"].astype(np.float32)
+  return {**frames, "audio": audio - audio.mean()}
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureTransform:
+  """x -> ((x - mean) @ components) / scale, per modality.
+
+  Attributes:
+    mean: modality -> float32[N].
+    components: modality -> float32[N, M], or None for the identity.
+    scale: modality -> float32[M]; one number for all principal components, so
+      that strong ones stay stronger than weak ones.
+  """
+
+  mean: dict[str, np.ndarray]
+  components: dict[str, np.ndarray | None]
+  scale: dict[str, np.ndarray]
+
+  def __call__(self, modality: str, frames: np.ndarray) -> np.ndarray:
+    """float[A, N] -> float32[A, M]."""
+    x = frames.astype(np.float32) - self.mean[modality]
+    if self.components[modality] is not None:
+      x = x @ self.components[modality]
+    return x / self.scale[modality]
+
+  def width(self, modality: str) -> int:
+    """M."""
+    return len(self.scale[modality])
+
+  def save(self, path: pathlib.Path) -> None:
+    """Writes an .npz that appears whole or not at all."""
+    arrays = {}
+    for part in ("mean", "components", "scale"):
+      for modality, array in getattr(self, part).items():
+        if array is not None:
+          arrays[f"{part}/{modality}"] = array
+    scratch = path.with_name(f".{path.name}.tmp.npz")
+    np.savez(scratch, **arrays)
+    os.replace(scratch, path)
+
+  @classmethod
+  def load(cls, path: pathlib.Path) -> "FeatureTransform":
+    with np.load(path, allow_pickle=False) as arrays:
+      found = {name: arrays[name] for name in arrays.files}
+    modalities = [name.split("/")[1] for name in found if name[:4] == "mean"]
+
+    def part(name: str) -> dict:
+      return {each: found.get(f"{name}/{each}") for each in modalities}
+
+    return cls(part("mean"), part("components"), part("scale"))
+
+
+def fit(
+  frames: Iterable[dict[str, np.ndarray]],
+  widths: dict[str, int],
+  video_components: int,
+) -> FeatureTransform:
+  """Measures a transform.
+
+  Args:
+    frames: {"audio", "video"} of training utterances; absent ones are empty.
+    widths: modality -> N.
+    video_components: M of the video's PCA; 0 keeps its dimensions.
+
+  Returns:
+    The transform; a modality without a single frame gets mean 0, scale 1.
+  """
+  components = {"audio": 0, "video": video_components}
+  sums = {name: _Moments(width) for name, width in widths.items()}
+  for utterance in frames:
+    for name, moments in sums.items():
+      moments.add(utterance[name].astype(np.float64), components[name] > 0)
+  parts = {
+    name: moments.result(components[name]) for name, moments in sums.items()
+  }
+  mean, matrices, scale = (
+    {name: part[index] for name, part in parts.items()} for index in range(3)
+  )
+  return FeatureTransform(mean, matrices, scale)
+
+
+class _Moments:
+  """Running sums of frames, and of their products where a PCA is wanted."""
+
+  def __init__(self, width: int):
+    self.count = 0
+    self.total = np.zeros(width)
+    self.squares = np.zeros(width)
+    self.products: np.ndarray | None = None
+
+  def add(self, frames: np.ndarray, with_products: bool) -> None:
+    self.count += len(frames)
+    self.total += frames.sum(0)
+    self.squares += np.square(frames).sum(0)
+    if with_products:
+      if self.products is None:
+        self.products = np.zeros((len(self.total),) * 2)
+      self.products += frames.T @ frames
+
+  def result(
+    self, components: int
+  ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Mean, components or None, and scale."""
+    count = max(self.count, 1)
+    mean = self.total / count
+    matrix = None
+    if components:
+      products = self.products
+      if products is None:
+        products = np.zeros((len(mean),) * 2)
+      matrix, variance = _principal(
+        products / count - np.outer(mean, mean), components
+      )
+      variance = np.full(matrix.shape[1], variance.mean())
+    else:
+      variance = self.squares / count - np.square(mean)
+    # Constant dimensions, or none at all, keep a scale of one.
+    scale = np.sqrt(np.maximum(variance, 0.0))
+    scale = np.where(scale < _LEAST_SCALE, 1.0, scale)
+    if matrix is not None:
+      matrix = matrix.astype(np.float32)
+    return mean.astype(np.float32), matrix, scale.astype(np.float32)
+
+
+def _principal(
+  covariance: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """The leading eigenvectors [N, M], signs fixed, and their variances."""
+  values, vectors = np.linalg.eigh(covariance)
+  count = min(count, len(values))
+  vectors = vectors[:, ::-1][:, :count]
+  largest = np.abs(vectors).argmax(0)
+  signs = np.sign(vectors[largest, np.arange(count)])
+  return vectors * np.where(signs == 0, 1, signs), values[::-1][:count]

@@ -1,0 +1,247 @@
+"""The union of the corpora with their universal labels (section 3.2)."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from unimse_jax.data.records import SPLITS, CorpusRecords, RecordText, find
+from unimse_jax.errors import InputError
+from unimse_jax.labels import LabelSchema, UniversalLabel
+
+_META = ("labels_sha256", "slots", "donors", "encoder", "datasets")
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+  """One utterance of the mixture.
+
+  `record` holds what the corpus annotates (the truth that scores are measured
+  against), `label` what the model learns to write.
+  """
+
+  corpus: str
+  number: int  # of the record in its corpus and split
+  record: RecordText
+  label: UniversalLabel
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+  """All examples of all splits.
+
+  Attributes:
+    corpora: name -> records.
+    slots: of the labels, as in their .meta.json.
+    examples: split -> list[Example], corpus after corpus.
+    provenance: hashes of datasets and labels, for the results file.
+  """
+
+  corpora: dict[str, CorpusRecords]
+  slots: dict
+  examples: dict[str, list[Example]]
+  provenance: dict
+
+  @property
+  def sha256(self) -> str:
+    """Over all hashes of datasets and labels: the same data, the same hash."""
+    text = json.dumps(self.provenance, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+  @property
+  def schema(self) -> LabelSchema:
+    """The slots of the labels, typed."""
+    return LabelSchema.from_slots(self.slots)
+
+  def frames(self, split: str, example: Example) -> dict[str, np.ndarray]:
+    """The example's {"audio", "video"} frames, float16."""
+    return self.corpora[example.corpus].frames(split, example.number)
+
+  @property
+  def widths(self) -> dict[str, int]:
+    """Width of a frame of each modality."""
+    metadata = next(iter(self.corpora.values())).metadata
+    return {
+      "audio": metadata["audio"]["mels"],
+      "video": metadata["video"]["dimension"],
+    }
+
+
+def load(data_dir: str, names: Sequence[str], labels: str) -> Mixture:
+  """Opens the corpora and joins the labels by corpus, split and id.
+
+  Raises:
+    InputError: everything that is missing, in one message; a damaged file; or
+      datasets and labels that do not belong together.
+  """
+  faults = missing(data_dir, names, labels)
+  if faults:
+    raise InputError("\n".join(f"  - {fault}" for fault in faults))
+  corpora = {name: CorpusRecords(data_dir, name) for name in names}
+  path = pathlib.Path(labels)
+  meta = _read_meta(_meta_path(path))
+  _check_settings(corpora)
+  _check_labels(corpora, meta, path)
+  rows = _read_labels(path, names)
+  examples = {
+    split: [
+      example
+      for name in names
+      for example in _join(corpora[name], split, rows, path)
+    ]
+    for split in SPLITS
+  }
+  _check_splits(corpora)
+  provenance = {
+    "labels_sha256": meta["labels_sha256"],
+    "labels_donors": meta["donors"],
+    "labels_encoder": meta["encoder"],
+    "datasets": {
+      name: {
+        "settings_sha256": records.metadata["settings_sha256"],
+        "shards": records.metadata["shards"],
+      }
+      for name, records in corpora.items()
+    },
+  }
+  return Mixture(corpora, meta["slots"], examples, provenance)
+
+
+def missing(data_dir: str, names: Sequence[str], labels: str) -> list[str]:
+  """What is not there, each with the command that makes it."""
+  faults = []
+  for name in names:
+    try:
+      find(data_dir, name)
+    except InputError as error:
+      faults.append(str(error))
+  path = pathlib.Path(labels)
+  if not path.is_file() or not _meta_path(path).is_file():
+    faults.append(
+      f"Universal labels: expected {path} and {_meta_path(path).name} beside "
+      "it, found none. Make them with\n"
+      f"      python -m feature_export.universal_labels --data {data_dir} "
+      f"--corpora {','.join(names)} --out {path}"
+    )
+  return faults
+
+
+def _meta_path(labels: pathlib.Path) -> pathlib.Path:
+  return labels.with_suffix(".meta.json")
+
+
+def _read_meta(path: pathlib.Path) -> dict:
+  try:
+    meta = json.loads(path.read_text(encoding="utf-8"))
+    absent = [name for name in _META if name not in meta]
+  except (TypeError, ValueError) as error:
+    raise InputError(
+      f"Universal labels: expected a JSON object in {path}, found {error}. "
+      "Make the labels again."
+    ) from error
+  if absent or not isinstance(meta, dict):
+    raise InputError(
+      f"Universal labels: expected {', '.join(_META)} in {path}, found no "
+      f"{', '.join(absent)}. Make the labels again."
+    )
+  return meta
+
+
+def _check_settings(corpora: dict[str, CorpusRecords]) -> None:
+  """Features made with different settings must not be mixed."""
+  settings = {
+    name: records.metadata["settings_sha256"]
+    for name, records in corpora.items()
+  }
+  if len(set(settings.values())) > 1:
+    raise InputError(
+      "Datasets: expected one set of extraction settings over all corpora, "
+      f"found {settings}. Export them again with the same options "
+      "(metadata.json beside the records has the settings)."
+    )
+
+
+def _check_labels(
+  corpora: dict[str, CorpusRecords], meta: dict, path: pathlib.Path
+) -> None:
+  """The labels must be whole, and made from these datasets."""
+  if _sha256(path) != meta["labels_sha256"]:
+    raise InputError(
+      f"Universal labels: {path} does not have the sha256 of its .meta.json; "
+      "it was changed or cut. Make it again."
+    )
+  missing = [name for name in corpora if name not in meta["datasets"]]
+  if missing or set(meta["datasets"]) - set(corpora):
+    raise InputError(
+      f"Universal labels: expected labels for exactly the corpora "
+      f"{sorted(corpora)}, found {sorted(meta['datasets'])} in {path}. A "
+      "corpus that is left out must not be a donor either: make the labels "
+      "again with --corpora."
+    )
+  # The hashes of all shards stand in metadata.json: one sha256 tells them all.
+  stale = [
+    name
+    for name, records in corpora.items()
+    if _sha256(records.directory / "metadata.json")
+    != meta["datasets"][name]["metadata_sha256"]
+  ]
+  if stale:
+    raise InputError(
+      f"Universal labels: {', '.join(stale)} was exported again since {path} "
+      "was made; make the labels again."
+    )
+
+
+def _sha256(path: pathlib.Path) -> str:
+  return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _check_splits(corpora: dict[str, CorpusRecords]) -> None:
+  empty = [
+    f"{name}/{split}"
+    for name, records in corpora.items()
+    for split in ("train", "validation")
+    if not records.texts[split]
+  ]
+  if empty:
+    raise InputError(
+      f"Datasets: expected train and validation examples in every corpus, "
+      f"found none in {', '.join(empty)}."
+    )
+
+
+def _read_labels(
+  path: pathlib.Path, names: Sequence[str]
+) -> dict[tuple[str, str, str], UniversalLabel]:
+  rows = {}
+  with path.open(encoding="utf-8") as file:
+    for line in file:
+      row = json.loads(line)
+      if row["corpus"] in names:
+        key = (row["corpus"], row["split"], row["id"])
+        rows[key] = UniversalLabel(
+          row["polarity"], row.get("intensity"), row["emotions"]
+        )
+  return rows
+
+
+def _join(
+  records: CorpusRecords, split: str, rows: dict, path: pathlib.Path
+) -> list[Example]:
+  examples, missing = [], []
+  for number, record in enumerate(records.texts[split]):
+    label = rows.get((records.name, split, record.id))
+    if label is None:
+      missing.append(record.id)
+    else:
+      examples.append(Example(records.name, number, record, label))
+  if missing:
+    raise InputError(
+      f"Universal labels: {len(missing)} records of {records.name}/{split} "
+      f"have none in {path}, for example {missing[:3]}. The corpus was "
+      "exported again since; make the labels again."
+    )
+  return examples

@@ -1,0 +1,126 @@
+"""The SentencePiece vocabulary of T5, or one trained on the spot.
+
+sentencepiece is used itself: its own pieces are what T5 was trained on, and
+other tokenizers differ on some sentences.
+"""
+
+import io
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+from unimse_jax.errors import InputError
+
+PAD = 0  # also starts the decoder
+EOS = 1
+FILE_NAME = "spiece.model"
+
+
+class Tokenizer:
+  """Text <-> piece ids."""
+
+  def __init__(self, path: pathlib.Path):
+    """Opens a SentencePiece file.
+
+    Raises:
+      InputError: missing, unreadable, or without T5's pad = 0 and </s> = 1.
+    """
+    import sentencepiece
+
+    try:
+      self._processor = sentencepiece.SentencePieceProcessor(str(path))
+    except (OSError, RuntimeError) as error:
+      raise InputError(
+        f"Tokenizer: expected a SentencePiece model in {path}, found "
+        f"{'a file that is none' if path.is_file() else 'no such file'}."
+      ) from error
+    ids = (self._processor.pad_id(), self._processor.eos_id())
+    if ids != (PAD, EOS):
+      raise InputError(
+        f"Tokenizer: expected pad id 0 and </s> id 1 in {path}, found {ids}."
+      )
+
+  @property
+  def size(self) -> int:
+    """Number of pieces."""
+    return self._processor.vocab_size()
+
+  def encode(self, text: str) -> list[int]:
+    """Piece ids, without </s>."""
+    return self._processor.encode(text)
+
+  def decode(self, tokens: Sequence[int]) -> str:
+    """The text up to the first </s>; ids beyond the pieces say nothing."""
+    tokens = list(map(int, tokens))
+    if EOS in tokens:
+      tokens = tokens[: tokens.index(EOS)]
+    return self._processor.decode(
+      [token for token in tokens if PAD < token < self.size]
+    )
+
+
+def find(path: str) -> pathlib.Path:
+  """The SentencePiece file of a path: itself, or spiece.model within.
+
+  Raises:
+    InputError: neither is there.
+  """
+  given = pathlib.Path(path).expanduser()
+  file = given / FILE_NAME if given.is_dir() else given
+  if not file.is_file():
+    raise InputError(
+      f"Tokenizer: expected a SentencePiece model, found nothing at {file}; "
+      "set config.tokenizer.path to a spiece.model or a directory with one."
+    )
+  return file
+
+
+def train(
+  texts: Iterable[str],
+  words: Iterable[str],
+  vocab_size: int,
+  path: pathlib.Path,
+) -> None:
+  """Trains a unigram vocabulary and writes it to `path`.
+
+  Deterministic: one thread, all sentences, in the given order. Small corpora
+  may end with fewer pieces than asked for.
+
+  Args:
+    texts: sentences to train on.
+    words: that become one piece each, as the emotion words are in T5's own
+      vocabulary.
+    vocab_size: number of pieces.
+    path: of the file.
+
+  Raises:
+    InputError: vocab_size does not even hold the letters of the texts.
+  """
+  import sentencepiece
+
+  model = io.BytesIO()
+  try:
+    sentencepiece.SentencePieceTrainer.train(
+      sentence_iterator=iter(texts),
+      model_writer=model,
+      model_type="unigram",
+      vocab_size=vocab_size,
+      hard_vocab_limit=False,
+      character_coverage=1.0,
+      pad_id=PAD,
+      eos_id=EOS,
+      unk_id=2,
+      bos_id=-1,
+      # The mark of a word's start, as SentencePiece writes a space.
+      user_defined_symbols=[f"\u2581{word}" for word in words],
+      num_threads=1,
+      minloglevel=2,
+    )
+  except RuntimeError as error:
+    raise InputError(
+      f"config.tokenizer.vocab_size: expected more than {vocab_size} pieces; "
+      f"SentencePiece cannot train so few on these texts: {error}"
+    ) from error
+  scratch = path.with_name(f".{path.name}.tmp")
+  scratch.write_bytes(model.getvalue())
+  os.replace(scratch, path)

@@ -1,0 +1,42 @@
+"""Decodes a split with the best checkpoint and prints its scores.
+
+python -m unimse_jax.eval --config configs/base.py [--workdir DIR]
+    [--split test]
+"""
+
+import json
+import pathlib
+
+from absl import flags
+
+from unimse_jax import command_line
+
+_CONFIG = command_line.define_config()
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "The run to evaluate; runs/<name of the config> if unset."
+)
+_SPLIT = flags.DEFINE_enum(
+  "split", "test", ["train", "validation", "test"], "What to decode."
+)
+
+
+def main() -> int:
+  config = command_line.read_config(_CONFIG)
+  from unimse_jax.evaluation import results
+  from unimse_jax.parallel import multihost
+  from unimse_jax.reporting import tables
+  from unimse_jax.training import evaluation_run
+
+  multihost.initialize()
+  workdir = pathlib.Path(_WORKDIR.value or f"runs/{config.name}")
+  run = evaluation_run.evaluate(config, workdir, _SPLIT.value)
+  if multihost.is_first():
+    path = results.write(workdir, _SPLIT.value, *run)
+    stored = json.loads(path.read_text())
+    print(tables.results_table(stored, _SPLIT.value))
+    print(f"\nWritten: {path} and {workdir}/predictions/{_SPLIT.value}.jsonl")
+  return 0
+
+
+if __name__ == "__main__":
+  command_line.run(main)

@@ -1,0 +1,104 @@
+"""The results and predictions files of a workdir (design 4.5)."""
+
+import importlib.metadata
+import json
+import math
+import os
+import pathlib
+import platform
+import subprocess
+from typing import Any
+
+import jax
+
+from unimse_jax import config as config_lib
+from unimse_jax.evaluation.evaluator import Evaluation
+from unimse_jax.evaluation.scoring import LabelledExample, targets
+from unimse_jax.experiment import Experiment
+
+_PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def provenance(experiment: Experiment) -> dict[str, Any]:
+  """Where a score comes from: config, data hashes, versions, commit."""
+  return {
+    "config": config_lib.to_dict(experiment.config),
+    "seed": experiment.config.seed,
+    "data": experiment.mixture.provenance,
+    "versions": {name: importlib.metadata.version(name) for name in _PACKAGES}
+    | {"python": platform.python_version()},
+    "commit": _commit(),
+    "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+  }
+
+
+def _commit() -> str | None:
+  """The checkout's commit, with "+" where files differ; None outside one."""
+  here = pathlib.Path(__file__).parent
+  try:
+    return subprocess.run(
+      ["git", "describe", "--always", "--abbrev=40", "--dirty=+"],
+      cwd=here,
+      capture_output=True,
+      text=True,
+      check=True,
+    ).stdout.strip()
+  except (OSError, subprocess.CalledProcessError):
+    return None
+
+
+def write(
+  workdir: pathlib.Path,
+  split: str,
+  evaluation: Evaluation,
+  selection: dict[str, Any],
+  source: dict[str, Any],
+) -> pathlib.Path:
+  """Writes results/<split>.json and predictions/<split>.jsonl.
+
+  A score that is not a number (a constant's correlation) becomes null.
+
+  Returns:
+    The path of the results.
+  """
+  results = {
+    "corpora": evaluation.corpora,
+    "decoding": evaluation.decoding,
+    "selection": selection,
+    "provenance": source,
+  }
+  lines = [json.dumps(_row(each)) for each in evaluation.predictions]
+  _replace(workdir / "predictions" / f"{split}.jsonl", "\n".join(lines) + "\n")
+  path = workdir / "results" / f"{split}.json"
+  _replace(path, json.dumps(_finite(results), indent=2, allow_nan=False))
+  return path
+
+
+def _row(prediction: LabelledExample) -> dict[str, Any]:
+  labelled = prediction.labelled
+  return {
+    "id": prediction.example.record.id,
+    "corpus": prediction.example.corpus,
+    "output": labelled.output,
+    "malformed": labelled.parsed.malformed,
+    "fields": dict(labelled.parsed.fields),
+    "probabilities": labelled.probabilities,
+    "targets": targets(prediction.example),
+  }
+
+
+def _finite(value: Any) -> Any:
+  if isinstance(value, dict):
+    return {key: _finite(item) for key, item in value.items()}
+  if isinstance(value, list | tuple):
+    return [_finite(item) for item in value]
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value
+
+
+def _replace(path: pathlib.Path, text: str) -> None:
+  path.parent.mkdir(parents=True, exist_ok=True)
+  scratch = path.with_name(f".{path.name}.tmp")
+  scratch.write_text(text, encoding="utf-8")
+  os.replace(scratch, path)

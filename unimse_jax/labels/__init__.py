@@ -1,0 +1,18 @@
+"""The universal label: what may be said, and how it is written."""
+
+from unimse_jax.labels.schemes import (
+  POLARITIES,
+  EmotionScheme,
+  LabelSchema,
+  UniversalLabel,
+)
+from unimse_jax.labels.text import LabelText, ParsedLabel
+
+__all__ = [
+  "POLARITIES",
+  "EmotionScheme",
+  "LabelSchema",
+  "LabelText",
+  "ParsedLabel",
+  "UniversalLabel",
+]

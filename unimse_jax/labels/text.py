@@ -1,0 +1,90 @@
+"""Label to text and back (design 4.3; D23, D24, D26)."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+from unimse_jax.labels.schemes import (
+  INTENSITY_RANGE,
+  LabelSchema,
+  UniversalLabel,
+)
+
+# Stands where a slot could not be completed; never a class of a scheme.
+UNKNOWN = "unknown"
+
+
+@dataclasses.dataclass(frozen=True)
+class ParsedLabel:
+  """What a generated text says.
+
+  Attributes:
+    fields: slot -> class, number, or None where nothing legal stood.
+    malformed: the number of fields is wrong or one of them is not legal.
+  """
+
+  fields: Mapping[str, str | float | None]
+  malformed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelText:
+  """The text form: fields in the schema's order, e.g. `positive, 1.6, joy`."""
+
+  schema: LabelSchema
+  separator: str = ", "
+  decimals: int = 2
+
+  def write(self, label: UniversalLabel) -> str:
+    """The text that the model learns to write."""
+    values = [label.polarity]
+    if self.schema.intensity:
+      values.append(label.intensity)
+    values += [label.emotions.get(each.name) for each in self.schema.schemes]
+    return self.separator.join(map(self.field, values))
+
+  def field(self, value: str | float | None) -> str:
+    """One field as it is written."""
+    if value is None or isinstance(value, str):
+      return value or UNKNOWN
+    text = f"{value:.{self.decimals}f}"
+    if "." in text:
+      text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+  def parse(self, text: str) -> ParsedLabel:
+    """Reads generated text; never fails.
+
+    Fields are taken by position, without regard to case and spaces. A number
+    outside of [-3, 3] is brought to the nearer end and counts as legal.
+    """
+    slots = self.schema.slots
+    pieces = [piece.strip().lower() for piece in text.split(",")]
+    malformed = len(pieces) != len(slots)
+    fields = {}
+    for position, slot in enumerate(slots):
+      piece = pieces[position] if position < len(pieces) else ""
+      fields[slot] = self._value(slot, piece)
+      malformed |= fields[slot] is None and piece != UNKNOWN
+    return ParsedLabel(fields, malformed)
+
+  def _value(self, slot: str, piece: str) -> str | float | None:
+    if slot == "intensity":
+      return parse_number(piece)
+    # The class as the scheme writes it: a user's own may have capitals.
+    words = {word.lower(): word for word in self.schema.classes(slot)}
+    return words.get(piece)
+
+
+def parse_number(piece: str) -> float | None:
+  """A finite number brought into [-3, 3], or None."""
+  try:
+    value = float(piece)
+  except ValueError:
+    return None
+  if "_" in piece:  # Python reads 1_0 as ten
+    return None
+  if not math.isfinite(value):
+    return None
+  low, high = INTENSITY_RANGE
+  return min(max(value, low), high)

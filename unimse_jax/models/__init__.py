@@ -1,0 +1,18 @@
+"""The networks, in Flax Linen: nothing but maths.
+
+Letters of the shapes in all docstrings:
+
+  B  examples in the batch          S  encoder (text) tokens
+  T  decoder (label) tokens         V  vocabulary entries, or video frames
+  A  audio (Mel) frames             D  width of T5 (d_model)
+  H  attention heads                K  width of one head (d_kv)
+  F  width of the feed-forward      C  width of the contrastive space
+  L  layers
+
+A mask is bool, True where the value is valid, and travels with its values.
+"""
+
+from unimse_jax.models.t5 import T5, T5Config
+from unimse_jax.models.unimse import UniMSE, UniMSEConfig, UniMSEOutput
+
+__all__ = ["T5", "T5Config", "UniMSE", "UniMSEConfig", "UniMSEOutput"]

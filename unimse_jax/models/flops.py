@@ -1,0 +1,123 @@
+"""How many floating point operations the model asks for (not the machine's).
+
+A product of [m, k] and [k, n] is 2 m k n operations; only products count, as
+in the usual model FLOPs utilisation: norms, softmax and activations are left
+out, and so is whatever a compiler recomputes.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from unimse_jax.models.t5 import T5Config
+from unimse_jax.models.unimse import UniMSEConfig
+
+Count = float | np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lengths:
+  """Valid (unpadded) lengths of some examples, each int[B] or a number.
+
+  Attributes:
+    text: encoder tokens.
+    label: decoder tokens.
+    frames: modality -> frames.
+    batch: rows that the contrastive loss compares an example with.
+  """
+
+  text: Count
+  label: Count
+  frames: dict[str, Count]
+  batch: int = 1
+
+
+def forward_flops(
+  config: UniMSEConfig, lengths: Lengths, frame_widths: dict[str, int]
+) -> Count:
+  """Operations of one teacher-forced forward pass, losses included.
+
+  With s, t, a the text tokens, label tokens and frames of an example, D, I =
+  H K, F, V the widths of T5, its attention, its feed-forward and vocabulary,
+  n = 2 feed-forward matrices (3 if gated), N = D + the widths of the
+  modalities, R the adapter's width, w a modality's, M that of its frames, C
+  and k the contrastive projection's width and kernel:
+
+    encoder layer    8 s D I + 4 s^2 I + 2 n s D F
+    decoder layer    8 t D I + 4 t^2 I + 2 n t D F   causal half not deducted
+      and its cross  4 t D I + 4 s D I + 4 t s I
+    logits           2 t D V
+    PMF layer        4 s N R + 2 s N D               Eq. 2: down, up, out
+    modality         8 a M w + 8 a w^2 + 2 w^2       LSTM (4 gates) and map
+    contrastive      2 k s D C a fused layer, 2 k a w C a modality (Eq. 3),
+                     2 B C a fused layer and modality (Eq. 4)
+
+  Args:
+    config: shape of the model.
+    lengths: of the examples; B numbers give B results.
+    frame_widths: modality -> M.
+
+  Returns:
+    Operations for each example, float64.
+  """
+  total = t5_forward_flops(config.t5, lengths.text, lengths.label)
+  total = total + _fusion_flops(config, lengths.text)
+  for name in config.modalities:
+    width = config.modality_width
+    frames = _float(lengths.frames[name])
+    total = total + 8 * frames * width * (frame_widths[name] + width)
+    total = total + 2 * width**2
+  return total + _contrastive_flops(config, lengths)
+
+
+def t5_forward_flops(config: T5Config, text: Count, label: Count) -> Count:
+  """The part of `forward_flops` that a plain T5 of this shape needs."""
+  s, t = _float(text), _float(label)
+  width, inner = config.width, config.heads * config.head_width
+  feed_forward = 2 * (3 if config.gated else 2) * width * config.hidden
+  encoder = 8 * s * width * inner + 4 * s**2 * inner + feed_forward * s
+  decoder = 8 * t * width * inner + 4 * t**2 * inner + feed_forward * t
+  cross = 4 * (t + s) * width * inner + 4 * t * s * inner
+  return (
+    config.encoder_layers * encoder
+    + config.decoder_layers * (decoder + cross)
+    + 2 * t * width * config.vocab_size
+  )
+
+
+def train_flops(
+  config: UniMSEConfig, lengths: Lengths, frame_widths: dict[str, int]
+) -> Count:
+  """Three times `forward_flops`: backward is two products for each one.
+
+  Counted as if every parameter learnt; a config that freezes some asks for
+  less, and its share of peak is then overstated.
+  """
+  return 3 * forward_flops(config, lengths, frame_widths)
+
+
+def _fusion_flops(config: UniMSEConfig, text: Count) -> Count:
+  if not config.pmf:
+    return 0.0
+  width = config.t5.width
+  joined = width + len(config.modalities) * config.modality_width
+  layer = 4 * joined * config.adapter_width + 2 * joined * width
+  return len(config.fused_layers) * layer * _float(text)
+
+
+def _contrastive_flops(config: UniMSEConfig, lengths: Lengths) -> Count:
+  if not config.contrastive:
+    return 0.0
+  layers, modalities = len(config.fused_layers), config.modalities
+  width = config.contrastive_width
+  step = 2 * config.contrastive_kernel * width  # of one input unit
+  total = layers * step * config.t5.width * _float(lengths.text)
+  for name in modalities:
+    frames = _float(lengths.frames[name])
+    total = total + step * config.modality_width * frames
+  return total + 2 * layers * len(modalities) * lengths.batch * width
+
+
+def _float(count: Count) -> Count:
+  # Squares of token counts leave int32 for long batches.
+  return np.asarray(count, np.float64)

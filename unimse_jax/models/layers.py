@@ -1,0 +1,218 @@
+"""The parts of a T5 layer (Raffel et al. 2020, section 2.1)."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+ACTIVATIONS = {
+  "relu": nn.relu,
+  "gelu": lambda x: nn.gelu(x, approximate=False),
+  "gelu_new": lambda x: nn.gelu(x, approximate=True),
+  "silu": nn.silu,
+  "sigmoid": nn.sigmoid,
+}
+
+
+def projection(
+  features: int, scale: float, dtype: jnp.dtype, name: str | None = None
+) -> nn.Dense:
+  """A matrix without bias, initialised N(0, scale) as T5 does."""
+  return nn.Dense(
+    features,
+    use_bias=False,
+    dtype=dtype,
+    kernel_init=nn.initializers.normal(scale),
+    name=name,
+  )
+
+
+def keep_mask(key: jax.Array, keep: float, shape: tuple[int, ...]) -> jax.Array:
+  """bool[shape], each True with probability `keep` (to 1 / 65536).
+
+  Two entries share one 32-bit word: the generator is a third of a training
+  step on a CPU, and half of a word is enough for a rate.
+  """
+  # The halves lie along tokens (or, in [B, N], along N): no mesh axis splits
+  # those, so that no mask moves between devices.
+  axis = 1 if len(shape) == 2 else max(len(shape) - 2, 0)
+  rows = shape[axis]
+  words = jax.random.bits(
+    key, (*shape[:axis], -(-rows // 2), *shape[axis + 1 :]), jnp.uint32
+  )
+  halves = jnp.concatenate([words & 0xFFFF, words >> 16], axis)
+  chosen = jax.lax.slice_in_dim(halves, 0, rows, axis=axis)
+  return chosen < round(keep * 65536)
+
+
+class Dropout(nn.Module):
+  """Zeroes entries at `rate` and scales up the others to keep the mean."""
+
+  rate: float
+
+  @nn.compact
+  def __call__(self, x: jax.Array, deterministic: bool) -> jax.Array:
+    """Any shape and float type; draws from the "dropout" stream."""
+    if deterministic or not self.rate:
+      return x
+    keep = keep_mask(self.make_rng("dropout"), 1 - self.rate, x.shape)
+    return jnp.where(keep, x / (1 - self.rate), jnp.zeros_like(x))
+
+
+class RMSNorm(nn.Module):
+  """Scales by the root mean square; no mean, no bias. Computed in float32."""
+
+  epsilon: float
+  dtype: jnp.dtype
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+    x = x.astype(jnp.float32)
+    variance = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
+    return (x * jax.lax.rsqrt(variance + self.epsilon) * scale).astype(
+      self.dtype
+    )
+
+
+def relative_position_bucket(
+  offsets: jax.Array, bidirectional: bool, buckets: int, max_distance: int
+) -> jax.Array:
+  """Maps key-minus-query offsets to T5's log-spaced buckets.
+
+  Half of the buckets hold one offset each, the other half grow
+  logarithmically up to `max_distance`; all farther offsets share the last.
+
+  Args:
+    offsets: int32[Q, K], key position minus query position.
+    bidirectional: whether later keys have buckets of their own (encoder).
+    buckets: number of buckets.
+    max_distance: the offset from which on the last bucket is used.
+
+  Returns:
+    int32[Q, K] in [0, buckets).
+  """
+  bucket = jnp.zeros_like(offsets)
+  if bidirectional:
+    buckets //= 2
+    bucket = (offsets > 0).astype(jnp.int32) * buckets
+    distance = jnp.abs(offsets)
+  else:
+    distance = jnp.maximum(-offsets, 0)
+  exact = buckets // 2
+  # The maximum keeps log away from 0; those entries take the exact branch.
+  logarithmic = exact + (
+    jnp.log(jnp.maximum(distance, 1).astype(jnp.float32) / exact)
+    / math.log(max_distance / exact)
+    * (buckets - exact)
+  ).astype(jnp.int32)
+  logarithmic = jnp.minimum(logarithmic, buckets - 1)
+  return bucket + jnp.where(distance < exact, distance, logarithmic)
+
+
+class RelativeBias(nn.Module):
+  """The learnt position bias of one stack, shared by all of its layers."""
+
+  buckets: int
+  max_distance: int
+  heads: int
+  width: int
+  bidirectional: bool
+
+  @nn.compact
+  def __call__(
+    self, query_positions: jax.Array, key_positions: jax.Array
+  ) -> jax.Array:
+    """int32[Q], int32[K] -> float32[1, H, Q, K]."""
+    embedding = self.param(
+      "embedding",
+      nn.initializers.normal(self.width**-0.5),
+      (self.buckets, self.heads),
+    )
+    offsets = key_positions[None, :] - query_positions[:, None]
+    bucket = relative_position_bucket(
+      offsets, self.bidirectional, self.buckets, self.max_distance
+    )
+    return jnp.take(embedding, bucket, axis=0).transpose(2, 0, 1)[None]
+
+
+class MultiHeadAttention(nn.Module):
+  """T5 attention: unscaled dot products plus a bias.
+
+  Keys and values are projected by a call of their own, so that the decoder
+  can keep them (its cache) and a full pass runs the very same code.
+  """
+
+  width: int
+  heads: int
+  head_width: int
+  dropout: float
+  dtype: jnp.dtype
+
+  def setup(self) -> None:
+    inner = self.heads * self.head_width
+    # T5 folds the usual 1/sqrt(d_kv) into the initial scale of the query.
+    self.query = projection(
+      inner, (self.width * self.head_width) ** -0.5, self.dtype
+    )
+    self.key = projection(inner, self.width**-0.5, self.dtype)
+    self.value = projection(inner, self.width**-0.5, self.dtype)
+    self.out = projection(self.width, inner**-0.5, self.dtype)
+    self.drop = Dropout(self.dropout)
+
+  def _split(self, x: jax.Array) -> jax.Array:
+    return x.reshape(*x.shape[:-1], self.heads, self.head_width)
+
+  def project(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Keys and values of `x`: [B, S, D] -> two of [B, S, H, K]."""
+    return self._split(self.key(x)), self._split(self.value(x))
+
+  def __call__(
+    self,
+    x: jax.Array,
+    keys: jax.Array,
+    values: jax.Array,
+    bias: jax.Array,
+    deterministic: bool,
+  ) -> jax.Array:
+    """Attends from [B, Q, D] to keys and values [B, S, H, K].
+
+    `bias` is float32, broadcastable to [B, H, Q, S]; logits and softmax are
+    float32 whatever the compute type.
+    """
+    logits = jnp.einsum(
+      "BQHK,BSHK->BHQS",
+      self._split(self.query(x)),
+      keys,
+      preferred_element_type=jnp.float32,
+    )
+    weights = nn.softmax(logits + bias).astype(self.dtype)
+    weights = self.drop(weights, deterministic=deterministic)
+    mixed = jnp.einsum("BHQS,BSHK->BQHK", weights, values)
+    return self.out(mixed.reshape(*mixed.shape[:-2], -1))
+
+
+class FeedForward(nn.Module):
+  """One hidden layer; gated (v1.1, flan) when `gated`."""
+
+  width: int
+  hidden: int
+  activation: str
+  gated: bool
+  dropout: float
+  dtype: jnp.dtype
+
+  @nn.compact
+  def __call__(self, x: jax.Array, deterministic: bool) -> jax.Array:
+    scale = self.width**-0.5
+    activate = ACTIVATIONS[self.activation]
+    if self.gated:
+      gate = projection(self.hidden, scale, self.dtype, "wi_0")(x)
+      hidden = activate(gate) * projection(
+        self.hidden, scale, self.dtype, "wi_1"
+      )(x)
+    else:
+      hidden = activate(projection(self.hidden, scale, self.dtype, "wi")(x))
+    hidden = Dropout(self.dropout)(hidden, deterministic)
+    return projection(self.width, self.hidden**-0.5, self.dtype, "wo")(hidden)

@@ -1,0 +1,44 @@
+"""Attention masks as additive biases, made in one place."""
+
+import jax
+import jax.numpy as jnp
+
+# Far below any T5 logit, and finite in bfloat16: a row without any valid key
+# then softmaxes to a uniform row instead of NaN.
+NEGATIVE = -1e9
+
+
+def padding_bias(mask: jax.Array) -> jax.Array:
+  """Hides padded keys from every query.
+
+  Args:
+    mask: bool[B, S], True at real tokens.
+
+  Returns:
+    float32[B, 1, 1, S], 0 where a key may be seen and -1e9 where not:
+    [[True, False]] becomes [[[[0, -1e9]]]].
+  """
+  return jnp.where(mask, 0.0, NEGATIVE).astype(jnp.float32)[:, None, None, :]
+
+
+def causal_bias(
+  query_positions: jax.Array, key_positions: jax.Array
+) -> jax.Array:
+  """Hides later keys from earlier queries.
+
+  For positions 0, 1, 2 on both sides the visible pairs are
+
+      key 0  1  2
+    q 0:  x
+    q 1:  x  x
+    q 2:  x  x  x
+
+  Args:
+    query_positions: int32[Q], position of each query.
+    key_positions: int32[K], position of each key.
+
+  Returns:
+    float32[1, 1, Q, K], 0 where the key is not later than the query.
+  """
+  visible = key_positions[None, :] <= query_positions[:, None]
+  return jnp.where(visible, 0.0, NEGATIVE).astype(jnp.float32)[None, None]

@@ -1,0 +1,169 @@
+"""The LSTM that reads a modality's frames (section 3.3 of the paper)."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from unimse_jax.models.layers import Dropout
+
+# What the backward pass needs of every step, each [A, B, W] but the mask
+# [A, B, 1]: gates i, f, g, o, new cell, old cell, old hidden state, mask.
+_Trace = tuple[jax.Array, ...]
+
+
+def _scan(
+  projected: jax.Array, mask: jax.Array, kernel: jax.Array
+) -> tuple[jax.Array, _Trace]:
+  """States after each step, and the trace."""
+
+  def step(carry, inputs):
+    hidden, cell = carry
+    frame, valid = inputs
+    i, f, g, o = jnp.split(frame + hidden @ kernel, 4, axis=-1)
+    i, f, g, o = nn.sigmoid(i), nn.sigmoid(f), jnp.tanh(g), nn.sigmoid(o)
+    new = f * cell + i * g
+    trace = (i, f, g, o, new, cell, hidden, valid)
+    hidden = jnp.where(valid, o * jnp.tanh(new), hidden)
+    return (hidden, jnp.where(valid, new, cell)), (hidden, trace)
+
+  zeros = jnp.zeros((projected.shape[1], kernel.shape[0]), projected.dtype)
+  return jax.lax.scan(step, (zeros, zeros), (projected, mask[..., None]))[1]
+
+
+@jax.custom_vjp
+def recur(
+  projected: jax.Array, mask: jax.Array, kernel: jax.Array
+) -> jax.Array:
+  """The recurrent part of an LSTM; gates in the order i, f, g (cell), o.
+
+  The backward pass is written out: the loop then yields the gradient of the
+  gates alone, and the kernel's is one product afterwards. jax's own would
+  add up a kernel-sized gradient at every step.
+
+  Args:
+    projected: float32[A, B, 4 W], the inputs' part of the gates.
+    mask: bool[A, B]; state and cell stand still where False.
+    kernel: float32[W, 4 W].
+
+  Returns:
+    float32[A, B, W], the state after each step.
+  """
+  return _scan(projected, mask, kernel)[0]
+
+
+def _recur_forward(projected, mask, kernel):
+  states, trace = _scan(projected, mask, kernel)
+  return states, (trace, kernel)
+
+
+def _recur_backward(saved, d_states):
+  (i, f, g, o, new, cell, hidden, mask), kernel = saved
+  bent = jnp.tanh(new)
+
+  def step(carry, inputs):
+    d_hidden, d_cell = carry
+    d_state, i, f, g, o, bent, cell, valid = inputs
+    d_hidden = d_hidden + d_state
+    d_out = jnp.where(valid, d_hidden, 0.0)
+    d_new = jnp.where(valid, d_cell, 0.0) + d_out * o * (1 - bent**2)
+    d_gates = jnp.concatenate(
+      [
+        d_new * g * i * (1 - i),
+        d_new * cell * f * (1 - f),
+        d_new * i * (1 - g**2),
+        d_out * bent * o * (1 - o),
+      ],
+      axis=-1,
+    )
+    d_hidden = jnp.where(valid, 0.0, d_hidden) + d_gates @ kernel.T
+    return (d_hidden, jnp.where(valid, 0.0, d_cell) + d_new * f), d_gates
+
+  zeros = jnp.zeros_like(d_states[0])
+  inputs = (d_states, i, f, g, o, bent, cell, mask)
+  _, d_gates = jax.lax.scan(step, (zeros, zeros), inputs, reverse=True)
+  return d_gates, None, jnp.einsum("ABW,ABG->WG", hidden, d_gates)
+
+
+recur.defvjp(_recur_forward, _recur_backward)
+
+
+def _chrono_bias(longest: int) -> nn.initializers.Initializer:
+  """Biases under which the units forget at different speeds.
+
+  Tallec and Ollivier 2018, "Can recurrent neural networks warp time?": forget
+  gates start at log(t) for time scales t of 1 to `longest` frames, input gates
+  at the negative. The state after the last frame, which alone is read, then
+  starts as a summary of the whole clip and not of its trailing silence.
+  """
+
+  def init(key, shape, dtype=jnp.float32) -> jax.Array:
+    del key
+    forget = jnp.log(jnp.linspace(1.0, longest, shape[0] // 4, dtype=dtype))
+    zeros = jnp.zeros_like(forget)
+    return jnp.concatenate([-forget, forget, zeros, zeros])
+
+  return init
+
+
+class LSTM(nn.Module):
+  """A unidirectional, one-layer LSTM over frames of unequal number.
+
+  The input projection is one product outside of the loop: at width 64 the
+  loop is all latency, so it holds the recurrent product alone.
+  """
+
+  width: int
+  longest: int  # frames, of a clip
+
+  @nn.compact
+  def __call__(
+    self, frames: jax.Array, mask: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:
+    """Reads the valid frames.
+
+    Args:
+      frames: float[B, A, N].
+      mask: bool[B, A]; the state stands still at invalid frames.
+
+    Returns:
+      float32[B, width], the state after the last valid frame (zeros where
+      there is none), and float32[B, A, width], the state after each frame.
+    """
+    init = nn.initializers.uniform(2 * self.width**-0.5)
+
+    def kernel_init(key, shape, dtype=jnp.float32):
+      return init(key, shape, dtype) - self.width**-0.5
+
+    projected = nn.Dense(
+      4 * self.width,
+      name="input",
+      kernel_init=nn.initializers.xavier_normal(),
+      bias_init=_chrono_bias(self.longest),
+    )(frames.astype(jnp.float32).swapaxes(0, 1))
+    kernel = self.param("recurrent", kernel_init, (self.width, 4 * self.width))
+    states = recur(projected, mask.swapaxes(0, 1), kernel)
+    return states[-1], states.swapaxes(0, 1)
+
+
+class ModalityEncoder(nn.Module):
+  """LSTM, dropout and one linear map: the representation X^a or X^v."""
+
+  width: int
+  longest: int  # frames, of a clip
+  dropout: float
+
+  @nn.compact
+  def __call__(
+    self, frames: jax.Array, mask: jax.Array, deterministic: bool
+  ) -> tuple[jax.Array, jax.Array]:
+    """Encodes frames [B, A, N] with mask bool[B, A].
+
+    Returns:
+      float32[B, width], zeros for a row without frames (absent), and the
+      LSTM's states float32[B, A, width].
+    """
+    last, states = LSTM(self.width, self.longest, name="lstm")(frames, mask)
+    last = Dropout(self.dropout)(last, deterministic)
+    present = mask.any(axis=1, keepdims=True)
+    out = nn.Dense(self.width, name="out")(last)
+    return jnp.where(present, out, 0.0), states

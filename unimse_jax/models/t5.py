@@ -1,0 +1,367 @@
+"""T5 (Raffel et al. 2020) in the v1.0, v1.1 and flan shapes."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from unimse_jax.models import masks
+from unimse_jax.models.layers import (
+  Dropout,
+  FeedForward,
+  MultiHeadAttention,
+  RelativeBias,
+  RMSNorm,
+)
+
+# Keys and values of one layer, each [B, S, H, K].
+KeyValue = tuple[jax.Array, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class T5Config:
+  """Shape of a T5. Widths in units, rates in [0, 1]."""
+
+  vocab_size: int = 32128
+  width: int = 768  # d_model
+  head_width: int = 64  # d_kv
+  hidden: int = 3072  # d_ff
+  heads: int = 12
+  encoder_layers: int = 12
+  decoder_layers: int = 12
+  relative_buckets: int = 32
+  relative_max_distance: int = 128  # tokens
+  dropout: float = 0.1
+  norm_epsilon: float = 1e-6
+  activation: str = "relu"
+  gated: bool = False
+  # v1.0 shares the embedding with the output and scales the logits by
+  # width**-0.5; v1.1 and flan do neither. The two are separate facts: newer
+  # checkpoints exist that share without scaling.
+  tied: bool = True
+  scale_logits: bool = True
+  dtype: str = "float32"  # of the computation; parameters are float32
+
+  @property
+  def compute_dtype(self) -> jnp.dtype:
+    return jnp.dtype(self.dtype)
+
+
+def _attention(config: T5Config) -> MultiHeadAttention:
+  return MultiHeadAttention(
+    width=config.width,
+    heads=config.heads,
+    head_width=config.head_width,
+    dropout=config.dropout,
+    dtype=config.compute_dtype,
+  )
+
+
+def _feed_forward(config: T5Config) -> FeedForward:
+  return FeedForward(
+    width=config.width,
+    hidden=config.hidden,
+    activation=config.activation,
+    gated=config.gated,
+    dropout=config.dropout,
+    dtype=config.compute_dtype,
+  )
+
+
+def _norm(config: T5Config) -> RMSNorm:
+  return RMSNorm(config.norm_epsilon, config.compute_dtype)
+
+
+def _relative_bias(config: T5Config, bidirectional: bool) -> RelativeBias:
+  return RelativeBias(
+    buckets=config.relative_buckets,
+    max_distance=config.relative_max_distance,
+    heads=config.heads,
+    width=config.width,
+    bidirectional=bidirectional,
+  )
+
+
+class EncoderLayer(nn.Module):
+  """Self-attention and feed-forward, each normed before and added after."""
+
+  config: T5Config
+
+  def setup(self) -> None:
+    self.self_attention_norm = _norm(self.config)
+    self.self_attention = _attention(self.config)
+    self.feed_forward_norm = _norm(self.config)
+    self.feed_forward = _feed_forward(self.config)
+    self.drop = Dropout(self.config.dropout)
+
+  def __call__(
+    self, x: jax.Array, bias: jax.Array, deterministic: bool
+  ) -> jax.Array:
+    y = self.self_attention_norm(x)
+    y = self.self_attention(
+      y, *self.self_attention.project(y), bias, deterministic
+    )
+    x = x + self.drop(y, deterministic=deterministic)
+    y = self.feed_forward(self.feed_forward_norm(x), deterministic)
+    return x + self.drop(y, deterministic=deterministic)
+
+
+class DecoderLayer(nn.Module):
+  """Like the encoder layer, with attention to the encoded text between."""
+
+  config: T5Config
+
+  def setup(self) -> None:
+    self.self_attention_norm = _norm(self.config)
+    self.self_attention = _attention(self.config)
+    self.cross_attention_norm = _norm(self.config)
+    self.cross_attention = _attention(self.config)
+    self.feed_forward_norm = _norm(self.config)
+    self.feed_forward = _feed_forward(self.config)
+    self.drop = Dropout(self.config.dropout)
+
+  def __call__(
+    self,
+    x: jax.Array,
+    self_bias: jax.Array,
+    cross: KeyValue,
+    cross_bias: jax.Array,
+    deterministic: bool,
+    cache: KeyValue | None = None,
+    index: jax.Array | None = None,
+  ) -> tuple[jax.Array, KeyValue]:
+    """One layer over [B, Q, D]; with a cache, Q = 1 and `index` its place.
+
+    Returns:
+      The new x, and the layer's keys and values (the updated cache).
+    """
+    y = self.self_attention_norm(x)
+    keys, values = self.self_attention.project(y)
+    if cache is not None:
+      keys, values = (
+        jax.lax.dynamic_update_slice_in_dim(old, new, index, axis=1)
+        for old, new in zip(cache, (keys, values), strict=True)
+      )
+    y = self.self_attention(y, keys, values, self_bias, deterministic)
+    x = x + self.drop(y, deterministic=deterministic)
+    y = self.cross_attention_norm(x)
+    y = self.cross_attention(y, *cross, cross_bias, deterministic)
+    x = x + self.drop(y, deterministic=deterministic)
+    y = self.feed_forward(self.feed_forward_norm(x), deterministic)
+    return x + self.drop(y, deterministic=deterministic), (keys, values)
+
+
+class Encoder(nn.Module):
+  """The stack that reads the text."""
+
+  config: T5Config
+
+  def setup(self) -> None:
+    config = self.config
+    self.relative_bias = _relative_bias(config, bidirectional=True)
+    self.layers = [EncoderLayer(config) for _ in range(config.encoder_layers)]
+    self.final_norm = _norm(config)
+    self.drop = Dropout(config.dropout)
+
+  def __call__(
+    self,
+    x: jax.Array,
+    mask: jax.Array,
+    deterministic: bool,
+    after_layer: Callable[[int, jax.Array], jax.Array] | None = None,
+  ) -> jax.Array:
+    """Encodes embedded tokens.
+
+    Args:
+      x: [B, S, D] embedded tokens.
+      mask: bool[B, S].
+      deterministic: no dropout.
+      after_layer: called with (layer number from 0, [B, S, D]) after each
+        layer's feed-forward; what it returns goes on. This is where PMF sits.
+
+    Returns:
+      [B, S, D] in the compute type.
+    """
+    positions = jnp.arange(x.shape[1])
+    bias = self.relative_bias(positions, positions)
+    bias = bias + masks.padding_bias(mask)
+    x = self.drop(x, deterministic=deterministic)
+    for number, layer in enumerate(self.layers):
+      x = layer(x, bias, deterministic)
+      if after_layer is not None:
+        x = after_layer(number, x)
+    return self.drop(self.final_norm(x), deterministic=deterministic)
+
+
+class Decoder(nn.Module):
+  """The stack that writes the label, whole or token by token."""
+
+  config: T5Config
+
+  def setup(self) -> None:
+    config = self.config
+    self.relative_bias = _relative_bias(config, bidirectional=False)
+    self.layers = [DecoderLayer(config) for _ in range(config.decoder_layers)]
+    self.final_norm = _norm(config)
+    self.drop = Dropout(config.dropout)
+
+  def cross(self, encoded: jax.Array) -> list[KeyValue]:
+    """Keys and values of the encoded text for every layer, made once."""
+    return [layer.cross_attention.project(encoded) for layer in self.layers]
+
+  def __call__(
+    self,
+    x: jax.Array,
+    cross: list[KeyValue],
+    encoder_mask: jax.Array,
+    deterministic: bool,
+    cache: list[KeyValue] | None = None,
+    index: jax.Array | int = 0,
+  ) -> tuple[jax.Array, list[KeyValue]]:
+    """Decodes embedded tokens [B, Q, D] that stand at index, index + 1, ...
+
+    Without a cache the tokens see each other; with one (Q = 1) they see the
+    cached positions up to `index`.
+    """
+    queries = index + jnp.arange(x.shape[1])
+    length = x.shape[1] if cache is None else cache[0][0].shape[1]
+    keys = jnp.arange(length)
+    self_bias = self.relative_bias(queries, keys)
+    self_bias = self_bias + masks.causal_bias(queries, keys)
+    cross_bias = masks.padding_bias(encoder_mask)
+    x = self.drop(x, deterministic=deterministic)
+    new_cache = []
+    for number, layer in enumerate(self.layers):
+      x, key_value = layer(
+        x,
+        self_bias,
+        cross[number],
+        cross_bias,
+        deterministic,
+        None if cache is None else cache[number],
+        index,
+      )
+      new_cache.append(key_value)
+    return self.drop(self.final_norm(x), deterministic=deterministic), new_cache
+
+
+class T5(nn.Module):
+  """Encoder, decoder and the shared embedding."""
+
+  config: T5Config
+
+  def setup(self) -> None:
+    config = self.config
+    self.shared = nn.Embed(
+      config.vocab_size,
+      config.width,
+      dtype=config.compute_dtype,
+      embedding_init=nn.initializers.normal(1.0),
+    )
+    self.encoder = Encoder(config)
+    self.decoder = Decoder(config)
+    if not config.tied:
+      self.lm_head = nn.Dense(
+        config.vocab_size,
+        use_bias=False,
+        dtype=config.compute_dtype,
+        kernel_init=nn.initializers.normal(config.width**-0.5),
+        dot_general=_float32_dot,
+      )
+
+  def embed(self, tokens: jax.Array) -> jax.Array:
+    """int32[B, S] -> [B, S, D]."""
+    return self.shared(tokens)
+
+  def logits(self, decoded: jax.Array) -> jax.Array:
+    """[B, T, D] -> float32[B, T, V]."""
+    if self.config.scale_logits:
+      decoded = decoded * (self.config.width**-0.5)
+    if not self.config.tied:
+      return self.lm_head(decoded)
+    table = self.shared.embedding.astype(self.config.compute_dtype)
+    return jnp.einsum(
+      "BTD,VD->BTV", decoded, table, preferred_element_type=jnp.float32
+    )
+
+  def encode(
+    self,
+    encoder_input_tokens: jax.Array,
+    encoder_mask: jax.Array,
+    deterministic: bool = True,
+  ) -> jax.Array:
+    """int32[B, S], bool[B, S] -> [B, S, D]."""
+    return self.encoder(
+      self.embed(encoder_input_tokens), encoder_mask, deterministic
+    )
+
+  def decode(
+    self,
+    decoder_input_tokens: jax.Array,
+    encoded: jax.Array,
+    encoder_mask: jax.Array,
+    deterministic: bool = True,
+  ) -> jax.Array:
+    """Teacher forcing: int32[B, T] -> float32[B, T, V]."""
+    decoded, _ = self.decoder(
+      self.embed(decoder_input_tokens),
+      self.decoder.cross(encoded),
+      encoder_mask,
+      deterministic,
+    )
+    return self.logits(decoded)
+
+  def start_cache(
+    self, encoded: jax.Array, length: int
+  ) -> tuple[list[KeyValue], list[KeyValue]]:
+    """The empty self-attention cache of `length` tokens, and cross keys."""
+    config = self.config
+    shape = (encoded.shape[0], length, config.heads, config.head_width)
+    empty = jnp.zeros(shape, config.compute_dtype)
+    cache = [(empty, empty) for _ in range(config.decoder_layers)]
+    return cache, self.decoder.cross(encoded)
+
+  def decode_step(
+    self,
+    tokens: jax.Array,
+    index: jax.Array,
+    cache: list[KeyValue],
+    cross: list[KeyValue],
+    encoder_mask: jax.Array,
+  ) -> tuple[jax.Array, list[KeyValue]]:
+    """One token a row: int32[B] at place `index` -> float32[B, V], cache."""
+    decoded, cache = self.decoder(
+      self.embed(tokens[:, None]), cross, encoder_mask, True, cache, index
+    )
+    return self.logits(decoded)[:, 0], cache
+
+  def __call__(
+    self,
+    encoder_input_tokens: jax.Array,
+    encoder_mask: jax.Array,
+    decoder_input_tokens: jax.Array,
+    deterministic: bool = True,
+  ) -> jax.Array:
+    """Plain T5.
+
+    Args:
+      encoder_input_tokens: int32[B, S].
+      encoder_mask: bool[B, S].
+      decoder_input_tokens: int32[B, T], the target shifted right (pad first).
+      deterministic: False draws dropout from the "dropout" stream.
+
+    Returns:
+      float32[B, T, V] logits.
+    """
+    encoded = self.encode(encoder_input_tokens, encoder_mask, deterministic)
+    return self.decode(
+      decoder_input_tokens, encoded, encoder_mask, deterministic
+    )
+
+
+def _float32_dot(lhs, rhs, dimension_numbers, **options) -> jax.Array:
+  """A matrix product that keeps its float32 sums, for the logits."""
+  options["preferred_element_type"] = jnp.float32
+  return jax.lax.dot_general(lhs, rhs, dimension_numbers, **options)

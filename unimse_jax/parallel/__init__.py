@@ -1,0 +1,1 @@
+"""Paths, meshes, shardings and processes. Knows pytrees, not models."""

@@ -1,0 +1,80 @@
+"""Which axis of the mesh splits which dimension of which parameter."""
+
+from typing import Any
+
+import jax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from unimse_jax.parallel import trees
+
+# First match wins. Optimizer moments end with their parameter's path, so the
+# same rules place them.
+RULES = (
+  (r"(shared|lm_head)/embedding$", PartitionSpec("model", "fsdp")),
+  (r"lm_head/kernel$", PartitionSpec("fsdp", "model")),
+  (r"(query|key|value|wi|wi_0|wi_1)/kernel$", PartitionSpec("fsdp", "model")),
+  (r"attention/out/kernel$", PartitionSpec("model", "fsdp")),
+  (r"wo/kernel$", PartitionSpec("model", "fsdp")),
+  (r".*", PartitionSpec()),  # norms, biases, adapters, LSTMs: small
+)
+
+BATCH = PartitionSpec(("data", "fsdp"))
+
+
+def _fitted(
+  spec: PartitionSpec, shape: tuple[int, ...], mesh: Mesh
+) -> PartitionSpec:
+  """The spec without the axes that do not divide their dimension."""
+  if len(spec) > len(shape):
+    return PartitionSpec()
+  return PartitionSpec(
+    *(
+      axis if axis is None or size % mesh.shape[axis] == 0 else None
+      for axis, size in zip(spec, shape, strict=False)
+    )
+  )
+
+
+def state_sharding(tree: Any, mesh: Mesh) -> Any:
+  """A NamedSharding for every leaf of a tree of (abstract) arrays."""
+  specs = trees.match(RULES, tree)
+  return jax.tree.map(
+    lambda spec, leaf: NamedSharding(mesh, _fitted(spec, leaf.shape, mesh)),
+    specs,
+    tree,
+    is_leaf=lambda node: isinstance(node, PartitionSpec),
+  )
+
+
+def placed(shapes: Any, places: Any) -> Any:
+  """The abstract arrays of a tree, each with its sharding."""
+  return jax.tree.map(
+    lambda leaf, place: jax.ShapeDtypeStruct(
+      leaf.shape, leaf.dtype, sharding=place
+    ),
+    shapes,
+    places,
+  )
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+  """Examples over the data and fsdp axes."""
+  return NamedSharding(mesh, BATCH)
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  return NamedSharding(mesh, PartitionSpec())
+
+
+def batch_divisor(mesh: Mesh) -> int:
+  """The number that a batch size must be a multiple of."""
+  return mesh.shape["data"] * mesh.shape["fsdp"]
+
+
+def shard_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
+  """This process's rows of a batch as arrays over the whole mesh."""
+  sharding = batch_sharding(mesh)
+  return {
+    name: jax.make_array_from_process_local_data(sharding, values)
+    for name, values in batch.items()
+  }

@@ -1,0 +1,202 @@
+"""What runs a model, from text and frames to label text and back.
+
+Training writes it into the workdir; evaluation and prediction open it from
+there, without the corpora and without the pretrained weights.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from unimse_jax.config import Config
+from unimse_jax.data import inputs
+from unimse_jax.data.batching import Collator, Encoded
+from unimse_jax.data.features import FeatureTransform
+from unimse_jax.data.mixture import Example
+from unimse_jax.data.tokenizer import EOS, Tokenizer
+from unimse_jax.errors import InputError
+from unimse_jax.labels import LabelSchema, LabelText
+from unimse_jax.models import T5Config, UniMSE, UniMSEConfig
+from unimse_jax.parallel import sharding
+
+TOKENIZER_FILE = "tokenizer/spiece.model"
+FEATURES_FILE = "features.npz"
+MODEL_FILE = "model.json"
+CHECKPOINTS = "checkpoints"
+# What the checkpointer calls the best: the step that was the best when it was
+# saved, so that a later best one always stands above an earlier.
+BEST = ("selected", "max")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pipeline:
+  """Attributes:
+  config: the typed config.
+  tokenizer: the vocabulary.
+  label_text: how labels are written and read.
+  collator: makes batches.
+  model: UniMSE.
+  data_sha256: of the corpora and labels that it was made from.
+  """
+
+  config: Config
+  tokenizer: Tokenizer
+  label_text: LabelText
+  collator: Collator
+  model: UniMSE
+  data_sha256: str
+
+  def encode(self, example: Example) -> Encoded:
+    """Tokens of an utterance and of its label's text."""
+    tokens, segments = inputs.encode(example, self.tokenizer, self.config.text)
+    target = self.tokenizer.encode(self.label_text.write(example.label))
+    return Encoded(tokens, segments, [*target, EOS])
+
+  def init(self, key: jax.Array) -> Any:
+    """Fresh parameters, T5's among them."""
+    return self.model.init(key, self._dummy_batch())["params"]
+
+  def abstract_params(self, mesh: Mesh | None = None) -> Any:
+    """Shapes of the parameters; with a mesh, their shardings too."""
+    shapes = jax.eval_shape(self.init, jax.random.key(0))
+    if mesh is None:
+      return shapes
+    return jax.tree.map(
+      lambda leaf, place: jax.ShapeDtypeStruct(
+        leaf.shape, leaf.dtype, sharding=place
+      ),
+      shapes,
+      sharding.state_sharding(shapes, mesh),
+    )
+
+  def _dummy_batch(self) -> dict[str, jax.Array]:
+    """One row of one token and one frame, to find out shapes with."""
+    tokens = jnp.ones((1, 1), jnp.int32)
+    batch = {
+      "encoder_input_tokens": tokens,
+      "segment_ids": tokens,
+      "encoder_mask": tokens > 0,
+      "decoder_input_tokens": tokens,
+    }
+    for name in self.config.data.modalities:
+      width = self.collator.transform.width(name)
+      batch[name] = jnp.zeros((1, 1, width))
+      batch[f"{name}_mask"] = tokens > 0
+    return batch
+
+
+def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
+  """The model's own view of a config."""
+  model = config.model
+  t5 = dataclasses.replace(t5, dtype=config.t5.dtype, dropout=config.t5.dropout)
+  if model.pmf_layers > t5.encoder_layers:
+    raise InputError(
+      f"config.model.pmf_layers: expected at most the {t5.encoder_layers} "
+      f"encoder layers of the T5, found {model.pmf_layers}."
+    )
+  return UniMSEConfig(
+    t5=t5,
+    modalities=config.data.modalities,
+    audio_frames=config.data.audio_frames,
+    video_frames=config.data.video_frames,
+    modality_width=model.modality_width,
+    modality_dropout=model.modality_dropout,
+    pmf_layers=model.pmf_layers,
+    pmf=model.pmf,
+    adapter_width=model.adapter_width,
+    adapter_activation=model.adapter_activation,
+    segments=model.segments,
+    contrastive=bool(config.loss.alpha or config.loss.beta),
+    contrastive_width=model.contrastive_width,
+    contrastive_kernel=model.contrastive_kernel,
+  )
+
+
+def write_model_file(
+  workdir: pathlib.Path,
+  t5: T5Config,
+  slots: Mapping[str, Any],
+  target_length: int,
+  data_sha256: str,
+) -> None:
+  """Keeps what is not in the config: shapes, slots, and which data it was."""
+  values = {
+    "data_sha256": data_sha256,
+    "t5": dataclasses.asdict(t5),
+    "slots": slots,
+    "target_length": target_length,
+  }
+  scratch = workdir / f".{MODEL_FILE}.tmp"
+  scratch.write_text(json.dumps(values, indent=2))
+  os.replace(scratch, workdir / MODEL_FILE)
+
+
+def discard(workdir: pathlib.Path) -> None:
+  """Removes the files that make a pipeline, as far as they are there."""
+  for name in (TOKENIZER_FILE, FEATURES_FILE, MODEL_FILE):
+    (workdir / name).unlink(missing_ok=True)
+
+
+def open_pipeline(config: Config, workdir: pathlib.Path) -> Pipeline:
+  """Opens what training left in a workdir.
+
+  Raises:
+    InputError: no training run has come as far as its first step there.
+  """
+  files = (TOKENIZER_FILE, FEATURES_FILE, MODEL_FILE)
+  missing = [name for name in files if not (workdir / name).is_file()]
+  if missing:
+    raise InputError(
+      f"Expected the workdir of a training run, found no {', '.join(missing)} "
+      f"in {workdir}; train first, or correct --workdir."
+    )
+  stored = json.loads((workdir / MODEL_FILE).read_text())
+  label_text = LabelText(
+    LabelSchema.from_slots(stored["slots"]),
+    config.label.separator,
+    config.label.decimals,
+  )
+  return Pipeline(
+    config=config,
+    tokenizer=Tokenizer(workdir / TOKENIZER_FILE),
+    label_text=label_text,
+    collator=Collator(
+      FeatureTransform.load(workdir / FEATURES_FILE),
+      config.data,
+      stored["target_length"],
+    ),
+    model=UniMSE(model_config(config, T5Config(**stored["t5"]))),
+    data_sha256=stored["data_sha256"],
+  )
+
+
+def restore_params(
+  pipeline: Pipeline, mesh: Mesh, workdir: pathlib.Path
+) -> tuple[Any, dict[str, Any]]:
+  """The best checkpoint's parameters, else the latest's, and which it was.
+
+  Raises:
+    InputError: the workdir holds no whole checkpoint.
+  """
+  # Here, so that the model of a config can be built without orbax.
+  from unimse_jax.checkpoints.checkpointer import Checkpointer
+
+  with Checkpointer(
+    workdir / CHECKPOINTS, best=BEST, read_only=True
+  ) as checkpointer:
+    best = checkpointer.best_step()
+    restored = checkpointer.restore(
+      pipeline.abstract_params(mesh), best, subtree="params"
+    )
+  return restored.state, {
+    "checkpoint": "latest" if best is None else "best",
+    "step": restored.step,
+    **restored.metadata,
+  }

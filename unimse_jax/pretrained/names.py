@@ -1,0 +1,81 @@
+"""Where each tensor of a Hugging Face T5 stands in our parameter tree."""
+
+import re
+
+# Our path is the left side with these pieces replaced, in order. Hugging Face
+# numbers the sub-layers (decoder: 0 self-attention, 1 cross-attention, 2
+# feed-forward; encoder: 0 self-attention, 1 feed-forward).
+_RULES = (
+  (r"^shared$", "shared/embedding"),
+  (r"^lm_head$", "lm_head/kernel"),
+  (r"^(encoder|decoder)/final_layer_norm$", r"\1/final_norm/scale"),
+  (
+    r"^(encoder|decoder)/block/0/layer/0/SelfAttention"
+    r"/relative_attention_bias$",
+    r"\1/relative_bias/embedding",
+  ),
+  (
+    r"^(encoder|decoder)/block/(\d+)/layer/0/SelfAttention/([qkvo])$",
+    r"\1/layers_\2/self_attention/\3/kernel",
+  ),
+  (
+    r"^(encoder|decoder)/block/(\d+)/layer/0/layer_norm$",
+    r"\1/layers_\2/self_attention_norm/scale",
+  ),
+  (
+    r"^decoder/block/(\d+)/layer/1/EncDecAttention/([qkvo])$",
+    r"decoder/layers_\1/cross_attention/\2/kernel",
+  ),
+  (
+    r"^decoder/block/(\d+)/layer/1/layer_norm$",
+    r"decoder/layers_\1/cross_attention_norm/scale",
+  ),
+  (
+    r"^(encoder|decoder)/block/(\d+)/layer/\d/DenseReluDense/(wi|wi_0|wi_1|wo)$",
+    r"\1/layers_\2/feed_forward/\3/kernel",
+  ),
+  (
+    r"^encoder/block/(\d+)/layer/1/layer_norm$",
+    r"encoder/layers_\1/feed_forward_norm/scale",
+  ),
+  (
+    r"^decoder/block/(\d+)/layer/2/layer_norm$",
+    r"decoder/layers_\1/feed_forward_norm/scale",
+  ),
+)
+_ATTENTION = {"q": "query", "k": "key", "v": "value", "o": "out"}
+# Copies of the shared embedding that some exporters also write.
+_COPIES = ("encoder/embed_tokens", "decoder/embed_tokens")
+
+
+def is_copy(name: str) -> bool:
+  """Whether the tensor repeats the shared embedding."""
+  return _stem(name) in _COPIES
+
+
+def path(name: str) -> str | None:
+  """Our path of a tensor, or None where it belongs to no T5.
+
+  Args:
+    name: parts joined by "/" (flax) or "." (torch), e.g.
+      `encoder.block.0.layer.0.SelfAttention.q.weight`.
+
+  Returns:
+    For example `encoder/layers_0/self_attention/query/kernel`.
+  """
+  stem = _stem(name)
+  for pattern, replacement in _RULES:
+    if re.match(pattern, stem):
+      ours = re.sub(pattern, replacement, stem)
+      return re.sub(
+        r"/([qkvo])/kernel$",
+        lambda found: f"/{_ATTENTION[found[1]]}/kernel",
+        ours,
+      )
+  return None
+
+
+def _stem(name: str) -> str:
+  """The name without the leaf's own word (weight, kernel, embedding)."""
+  name = name.replace(".", "/").removeprefix("transformer/")
+  return re.sub(r"/(weight|kernel|embedding)$", "", name)

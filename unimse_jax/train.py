@@ -1,0 +1,44 @@
+"""Trains a model, or goes on training it.
+
+python -m unimse_jax.train --config configs/base.py [--workdir DIR]
+    [--config.model.pmf_layers=3 ...]
+"""
+
+import pathlib
+
+from absl import flags
+
+from unimse_jax import command_line
+
+_CONFIG = command_line.define_config()
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Where the run lives; runs/<name of the config> if unset."
+)
+
+
+def main() -> int:
+  config = command_line.read_config(_CONFIG)
+  from unimse_jax.parallel import multihost
+  from unimse_jax.training import trainer
+
+  multihost.initialize()
+  workdir = pathlib.Path(_WORKDIR.value or f"runs/{config.name}")
+  outcome = trainer.train(config, workdir)
+  if not multihost.is_first():
+    return 0
+  if not outcome.finished:
+    print(
+      f"Stopped and saved at step {outcome.step} of {outcome.total_steps}; "
+      "run the same command again to go on."
+    )
+    return command_line.STOPPED
+  print(
+    f"Trained {outcome.step} steps in {workdir}; the best checkpoint is step "
+    f"{outcome.best_step}. Evaluate it with the same --config and --workdir: "
+    "python -m unimse_jax.eval"
+  )
+  return 0
+
+
+if __name__ == "__main__":
+  command_line.run(main)

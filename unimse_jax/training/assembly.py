@@ -1,0 +1,107 @@
+"""The parts of a training step, put together from a config and a model.
+
+The trainer, the benchmark and the compile check all build them here, so that
+what is measured or checked is what trains. Needs no files and no orbax.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import optax
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from unimse_jax.config import Config
+from unimse_jax.errors import InputError
+from unimse_jax.parallel import mesh as mesh_lib
+from unimse_jax.parallel import sharding
+from unimse_jax.training.optimizer import make_optimizer
+from unimse_jax.training.train_state import TrainState, create
+from unimse_jax.training.train_step import Batch, Metrics, make_train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Assembly:
+  """Attributes:
+  optimizer: of the config.
+  abstract_state: shapes, dtypes and places of the train state.
+  sharding: the places alone.
+  step: the jitted step (state, batch, key) -> (state, metrics).
+  """
+
+  optimizer: optax.GradientTransformation
+  abstract_state: TrainState
+  sharding: TrainState
+  step: Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
+
+  def create_state(self, params: Any) -> TrainState:
+    """The state at step 0, placed on the mesh; reuses the parameters."""
+    make = jax.jit(
+      lambda params: create(params, self.optimizer),
+      out_shardings=self.sharding,
+    )
+    return make(params)
+
+
+def make_mesh(
+  config: Config, available: Sequence[jax.Device] | None = None
+) -> Mesh:
+  """The mesh of a config; InputError where the devices do not allow it.
+
+  Args:
+    config: its parallel section.
+    available: the devices to choose from; None for all that jax finds.
+  """
+  parallel = config.parallel
+  try:
+    return mesh_lib.make_mesh(
+      parallel.fsdp, parallel.model, parallel.devices, available
+    )
+  except ValueError as error:
+    raise InputError(str(error)) from error
+
+
+def check_batch_size(config: Config, mesh: Mesh) -> None:
+  """Raises InputError where the devices cannot share out a batch evenly."""
+  parts = sharding.batch_divisor(mesh) * config.train.microbatches
+  if config.train.batch_size % parts:
+    raise InputError(
+      f"config.train.batch_size: expected a multiple of {parts} "
+      f"({sharding.batch_divisor(mesh)} devices that share the batch x "
+      f"{config.train.microbatches} microbatches), found "
+      f"{config.train.batch_size}."
+    )
+
+
+def assemble(
+  config: Config,
+  model: nn.Module,
+  abstract_params: Any,
+  mesh: Mesh,
+  total_steps: int,
+) -> Assembly:
+  """Optimizer, state shapes and jitted step.
+
+  Args:
+    config: its optimizer, loss and train sections.
+    model: UniMSE.
+    abstract_params: shapes and dtypes of its parameters.
+    mesh: where the step runs.
+    total_steps: of the learning rate schedule.
+  """
+  optimizer = make_optimizer(config.optimizer, abstract_params, total_steps)
+  shapes = jax.eval_shape(
+    lambda params: create(params, optimizer), abstract_params
+  )
+  places = sharding.state_sharding(shapes, mesh)
+  step = make_train_step(
+    places,
+    mesh,
+    model=model,
+    optimizer=optimizer,
+    loss=config.loss,
+    microbatches=config.train.microbatches,
+  )
+  return Assembly(optimizer, sharding.placed(shapes, places), places, step)

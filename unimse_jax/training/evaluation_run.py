@@ -1,0 +1,43 @@
+"""Evaluates the workdir of a training run."""
+
+import pathlib
+from typing import Any
+
+from unimse_jax import config as config_lib
+from unimse_jax import experiment as experiment_lib
+from unimse_jax import pipeline
+from unimse_jax.config import Config
+from unimse_jax.errors import InputError
+from unimse_jax.evaluation import results, selection
+from unimse_jax.evaluation.evaluator import Evaluation, Evaluator
+from unimse_jax.training import workdir
+from unimse_jax.training.assembly import make_mesh
+
+
+def evaluate(
+  config: Config, path: pathlib.Path, split: str
+) -> tuple[Evaluation, dict[str, Any], dict[str, Any]]:
+  """Decodes a split with the best checkpoint of a workdir.
+
+  Returns:
+    The evaluation, which checkpoint it was made with, and its provenance.
+
+  Raises:
+    InputError: no run there, one of another config, or an empty split.
+  """
+  workdir.check_same_config(
+    path, config_lib.to_dict(config), config_lib.FREE_FIELDS
+  )
+  experiment = experiment_lib.open_experiment(config, path)
+  if not experiment.mixture.examples[split]:
+    raise InputError(
+      f"--split: no corpus of {', '.join(config.data.corpora)} has a "
+      f"{split} split."
+    )
+  mesh = make_mesh(config)
+  params, selected = pipeline.restore_params(experiment.pipeline, mesh, path)
+  found = Evaluator(experiment, mesh).evaluate(
+    params, split, with_probabilities=True
+  )
+  selected["rule"] = selection.RULE
+  return found, selected, results.provenance(experiment)

@@ -1,0 +1,78 @@
+"""The training loss (Eq. 5): sums and weights until the last division."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from unimse_jax.config import LossConfig
+from unimse_jax.models import UniMSEOutput
+from unimse_jax.models.contrastive import info_nce
+
+Batch = dict[str, jax.Array]
+
+
+def weights(batch: Batch) -> dict[str, jax.Array]:
+  """What each part of the loss is divided by, over the whole batch.
+
+  Known before any forward pass, so that a batch worked off in parts has the
+  gradient of the whole.
+  """
+  found = {"nll": batch["loss_weights"].sum()}
+  for name in ("audio", "video"):
+    if f"{name}_mask" in batch:
+      found[name] = batch[f"{name}_mask"].any(1).sum().astype(jnp.float32)
+  # A batch without any voice divides zero by one.
+  return {name: jnp.maximum(value, 1.0) for name, value in found.items()}
+
+
+def nll(output: UniMSEOutput, batch: Batch) -> tuple[jax.Array, jax.Array]:
+  """L^task: (sum of -log p of the target tokens, number of them right)."""
+  losses = optax.softmax_cross_entropy_with_integer_labels(
+    output.logits, batch["decoder_target_tokens"]
+  )
+  right = output.logits.argmax(-1) == batch["decoder_target_tokens"]
+  mask = batch["loss_weights"]
+  return (losses * mask).sum(), (right * mask).sum()
+
+
+def contrastive(
+  output: UniMSEOutput, modality: str, config: LossConfig
+) -> jax.Array:
+  """Sum over the fused layers and rows of Eq. 4 for one modality."""
+  total = jnp.zeros(())
+  for anchors in output.anchors:
+    value, _ = info_nce(
+      anchors,
+      output.keys[modality],
+      output.present[modality],
+      config.temperature,
+      config.normalize,
+      config.count_positive_twice,
+    )
+    total += value
+  return total
+
+
+def total(
+  output: UniMSEOutput,
+  batch: Batch,
+  divisors: dict[str, jax.Array],
+  config: LossConfig,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+  """Eq. 5: L = L^task + alpha sum_j L^{ta,j} + beta sum_j L^{tv,j}.
+
+  Returns:
+    The loss, and the parts that it was made of, each already divided.
+  """
+  value, right = nll(output, batch)
+  parts = {
+    "nll": value / divisors["nll"],
+    "token_accuracy": right / divisors["nll"],
+  }
+  loss = parts["nll"]
+  factors = {"audio": config.alpha, "video": config.beta}
+  for modality in output.keys:
+    part = contrastive(output, modality, config) / divisors[modality]
+    parts[f"contrastive_{modality}"] = part
+    loss += factors[modality] * part
+  return loss, {"loss": loss, **parts}

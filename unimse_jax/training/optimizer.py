@@ -1,0 +1,84 @@
+"""Adam with three learning rates, by parameter path (section 4.4; D27, D28)."""
+
+from typing import Any
+
+import optax
+
+from unimse_jax.config import OptimizerConfig
+from unimse_jax.parallel import trees
+
+# First match wins.
+GROUPS = ((r"^t5/", "t5"), (r"^fusion", "pmf"), (r".*", "main"))
+# Norm scales, biases and the relative position table are not decayed.
+DECAYED = ((r"(scale|bias|relative_bias/embedding)$", False), (r".*", True))
+
+
+def make_schedule(
+  rate: float, config: OptimizerConfig, total_steps: int
+) -> optax.Schedule:
+  """Learning rate by step: warm-up from zero, then constant or linear."""
+  if config.schedule == "constant":
+    after = optax.constant_schedule(rate)
+  else:
+    left = max(total_steps - config.warmup_steps, 1)
+    after = optax.linear_schedule(rate, 0.0, left)
+  if not config.warmup_steps:
+    return after
+  # Step 0 already learns: the first of n warm-up steps has rate / n.
+  warmup = optax.linear_schedule(
+    rate / config.warmup_steps, rate, config.warmup_steps
+  )
+  return optax.join_schedules([warmup, after], [config.warmup_steps])
+
+
+def make_optimizer(
+  config: OptimizerConfig, params: Any, total_steps: int
+) -> optax.GradientTransformation:
+  """The optimizer for parameters of this structure.
+
+  Frozen parameters have no moments and count in no norm.
+
+  Raises:
+    ValueError: config.trainable matches no parameter.
+  """
+  trainable = trees.match(((config.trainable, True), (r".*", False)), params)
+  chosen = [path for path, keep in _leaves(trainable) if keep]
+  if not chosen:
+    raise ValueError(
+      f"config.optimizer.trainable: {config.trainable!r} matches none of the "
+      "parameter paths."
+    )
+  decay = optax.add_decayed_weights(
+    config.weight_decay, mask=lambda tree: trees.match(DECAYED, tree)
+  )
+  adam = optax.scale_by_adam()
+  rates = {"t5": config.lr_t5, "pmf": config.lr_pmf, "main": config.lr_main}
+  steps = optax.partition(
+    {
+      group: optax.scale_by_learning_rate(
+        make_schedule(rate, config, total_steps)
+      )
+      for group, rate in rates.items()
+    },
+    lambda tree: trees.match(GROUPS, tree),
+  )
+  clip = [optax.clip_by_global_norm(config.clip_norm)]
+  update = optax.chain(
+    *(clip if config.clip_norm else []),
+    *((adam, decay) if config.kind == "adamw" else (decay, adam)),
+    steps,
+  )
+  if all(keep for _, keep in _leaves(trainable)):
+    return update
+  groups = trees.map_with_paths(
+    lambda _, keep: "learns" if keep else "frozen", trainable
+  )
+  return optax.partition(
+    {"learns": update, "frozen": optax.set_to_zero()}, groups
+  )
+
+
+def _leaves(tree: Any) -> list[tuple[str, Any]]:
+  found = []
+  trees.map_with_paths(lambda path, leaf: found.append((path, leaf)), tree)
+  return found

@@ -1,0 +1,403 @@
+"""How fast a config trains and decodes on the devices at hand.
+
+Synthetic batches, random weights, the real train step: needs no files, and
+nothing beyond jax, flax, optax, numpy and ml_collections.
+"""
+
+import collections
+import dataclasses
+import functools
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from jax.sharding import Mesh
+
+from unimse_jax.config import Config
+from unimse_jax.data import synthetic
+from unimse_jax.data.batching import BatchPlan, plan_epoch
+from unimse_jax.decoding import generate
+from unimse_jax.errors import InputError
+from unimse_jax.experiment import random_t5
+from unimse_jax.models import UniMSE
+from unimse_jax.models.flops import Lengths, train_flops
+from unimse_jax.parallel import multihost, sharding
+from unimse_jax.pipeline import model_config
+from unimse_jax.training.assembly import (
+  Assembly,
+  assemble,
+  check_batch_size,
+  make_mesh,
+)
+from unimse_jax.training.train_state import TrainState
+
+# Dense bfloat16 FLOP/s of one device, by what jax calls it; first match wins.
+# NVIDIA: data sheets, without sparsity; TPU: per chip, Google's system pages.
+PEAK_FLOPS = (
+  (r"^NVIDIA A100", 312e12),
+  (r"^NVIDIA H100 PCIe", 756e12),
+  (r"^NVIDIA H100 NVL", 835e12),
+  (r"^NVIDIA (H100|H200|GH200)", 989e12),
+  (r"^TPU v4$", 275e12),
+  (r"^TPU (v5 lite|v5e)$", 197e12),
+  (r"^TPU v5p?$", 459e12),
+  (r"^TPU (v6 lite|v6e)$", 918e12),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Timed:
+  """Attributes:
+  seconds: wall time of each run, s.
+  compile_seconds: of lowering and compiling, s.
+  memory_bytes: what the compiler plans on one device: arguments, outputs that
+    reuse none of them, and temporaries.
+  """
+
+  seconds: tuple[float, ...]
+  compile_seconds: float
+  memory_bytes: int
+
+  @property
+  def median(self) -> float:
+    return float(np.median(self.seconds))
+
+  def spread(self) -> dict[str, float]:
+    """Seconds: median, least, 10th and 90th percentile."""
+    low, high = np.percentile(self.seconds, (10, 90))
+    return {
+      "median": self.median,
+      "min": min(self.seconds),
+      "p10": float(low),
+      "p90": float(high),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+  """Attributes:
+  plans: batches of one epoch of the four train sets.
+  lengths: int64[N], text tokens of each row.
+  """
+
+  plans: list[BatchPlan]
+  lengths: np.ndarray
+
+  def in_bucket(self, length: int) -> list[BatchPlan]:
+    return [plan for plan in self.plans if plan.length == length]
+
+
+def peak_flops(device_kind: str) -> float | None:
+  """Peak dense bfloat16 FLOP/s of a device; None where it is not known."""
+  for pattern, peak in PEAK_FLOPS:
+    if re.search(pattern, device_kind):
+      return peak
+  return None
+
+
+def synthetic_model(config: Config) -> UniMSE:
+  """The model of a config, its T5 in the shape of the config's t5 fields.
+
+  Those equal T5-base where the config names google-t5/t5-base; another
+  pretrained T5 needs its shape given as --config.t5.width=... and so on.
+  """
+  t5 = random_t5(config, synthetic.vocabulary_size(config))
+  return UniMSE(model_config(config, t5))
+
+
+def init_params(config: Config, model: UniMSE, key: jax.Array) -> Any:
+  """Random parameters; trace it for their shapes alone."""
+  batch = synthetic.make_batch(config, np.array([2]), 1, 2)
+  return model.init(key, batch)["params"]
+
+
+def encode_and_decode(
+  model: UniMSE, max_new_tokens: int, params: Any, batch: dict[str, jax.Array]
+) -> jax.Array:
+  """Label tokens of a batch, int32[B, max_new_tokens + 1]."""
+  encoded = model.apply({"params": params}, batch, method="encode")
+  return generate.greedy(
+    model, params, encoded, batch["encoder_mask"], max_new_tokens
+  )
+
+
+def make_workload(config: Config) -> Workload:
+  """One epoch with the corpora's lengths, in the trainer's own batches."""
+  lengths = synthetic.text_lengths(config.text, config.seed)
+  plans = plan_epoch(
+    lengths.tolist(),
+    config.data.buckets,
+    config.train.batch_size,
+    config.seed,
+    epoch=0,
+  )
+  return Workload(plans, lengths)
+
+
+def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
+  """Times the train step in every bucket, and greedy decoding in one.
+
+  A batch lies on the devices before the clock starts, and the clock stops
+  when the new state is there: the input's own cost is not measured, and the
+  time in which python runs ahead of the devices is not saved, as it is in a
+  real run.
+
+  Args:
+    config: of the run; its t5 fields give the shape.
+    steps: timed runs of each compiled function.
+    warmup: runs before them.
+
+  Returns:
+    Values of JSON types, times in s; `reporting.throughput_table` names them.
+
+  Raises:
+    InputError: the devices do not allow the mesh or the batch size, or have
+      too little memory.
+  """
+  mesh = make_mesh(config)
+  check_batch_size(config, mesh)
+  workload = make_workload(config)
+  model = synthetic_model(config)
+  shapes = jax.eval_shape(
+    functools.partial(init_params, config, model), jax.random.key(0)
+  )
+  assembly = assemble(config, model, shapes, mesh, len(workload.plans))
+  device = mesh.devices.flat[0]
+  report = _describe(config, mesh, shapes) | {"steps": steps}
+  try:
+    state = _random_state(config, model, mesh, assembly, shapes)
+    timed, state = _time_training(
+      config, mesh, assembly, state, workload, steps, warmup
+    )
+    report["train"] = _train_report(config, model, mesh, workload, timed)
+    report["memory"] = _memory(device, timed)
+    report["decoding"] = _time_decoding(
+      config, mesh, model, state.params, workload, steps, warmup
+    )
+  except jax.errors.JaxRuntimeError as error:
+    _explain(error, device)
+    raise
+  return report
+
+
+def _describe(config: Config, mesh: Mesh, shapes: Any) -> dict[str, Any]:
+  kind = mesh.devices.flat[0].device_kind
+  return {
+    "config": config.name,
+    "device": {"kind": kind, "count": mesh.devices.size},
+    "peak_flops_per_device": peak_flops(kind),
+    "parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes)),
+    "dtype": config.t5.dtype,
+    "batch_size": config.train.batch_size,
+  }
+
+
+def _explain(error: jax.errors.JaxRuntimeError, device: jax.Device) -> None:
+  """Raises InputError where the error is a lack of memory."""
+  if "RESOURCE_EXHAUSTED" in str(error):
+    raise InputError(
+      f"Expected the config to fit into the memory of {device.device_kind}, "
+      f"found: {str(error).splitlines()[0]} Lower config.train.batch_size or "
+      "raise config.train.microbatches."
+    ) from error
+
+
+def _random_state(
+  config: Config, model: UniMSE, mesh: Mesh, assembly: Assembly, shapes: Any
+) -> TrainState:
+  places = sharding.state_sharding(shapes, mesh)
+  make = functools.partial(init_params, config, model)
+  key = jax.random.key(config.seed)
+  return assembly.create_state(jax.jit(make, out_shardings=places)(key))
+
+
+def _time_training(
+  config: Config,
+  mesh: Mesh,
+  assembly: Assembly,
+  state: TrainState,
+  workload: Workload,
+  steps: int,
+  warmup: int,
+) -> tuple[dict[int, Timed], TrainState]:
+  """Bucket -> times of the train step; the state is donated and goes on."""
+  key = jax.device_put(jax.random.key(config.seed), sharding.replicated(mesh))
+  timed = {}
+  for length in config.data.buckets:
+    plans = workload.in_bucket(length)
+    if not plans:
+      continue
+    fullest = max(plans, key=lambda plan: len(plan.rows))
+    batch = _batch(config, mesh, workload, fullest, config.train.batch_size)
+    compiled, seconds = _compile(assembly.step, state, batch, key)
+
+    def step():
+      nonlocal state
+      state, metrics = compiled(state, batch, key)  # noqa: B023
+      return state, metrics
+
+    timed[length] = Timed(
+      _time(step, steps, warmup), seconds, _planned_bytes(compiled)
+    )
+    logging.info(
+      "Bucket %d: compiled in %.1f s, a step takes %.4g s.",
+      length,
+      seconds,
+      timed[length].median,
+    )
+  return timed, state
+
+
+def _time_decoding(
+  config: Config,
+  mesh: Mesh,
+  model: UniMSE,
+  params: Any,
+  workload: Workload,
+  steps: int,
+  warmup: int,
+) -> dict[str, Any]:
+  """Encoding and greedy decoding of a full batch of the commonest bucket."""
+  divisor = sharding.batch_divisor(mesh)
+  size = -(-config.decoding.batch_size // divisor) * divisor
+  counts = collections.Counter(plan.length for plan in workload.plans)
+  length = counts.most_common(1)[0][0]
+  rows = [row for plan in workload.in_bucket(length) for row in plan.rows]
+  plan = BatchPlan(tuple(rows[:size]), length)
+  batch = _batch(config, mesh, workload, plan, size)
+  table = params["t5"]["shared"]["embedding"]
+  # Zeros never win the argmax, so that no row ends early: the worst case.
+  params["t5"]["shared"]["embedding"] = table.at[generate.EOS].set(0.0)
+  new_tokens = config.decoding.max_new_tokens
+  function = jax.jit(encode_and_decode, static_argnums=(0, 1))
+  compiled, seconds = _compile(function, model, new_tokens, params, batch)
+  timed = Timed(
+    _time(lambda: compiled(params, batch), steps, warmup),
+    seconds,
+    _planned_bytes(compiled),
+  )
+  return {
+    "length": length,
+    "batch_size": size,
+    "tokens": new_tokens + 1,
+    "seconds": timed.spread(),
+    "compile_seconds": seconds,
+    "examples_per_second": len(plan.rows) / timed.median,
+  }
+
+
+def _batch(
+  config: Config, mesh: Mesh, workload: Workload, plan: BatchPlan, size: int
+) -> dict[str, jax.Array]:
+  lengths = workload.lengths[list(plan.rows)]
+  batch = synthetic.make_batch(config, lengths, size, plan.length)
+  own = multihost.own_rows(size)
+  return sharding.shard_batch(
+    {name: values[own] for name, values in batch.items()}, mesh
+  )
+
+
+def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:
+  """The compiled function, and the seconds of lowering and compiling."""
+  start = time.perf_counter()
+  compiled = function.lower(*arguments).compile()
+  return compiled, time.perf_counter() - start
+
+
+def _time(
+  function: Callable[[], Any], steps: int, warmup: int
+) -> tuple[float, ...]:
+  """Seconds of each of `steps` runs, each waited for."""
+  seconds = []
+  for _ in range(warmup + steps):
+    start = time.perf_counter()
+    jax.block_until_ready(function())
+    seconds.append(time.perf_counter() - start)
+  return tuple(seconds[warmup:])
+
+
+def _planned_bytes(compiled: Any) -> int:
+  found = compiled.memory_analysis()
+  return (
+    found.argument_size_in_bytes
+    + found.output_size_in_bytes
+    - found.alias_size_in_bytes
+    + found.temp_size_in_bytes
+  )
+
+
+def _memory(device: jax.Device, timed: dict[int, Timed]) -> dict[str, Any]:
+  """Bytes on one device at the worst moment of training."""
+  measured = (device.memory_stats() or {}).get("peak_bytes_in_use")
+  if measured is not None:
+    return {"peak_bytes": measured, "source": "measured by the device"}
+  planned = max(times.memory_bytes for times in timed.values())
+  return {"peak_bytes": planned, "source": "planned by the compiler"}
+
+
+def _train_report(
+  config: Config,
+  model: UniMSE,
+  mesh: Mesh,
+  workload: Workload,
+  timed: dict[int, Timed],
+) -> dict[str, Any]:
+  buckets = [
+    {
+      "length": length,
+      **_rates(config, model, mesh, workload, {length: times}),
+      "step_seconds": times.spread(),
+      "compile_seconds": times.compile_seconds,
+      "planned_bytes": times.memory_bytes,
+    }
+    for length, times in timed.items()
+  ]
+  overall = _rates(config, model, mesh, workload, timed)
+  seconds = overall["epoch_seconds"] / overall["steps_per_epoch"]
+  return {"buckets": buckets, "overall": overall | {"step_seconds": seconds}}
+
+
+def _rates(
+  config: Config,
+  model: UniMSE,
+  mesh: Mesh,
+  workload: Workload,
+  timed: dict[int, Timed],
+) -> dict[str, Any]:
+  """What an epoch's batches of some buckets come to, at the median times.
+
+  Tokens are text and label tokens; the padding is that of both, and of the
+  empty rows of short batches.
+  """
+  plans = [plan for plan in workload.plans if plan.length in timed]
+  seconds = sum(timed[plan.length].median for plan in plans)
+  text = workload.lengths[[row for plan in plans for row in plan.rows]]
+  label = synthetic.mean_label_tokens(config)
+  flops = train_flops(
+    model.config,
+    Lengths(
+      text=text,
+      label=label,
+      frames=synthetic.frame_counts(config),
+      batch=config.train.batch_size // config.train.microbatches,
+    ),
+    synthetic.frame_widths(config),
+  ).sum()
+  tokens = text.sum() + label * len(text)
+  width = synthetic.target_length(config)
+  padded = sum(plan.length + width for plan in plans) * config.train.batch_size
+  peak = peak_flops(mesh.devices.flat[0].device_kind)
+  share = flops / seconds / (peak * mesh.devices.size) if peak else None
+  return {
+    "steps_per_epoch": len(plans),
+    "epoch_seconds": seconds,
+    "examples_per_second": len(text) / seconds,
+    "tokens_per_second": float(tokens / seconds),
+    "padding": float(1 - tokens / padded),
+    "flops_per_second": float(flops / seconds),
+    "share_of_peak": None if share is None else float(share),
+  }

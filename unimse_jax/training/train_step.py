@@ -1,0 +1,114 @@
+"""One optimizer step, jitted over the mesh."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from unimse_jax.config import LossConfig
+from unimse_jax.parallel import sharding
+from unimse_jax.training import losses
+from unimse_jax.training.train_state import TrainState
+
+Batch = dict[str, jax.Array]
+Metrics = dict[str, jax.Array]
+
+
+def train_step(
+  state: TrainState,
+  batch: Batch,
+  key: jax.Array,
+  *,
+  model: nn.Module,
+  optimizer: optax.GradientTransformation,
+  loss: LossConfig,
+  microbatches: int,
+) -> tuple[TrainState, Metrics]:
+  """Forward, backward, update. Pure.
+
+  Args:
+    state: the state at step n.
+    batch: arrays with B rows.
+    key: of the run; dropout draws from fold_in(key, n), so that a resumed run
+      draws the same.
+    model: UniMSE.
+    optimizer: built outside of jit.
+    loss: weights and kind of the losses.
+    microbatches: parts that B is worked off in.
+
+  Returns:
+    The state at step n + 1 and float32 scalars.
+  """
+  key = jax.random.fold_in(key, state.step)
+  divisors = losses.weights(batch)
+
+  def part_loss(params: Any, part: Batch, part_key: jax.Array):
+    output = model.apply(
+      {"params": params}, part, False, rngs={"dropout": part_key}
+    )
+    return losses.total(output, part, divisors, loss)
+
+  gradient = jax.grad(part_loss, has_aux=True)
+  if microbatches == 1:
+    grads, metrics = gradient(state.params, batch, key)
+  else:
+    grads, metrics = _accumulate(
+      functools.partial(gradient, state.params), batch, key, microbatches
+    )
+  updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+  metrics["gradient_norm"] = optax.tree.norm(grads)
+  params = optax.apply_updates(state.params, updates)
+  return TrainState(state.step + 1, params, opt_state), metrics
+
+
+def _accumulate(
+  gradient: Callable, batch: Batch, key: jax.Array, count: int
+) -> tuple[Any, Metrics]:
+  """Sums gradients and metrics over the parts; they are already divided."""
+
+  def split(array: jax.Array) -> jax.Array:
+    # Row r goes to part r % count: every device keeps its share of each part.
+    rows = array.reshape(-1, count, *array.shape[1:])
+    return rows.swapaxes(0, 1)
+
+  parts = jax.tree.map(split, batch)
+  keys = jax.random.split(key, count)
+  first = jax.tree.map(lambda array: array[0], parts)
+  shapes = jax.eval_shape(gradient, first, keys[0])
+  zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+  def body(total, inputs):
+    return jax.tree.map(jnp.add, total, gradient(*inputs)), None
+
+  return jax.lax.scan(body, zeros, (parts, keys))[0]
+
+
+def make_train_step(
+  state_sharding: TrainState,
+  mesh: Mesh,
+  *,
+  model: nn.Module,
+  optimizer: optax.GradientTransformation,
+  loss: LossConfig,
+  microbatches: int,
+) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]:
+  """`train_step` compiled for the mesh; the old state's memory is reused."""
+  step = functools.partial(
+    train_step,
+    model=model,
+    optimizer=optimizer,
+    loss=loss,
+    microbatches=microbatches,
+  )
+  everywhere = sharding.replicated(mesh)
+  return jax.jit(
+    step,
+    in_shardings=(state_sharding, sharding.batch_sharding(mesh), everywhere),
+    out_shardings=(state_sharding, everywhere),
+    donate_argnums=0,
+  )

@@ -1,0 +1,299 @@
+"""The training loop: restore, step, evaluate, save; until done or stopped."""
+
+import dataclasses
+import pathlib
+import time
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+import tqdm
+from absl import logging
+from jax.sharding import Mesh
+
+from unimse_jax import config as config_lib
+from unimse_jax import experiment as experiment_lib
+from unimse_jax import pipeline
+from unimse_jax.checkpoints.checkpointer import Checkpointer
+from unimse_jax.config import Config
+from unimse_jax.data.batching import Batch, BatchPlan, plan_epoch, prefetch
+from unimse_jax.errors import InputError
+from unimse_jax.evaluation import selection
+from unimse_jax.evaluation.evaluator import Evaluator
+from unimse_jax.experiment import Experiment
+from unimse_jax.parallel import multihost, sharding
+from unimse_jax.pipeline import BEST, CHECKPOINTS
+from unimse_jax.training import workdir as workdir_lib
+from unimse_jax.training.assembly import (
+  assemble,
+  check_batch_size,
+  make_mesh,
+)
+from unimse_jax.training.preemption import PreemptionGuard, agreed
+from unimse_jax.training.train_state import TrainState
+from unimse_jax.training.writer import MetricWriter, read_metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+  """How a call of `train` ended."""
+
+  step: int
+  total_steps: int
+  best_step: int | None
+
+  @property
+  def finished(self) -> bool:
+    return self.step >= self.total_steps
+
+
+class BatchOrder:
+  """Step number -> the batch plan of that step."""
+
+  def __init__(self, lengths: list[int], config: Config):
+    self._lengths, self._config = lengths, config
+    self._epoch, self._plans = -1, []
+    self.steps_per_epoch = len(self._plan(0))
+
+  def _plan(self, epoch: int) -> list[BatchPlan]:
+    if epoch != self._epoch:
+      self._plans = plan_epoch(
+        self._lengths,
+        self._config.data.buckets,
+        self._config.train.batch_size,
+        self._config.seed,
+        epoch,
+      )
+      self._epoch = epoch
+    return self._plans
+
+  def plan(self, step: int) -> BatchPlan:
+    """The plan of step `step`, counted from 0 over all epochs."""
+    epoch, place = divmod(step, self.steps_per_epoch)
+    return self._plan(epoch)[place]
+
+
+def train(config: Config, workdir: pathlib.Path) -> Outcome:
+  """Trains, or goes on training, in a workdir.
+
+  Running it again after any end (also SIGKILL) resumes from the last
+  checkpoint and arrives at bit-identical parameters on the same devices.
+
+  Raises:
+    InputError: something that the config names is missing or does not fit.
+    FloatingPointError: the loss is no longer finite; the last checkpoint is.
+  """
+  mesh = make_mesh(config)
+  check_batch_size(config, mesh)
+  experiment_lib.check_inputs(config)
+  fresh = not (workdir / workdir_lib.CONFIG_NAME).exists()
+  with (
+    workdir_lib.prepare(
+      workdir,
+      config_lib.to_dict(config),
+      free=config_lib.FREE_FIELDS,
+      primary=multihost.is_first(),
+    ) as path,
+    PreemptionGuard() as guard,
+    Checkpointer(path / CHECKPOINTS, best=BEST) as checkpointer,
+  ):
+    experiment = _open_experiment(config, path, fresh)
+    return _Run(experiment, mesh, checkpointer, guard).loop()
+
+
+def _open_experiment(
+  config: Config, path: pathlib.Path, fresh: bool
+) -> Experiment:
+  """Opens the experiment; leaves a new workdir as it was if that fails.
+
+  Otherwise the mended config would meet the files of the faulty one.
+  """
+  try:
+    return experiment_lib.open_experiment(config, path)
+  except InputError:
+    if fresh and multihost.is_first():
+      pipeline.discard(path)
+      (path / workdir_lib.CONFIG_NAME).unlink(missing_ok=True)
+    raise
+
+
+class _Run:
+  """The parts of one call of `train`."""
+
+  def __init__(
+    self,
+    experiment: Experiment,
+    mesh: Mesh,
+    checkpointer: Checkpointer,
+    guard: PreemptionGuard,
+  ):
+    config = experiment.config
+    self.config, self.experiment, self.mesh = config, experiment, mesh
+    self.checkpointer, self.guard = checkpointer, guard
+    self.batcher = experiment.batcher("train")
+    self.order = BatchOrder(self.batcher.lengths, config)
+    self.total_steps = self.order.steps_per_epoch * config.train.epochs
+    self.evaluator = Evaluator(experiment, mesh)
+    self.assembly = assemble(
+      config,
+      experiment.pipeline.model,
+      experiment.pipeline.abstract_params(),
+      mesh,
+      self.total_steps,
+    )
+    self.key = jax.device_put(
+      jax.random.key(config.seed), sharding.replicated(mesh)
+    )
+
+  def _start(self) -> TrainState:
+    """The state to go on from: the last checkpoint's, else a fresh one."""
+    if self.checkpointer.latest_step() is not None:
+      restored = self.checkpointer.restore(self.assembly.abstract_state)
+      logging.info("Resuming from step %d.", restored.step)
+      return restored.state
+    return self.assembly.create_state(self.experiment.initial_params(self.mesh))
+
+  def _batches(self, start: int) -> Iterator[Batch]:
+    size = self.config.train.batch_size
+    own = multihost.own_rows(size)
+    return prefetch(
+      lambda step: self.batcher.batch(self.order.plan(step), size, own),
+      range(start, self.total_steps),
+    )
+
+  def loop(self) -> Outcome:
+    """Runs to the end of the last epoch, or to the first stop signal."""
+    state = self._start()
+    step = start = int(state.step)
+    history = _history(self.experiment.workdir, start)
+    writer = MetricWriter(
+      self.experiment.workdir, start, enabled=multihost.is_first()
+    )
+    bar = tqdm.tqdm(
+      total=self.total_steps,
+      initial=start,
+      desc="training",
+      unit="step",
+      disable=None if multihost.is_first() else True,
+    )
+    with writer, bar:
+      clock = _Clock()
+      for batch in self._batches(start):
+        state, metrics = self.assembly.step(
+          state, sharding.shard_batch(batch, self.mesh), self.key
+        )
+        step += 1
+        clock.add(int((batch["encoder_mask"].any(1)).sum()))
+        bar.update()
+        last = step == self.total_steps
+        logged = step % self.config.train.log_every_steps == 0 or last
+        evaluated = self._evaluation_is_due(step) or last
+        stopped = agreed(self.guard.requested) and not last
+        saved = step % self.config.train.checkpoint_every_steps == 0 or stopped
+        if logged or evaluated or saved:
+          self._check_finite(step, metrics)
+        if logged:
+          self._log(step, metrics, clock, writer, bar)
+        if evaluated:
+          history.append(self._evaluate(step, state, writer, bar))
+          chosen = selection.newest_is_best(history)
+          self._save(step, state, step if chosen else -1)
+          clock = _Clock()
+        elif saved:
+          self._save(step, state)
+        if stopped:
+          break
+    self.checkpointer.wait()
+    return Outcome(step, self.total_steps, self.checkpointer.best_step())
+
+  def _evaluation_is_due(self, step: int) -> bool:
+    epoch, rest = divmod(step, self.order.steps_per_epoch)
+    return rest == 0 and epoch % self.config.train.evaluate_every_epochs == 0
+
+  def _check_finite(self, step: int, metrics: dict[str, jax.Array]) -> None:
+    """Raises FloatingPointError, so that no broken state is ever saved.
+
+    The loss is of the parameters before the step, the gradient makes those
+    after it: both must be finite.
+    """
+    values = {
+      name: float(metrics[name])
+      for name in ("loss", "gradient_norm")
+      if not np.isfinite(metrics[name])
+    }
+    if values:
+      raise FloatingPointError(
+        f"Expected a finite loss and gradient at step {step}, found {values} "
+        f"(batch of the plan {self.order.plan(step - 1).rows[:8]} ...). The "
+        f"last good checkpoint is step {self.checkpointer.latest_step()}; "
+        "lower the learning rates or the compute type's risk (t5.dtype = "
+        "float32) in a new workdir."
+      )
+
+  def _save(
+    self,
+    step: int,
+    state: TrainState,
+    selected: int | None = None,
+  ) -> None:
+    metrics = {} if selected is None else {"selected": selected}
+    epoch = step / self.order.steps_per_epoch
+    self.checkpointer.save(step, state, {"epoch": epoch}, metrics)
+
+  def _log(
+    self,
+    step: int,
+    metrics: dict[str, jax.Array],
+    clock: "_Clock",
+    writer: MetricWriter,
+    bar: tqdm.tqdm,
+  ) -> None:
+    values = {name: float(value) for name, value in metrics.items()}
+    rate = clock.rate()
+    writer.write(step, "train", values, {"examples_per_second": rate})
+    bar.set_postfix_str(f"loss {values['loss']:.3f}, {rate:.0f} examples/s")
+
+  def _evaluate(
+    self, step: int, state: TrainState, writer: MetricWriter, bar: tqdm.tqdm
+  ) -> dict[str, float]:
+    """Validation scores, written and shown; those that selection reads."""
+    found = self.evaluator.evaluate(state.params, "validation")
+    scores = selection.primary_scores(found.corpora)
+    decoding = {
+      name: found.decoding[name]
+      for name in ("malformed_rate", "distinct_outputs")
+    }
+    writer.write(step, "validation", {**scores, **decoding})
+    if multihost.is_first():
+      shown = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
+      epoch = step // self.order.steps_per_epoch
+      bar.write(f"epoch {epoch}  {shown}")
+    return scores
+
+
+def _history(workdir: pathlib.Path, step: int) -> list[dict[str, float]]:
+  """Validation scores of the evaluations up to a step, oldest first."""
+  path = workdir / "metrics.jsonl"
+  if not path.is_file():
+    return []
+  return [
+    {name: value for name, value in line.items() if "/" in name}
+    for line in read_metrics(path)
+    if line["split"] == "validation" and line["step"] <= step
+  ]
+
+
+class _Clock:
+  """Examples per second since it was made or last read."""
+
+  def __init__(self):
+    self._since, self._examples = time.perf_counter(), 0
+
+  def add(self, examples: int) -> None:
+    self._examples += examples
+
+  def rate(self) -> float:
+    now = time.perf_counter()
+    rate = self._examples / max(now - self._since, 1e-9)
+    self._since, self._examples = now, 0
+    return rate

@@ -1,0 +1,165 @@
+"""Scalars of a run: metrics.jsonl for programs, TensorBoard for eyes."""
+
+import itertools
+import json
+import math
+import os
+import pathlib
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from absl import logging
+
+from unimse_jax.checkpoints.integrity import write_atomically
+
+FILE_NAME = "metrics.jsonl"
+_KEYS = ("step", "split")
+# Two writers of one process within a second need two file names.
+_counter = itertools.count()
+
+
+class MetricWriter:
+  """Appends scalars to `workdir/metrics.jsonl` and `workdir/tensorboard/`.
+
+  A line is {"step": 20, "split": "train", "loss": 1.25}; it holds no clock
+  time, so a resumed run's file can equal an uninterrupted run's. Write the
+  lines of a step before its checkpoint is saved: a run killed between the
+  two resumes earlier and writes them again; the other order loses them.
+  """
+
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    resume_step: int = 0,
+    enabled: bool = True,
+  ):
+    """Opens both files.
+
+    Args:
+      workdir: an existing directory.
+      resume_step: the step that training goes on from; lines of later steps,
+        written by the run that was killed, are cut off. 0 cuts all lines but
+        those of step 0.
+      enabled: False on processes other than 0: nothing is written.
+    """
+    self._file = self._events = None
+    if not enabled:
+      return
+    path = workdir / FILE_NAME
+    if path.exists():
+      _cut_after(path, resume_step)
+    self._file = path.open("a", encoding="utf-8")
+    self._events = _open_events(workdir / "tensorboard", resume_step)
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(
+    self,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: TracebackType | None,
+  ) -> None:
+    self.close()
+
+  def write(
+    self,
+    step: int,
+    split: str,
+    values: Mapping[str, float],
+    timings: Mapping[str, float] | None = None,
+  ) -> None:
+    """Writes the scalars of one step; they are on disk when it returns.
+
+    Args:
+      step: number of the step.
+      split: "train", "validation", ...
+      values: scalars by name; NaN and infinities become null in the JSON.
+      timings: scalars that differ from run to run (seconds, examples/s); they
+        go to TensorBoard alone.
+
+    Raises:
+      ValueError: a value is named "step" or "split".
+    """
+    if self._file is None:
+      return
+    if not values.keys().isdisjoint(_KEYS):
+      raise ValueError(f"{_KEYS} are no names for values: {list(values)}")
+    scalars = {name: float(value) for name, value in values.items()}
+    line = {"step": int(step), "split": split}
+    line |= {k: v if math.isfinite(v) else None for k, v in scalars.items()}
+    self._file.write(json.dumps(line) + "\n")
+    self._file.flush()
+    for name, value in {**scalars, **(timings or {})}.items():
+      self._events.write(_scalar_event(step, f"{split}/{name}", float(value)))
+    self._events.flush()
+
+  def close(self) -> None:
+    """Closes both files; harmless when called twice."""
+    for file in (self._file, self._events):
+      if file is not None:
+        file.close()
+    self._file = self._events = None
+
+
+def read_metrics(path: pathlib.Path) -> Iterator[dict[str, Any]]:
+  """The lines of a metrics.jsonl; broken ones are logged and left out.
+
+  The last line of a killed run may be cut short: that is no reason to lose
+  the others.
+  """
+  lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+  for number, text in enumerate(lines, start=1):
+    try:
+      line = json.loads(text)
+      int(line["step"])
+    except (ValueError, KeyError, TypeError):
+      logging.warning("%s: line %d is broken, left out", path, number)
+      continue
+    yield line
+
+
+def _cut_after(path: pathlib.Path, step: int) -> None:
+  kept = [line for line in read_metrics(path) if line["step"] <= step]
+  text = "".join(json.dumps(line) + "\n" for line in kept)
+  write_atomically(path, text.encode())
+
+
+def _open_events(directory: pathlib.Path, resume_step: int) -> Any:
+  # tensorboard's own EventFileWriter would import tensorflow where it is
+  # installed; its record writer does not.
+  from tensorboard.compat.proto import event_pb2
+  from tensorboard.summary.writer.record_writer import RecordWriter
+
+  directory.mkdir(parents=True, exist_ok=True)
+  name = (
+    f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
+    f".{os.getpid()}.{next(_counter)}"
+  )
+  events = RecordWriter((directory / name).open("wb"))
+  first = event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2")
+  # TensorBoard then hides what earlier files hold from this step on.
+  restart = event_pb2.Event(
+    wall_time=time.time(),
+    step=resume_step + 1,
+    session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START),
+  )
+  for event in (first, restart):
+    events.write(event.SerializeToString())
+  events.flush()
+  return events
+
+
+def _scalar_event(step: int, tag: str, value: float) -> bytes:
+  from tensorboard.compat.proto import event_pb2, summary_pb2
+
+  scalar = summary_pb2.Summary.Value(tag=tag, simple_value=value)
+  event = event_pb2.Event(
+    wall_time=time.time(),
+    step=step,
+    summary=summary_pb2.Summary(value=[scalar]),
+  )
+  return event.SerializeToString()
