@@ -86,6 +86,8 @@ def get_config() -> ConfigDict:
   loss.temperature = 0.1  # D12
   loss.normalize = True  # cosine instead of raw dot product (D12)
   loss.count_positive_twice = False  # Eq. 4 to the letter (D11)
+  # Of label fields that are a donor's in L^task; annotated ones weigh 1.
+  loss.completed_weight = 1.0
 
   optimizer = config.optimizer = ConfigDict()
   optimizer.kind = "adamw"  # or "adam_l2": decay inside the gradient (D28)

@@ -5,13 +5,13 @@ python -m unimse_jax.benchmark --config configs/base.py [--steps 20]
 """
 
 import json
-import os
 import pathlib
 
 from absl import flags
 
 from unimse_jax import command_line
 from unimse_jax.errors import InputError
+from unimse_jax.files import write_atomically
 
 _CONFIG = command_line.define_config()
 _STEPS = flags.DEFINE_integer(
@@ -40,9 +40,7 @@ def main() -> int:
   if multihost.is_first():
     print(throughput_table.format_report(report))
     if output:
-      scratch = output.with_name(f".{output.name}.tmp")
-      scratch.write_text(json.dumps(report, indent=2))
-      os.replace(scratch, output)
+      write_atomically(output, json.dumps(report, indent=2).encode())
   return 0
 
 

@@ -5,6 +5,7 @@ Nothing is imported here that takes long, so that a wrong flag is told at once.
 
 import logging as std_logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 
+_QUOTES = "\"'"
 USER_ERROR = 2  # exit status
 STOPPED = 143  # exit status after SIGTERM, as shells count it
 
@@ -69,13 +71,21 @@ def _parse(arguments: list[str]) -> list[str]:
     rest = flags.FLAGS(arguments)
   except flags.Error as error:
     _fail(str(error))
-  except KeyError as error:  # its str() is in quotes
-    _fail(f"--config: {error.args[0] if error.args else error}")
+  except (AttributeError, KeyError) as error:
+    _fail(f"--config: {_unknown_field(str(error))}")
   except _CONFIG_ERRORS as error:
     _fail(f"--config: {error}")
   if len(rest) > 1:
     _fail(f"expected flags only, found {' '.join(rest[1:])!r}")
   return rest
+
+
+def _unknown_field(text: str) -> str:
+  """What ml_collections says of an unknown field, as a sentence."""
+  named = re.search(r"Did you mean \W?\"(\w+)\W?\" instead of \W?\"(\w+)", text)
+  if named is None:
+    return f"unknown field {text.strip(_QUOTES)!r}"
+  return f"unknown field {named[2]!r}; did you mean {named[1]!r}?"
 
 
 def _guarded(main: Callable[[], int | None]) -> None:

@@ -87,6 +87,7 @@ class LossConfig:
   temperature: float
   normalize: bool
   count_positive_twice: bool
+  completed_weight: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -186,6 +187,7 @@ _AT_LEAST = {
   "model.contrastive_kernel": 1,
   "loss.alpha": 0,
   "loss.beta": 0,
+  "loss.completed_weight": 0,
   "optimizer.lr_t5": 0,
   "optimizer.lr_pmf": 0,
   "optimizer.lr_main": 0,

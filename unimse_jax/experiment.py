@@ -5,9 +5,7 @@ vocabulary, the scale of the frames, the shape of the T5.
 """
 
 import dataclasses
-import os
 import pathlib
-import shutil
 from typing import Any
 
 import jax
@@ -24,6 +22,7 @@ from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.records import SPLITS
 from unimse_jax.data.tokenizer import Tokenizer
 from unimse_jax.errors import InputError
+from unimse_jax.files import write_atomically
 from unimse_jax.labels import LabelText
 from unimse_jax.models import T5Config
 from unimse_jax.parallel import multihost, sharding
@@ -165,9 +164,7 @@ def _make_tokenizer(
   if config.t5.pretrained and not source:
     source = str(pretrained.locate(config.t5.pretrained))
   if source:
-    scratch = path.with_name(".copy")
-    shutil.copyfile(tokenizer.find(source), scratch)
-    os.replace(scratch, path)
+    write_atomically(path, tokenizer.find(source).read_bytes())
     return
   texts = [config.text.prefix, config.text.turn_separator]
   for example in loaded.examples["train"]:

@@ -6,13 +6,13 @@ there, without the corpora and without the pretrained weights.
 
 import dataclasses
 import json
-import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 
 from unimse_jax.config import Config
@@ -22,7 +22,8 @@ from unimse_jax.data.features import FeatureTransform
 from unimse_jax.data.mixture import Example
 from unimse_jax.data.tokenizer import EOS, Tokenizer
 from unimse_jax.errors import InputError
-from unimse_jax.labels import LabelSchema, LabelText
+from unimse_jax.files import write_atomically
+from unimse_jax.labels import LabelSchema, LabelText, UniversalLabel
 from unimse_jax.models import T5Config, UniMSE, UniMSEConfig
 from unimse_jax.parallel import sharding
 
@@ -56,8 +57,25 @@ class Pipeline:
   def encode(self, example: Example) -> Encoded:
     """Tokens of an utterance and of its label's text."""
     tokens, segments = inputs.encode(example, self.tokenizer, self.config.text)
-    target = self.tokenizer.encode(self.label_text.write(example.label))
-    return Encoded(tokens, segments, [*target, EOS])
+    target, weights = self._target(example.label)
+    return Encoded(tokens, segments, [*target, EOS], [*weights, 1.0])
+
+  def _target(self, label: UniversalLabel) -> tuple[list[int], list[float]]:
+    """The label's tokens and the weight of each in the loss.
+
+    A token belongs to the field that it ends in; a separator, to the field
+    before it.
+    """
+    fields = self.label_text.fields(label)
+    separator = self.label_text.separator
+    last = np.cumsum([len((text + separator).encode()) for text in fields])
+    tokens, ends = self.tokenizer.encode_with_ends(separator.join(fields))
+    slots = self.label_text.schema.slots
+    weight = self.config.loss.completed_weight
+    places = np.searchsorted(last, ends)
+    return tokens, [
+      weight if slots[place] in label.completed else 1.0 for place in places
+    ]
 
   def init(self, key: jax.Array) -> Any:
     """Fresh parameters, T5's among them."""
@@ -133,9 +151,8 @@ def write_model_file(
     "slots": slots,
     "target_length": target_length,
   }
-  scratch = workdir / f".{MODEL_FILE}.tmp"
-  scratch.write_text(json.dumps(values, indent=2))
-  os.replace(scratch, workdir / MODEL_FILE)
+  text = json.dumps(values, indent=2)
+  write_atomically(workdir / MODEL_FILE, text.encode())
 
 
 def discard(workdir: pathlib.Path) -> None:

@@ -5,7 +5,15 @@ import dataclasses
 import pytest
 
 from unimse_jax import experiment, pipeline
+from unimse_jax.data.mixture import Example
+from unimse_jax.data.records import RecordText
 from unimse_jax.errors import InputError
+from unimse_jax.labels import (
+  EmotionScheme,
+  LabelSchema,
+  LabelText,
+  UniversalLabel,
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +77,43 @@ def test_no_contrastive_weights_means_no_contrastive_parameters(
   assert not pipeline.model_config(tiny_config(both), tiny_t5).contrastive
   one = {"loss.alpha": 0.0}
   assert pipeline.model_config(tiny_config(one), tiny_t5).contrastive
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_tokens_of_completed_fields_have_their_own_weight(
+  weight, tiny_config, straight
+):
+  config = tiny_config({"loss.completed_weight": weight})
+  opened = pipeline.open_pipeline(config, straight)
+  record = RecordText("a", "", 0, "", "so", *[()] * 4, "", None, "", 0, 0)
+  label = UniversalLabel(
+    "positive", 1.6, {"moods": "joy"}, frozenset({"intensity"})
+  )
+  row = opened.encode(Example("films", 0, record, label))
+  decode = opened.tokenizer.decode
+  spoken = [
+    decode([token]).strip(" ,")
+    for token, found in zip(row.target, row.weights, strict=True)
+    if found == weight != 1.0
+  ]
+  # The number's pieces, and the separator that ends the field.
+  assert "".join(spoken) == ("1.6" if weight != 1.0 else "")
+  assert row.weights[0] == row.weights[-1] == 1.0
+  assert len(row.weights) == len(row.target)
+
+
+def test_offsets_count_bytes_where_a_class_is_not_ascii(tiny_config, straight):
+  opened = pipeline.open_pipeline(
+    tiny_config({"loss.completed_weight": 0.5}), straight
+  )
+  schema = LabelSchema(
+    True, (EmotionScheme("moods", {"\u00e9mue": "", "joy": "positive"}),)
+  )
+  opened = dataclasses.replace(opened, label_text=LabelText(schema))
+  record = RecordText("a", "", 0, "", "so", *[()] * 4, "", None, "", 0, 0)
+  label = UniversalLabel(
+    "neutral", 0.0, {"moods": "\u00e9mue"}, frozenset({"moods"})
+  )
+  row = opened.encode(Example("films", 0, record, label))
+  assert row.weights[-2:] == [0.5, 1.0]
+  assert row.weights[0] == 1.0

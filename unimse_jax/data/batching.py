@@ -27,6 +27,7 @@ class Encoded:
   tokens: list[int]
   segments: list[int]
   target: list[int]  # label text with </s>
+  weights: list[float]  # of each target token in the loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +107,12 @@ def collate_text(
   Returns:
     encoder_input_tokens, segment_ids int32[B, S]; encoder_mask bool[B, S];
     decoder_input_tokens (pad first), decoder_target_tokens int32[B, T];
-    loss_weights float32[B, T], 0 at padding.
+    loss_weights float32[B, T], the rows' weights, 0 at padding.
   """
+  weights = np.zeros((size, target_length), np.float32)
+  for number, row in enumerate(rows):
+    own = row.weights[:target_length]
+    weights[number, : len(own)] = own
   # A target too long is cut but ends: the model must learn to stop.
   targets = [
     row.target
@@ -122,7 +127,7 @@ def collate_text(
     "encoder_mask": _mask([row.tokens for row in rows], size, length),
     "decoder_input_tokens": np.pad(target[:, :-1], ((0, 0), (1, 0))),
     "decoder_target_tokens": target,
-    "loss_weights": _mask(targets, size, target_length).astype(np.float32),
+    "loss_weights": weights,
   }
 
 

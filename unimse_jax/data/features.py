@@ -5,11 +5,13 @@ the same transform serves validation, test and prediction.
 """
 
 import dataclasses
-import os
+import io
 import pathlib
 from collections.abc import Iterable
 
 import numpy as np
+
+from unimse_jax.files import write_atomically
 
 # More utterances do not change a mean or 64 principal components visibly.
 SAMPLE = 4000
@@ -65,9 +67,9 @@ class FeatureTransform:
       for modality, array in getattr(self, part).items():
         if array is not None:
           arrays[f"{part}/{modality}"] = array
-    scratch = path.with_name(f".{path.name}.tmp.npz")
-    np.savez(scratch, **arrays)
-    os.replace(scratch, path)
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    write_atomically(path, content.getvalue())
 
   @classmethod
   def load(cls, path: pathlib.Path) -> "FeatureTransform":

@@ -223,7 +223,10 @@ def _read_labels(
       if row["corpus"] in names:
         key = (row["corpus"], row["split"], row["id"])
         rows[key] = UniversalLabel(
-          row["polarity"], row.get("intensity"), row["emotions"]
+          row["polarity"],
+          row.get("intensity"),
+          row["emotions"],
+          frozenset(row["completed"]),
         )
   return rows
 

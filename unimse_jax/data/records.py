@@ -133,9 +133,12 @@ def find(data_dir: str, name: str) -> pathlib.Path:
   if not versions:
     raise InputError(
       f"Dataset {name!r}: expected {pathlib.Path(data_dir) / name}/<version>/ "
-      "with TFRecords and metadata.json, found none. Make it with\n"
+      "with TFRecords and metadata.json, found none. Make it with its "
+      "importer, or from a manifest of your own, with\n"
       f"      python -m feature_export.export --corpus {name} --raw PATH "
-      f"--out {data_dir}"
+      f"--out {data_dir}\n"
+      f"      python -m feature_export.export --corpus manifest --name {name} "
+      f"--raw MANIFEST --out {data_dir}"
     )
   return versions[-1]
 

@@ -151,7 +151,7 @@ def make_batch(
   for count in lengths.tolist():
     label = int(rng.integers(LABEL_TOKENS[0], LABEL_TOKENS[1] + 1))
     segments = [int(place >= count // 2) for place in range(count)]
-    rows.append(Encoded(tokens(count), segments, tokens(label)))
+    rows.append(Encoded(tokens(count), segments, tokens(label), [1.0] * label))
   batch = collate_text(rows, size, length, target_length(config))
   counts = frame_counts(config)
   for name, width in frame_widths(config).items():

@@ -5,11 +5,11 @@ other tokenizers differ on some sentences.
 """
 
 import io
-import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
 from unimse_jax.errors import InputError
+from unimse_jax.files import write_atomically
 
 PAD = 0  # also starts the decoder
 EOS = 1
@@ -49,6 +49,11 @@ class Tokenizer:
     """Piece ids, without </s>."""
     return self._processor.encode(text)
 
+  def encode_with_ends(self, text: str) -> tuple[list[int], list[int]]:
+    """Piece ids, and where in the text each piece ends (UTF-8 bytes)."""
+    pieces = self._processor.encode(text, return_type="proto").pieces
+    return [piece.id for piece in pieces], [piece.end for piece in pieces]
+
   def decode(self, tokens: Sequence[int]) -> str:
     """The text up to the first </s>; ids beyond the pieces say nothing."""
     tokens = list(map(int, tokens))
@@ -83,15 +88,9 @@ def train(
 ) -> None:
   """Trains a unigram vocabulary and writes it to `path`.
 
-  Deterministic: one thread, all sentences, in the given order. Small corpora
-  may end with fewer pieces than asked for.
-
-  Args:
-    texts: sentences to train on.
-    words: that become one piece each, as the emotion words are in T5's own
-      vocabulary.
-    vocab_size: number of pieces.
-    path: of the file.
+  Deterministic: one thread, all sentences, in the given order. `words` become
+  one piece each, as the emotion words are in T5's own vocabulary. Small
+  corpora may end with fewer pieces than asked for.
 
   Raises:
     InputError: vocab_size does not even hold the letters of the texts.
@@ -121,6 +120,4 @@ def train(
       f"config.tokenizer.vocab_size: expected more than {vocab_size} pieces; "
       f"SentencePiece cannot train so few on these texts: {error}"
     ) from error
-  scratch = path.with_name(f".{path.name}.tmp")
-  scratch.write_bytes(model.getvalue())
-  os.replace(scratch, path)
+  write_atomically(path, model.getvalue())

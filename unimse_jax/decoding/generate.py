@@ -19,14 +19,14 @@ def greedy(
 ) -> jax.Array:
   """The most probable token at every place.
 
-  Stops as soon as every row has ended. A row's output does not depend on the
-  other rows: a row that has ended only waits.
+  Stops when every row has ended; a row that has ended only waits, so that its
+  output does not depend on the others.
 
   Args:
     model: see the package.
     params: its parameters.
     encoded: [B, S, D] from `model.encode`.
-    encoder_mask: bool[B, S]; a row without tokens counts as ended.
+    encoder_mask: bool[B, S]; a row without tokens has ended.
     max_new_tokens: tokens before the end of sequence.
 
   Returns:

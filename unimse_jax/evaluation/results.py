@@ -3,7 +3,6 @@
 import importlib.metadata
 import json
 import math
-import os
 import pathlib
 import platform
 import subprocess
@@ -15,6 +14,7 @@ from unimse_jax import config as config_lib
 from unimse_jax.evaluation.evaluator import Evaluation
 from unimse_jax.evaluation.scoring import LabelledExample, targets
 from unimse_jax.experiment import Experiment
+from unimse_jax.files import write_atomically
 
 _PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -68,9 +68,12 @@ def write(
     "provenance": source,
   }
   lines = [json.dumps(_row(each)) for each in evaluation.predictions]
-  _replace(workdir / "predictions" / f"{split}.jsonl", "\n".join(lines) + "\n")
+  rows = workdir / "predictions" / f"{split}.jsonl"
   path = workdir / "results" / f"{split}.json"
-  _replace(path, json.dumps(_finite(results), indent=2, allow_nan=False))
+  text = json.dumps(_finite(results), indent=2, allow_nan=False)
+  for file, content in ((rows, "\n".join(lines)), (path, text)):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, f"{content}\n".encode())
   return path
 
 
@@ -95,10 +98,3 @@ def _finite(value: Any) -> Any:
   if isinstance(value, float) and not math.isfinite(value):
     return None
   return value
-
-
-def _replace(path: pathlib.Path, text: str) -> None:
-  path.parent.mkdir(parents=True, exist_ok=True)
-  scratch = path.with_name(f".{path.name}.tmp")
-  scratch.write_text(text, encoding="utf-8")
-  os.replace(scratch, path)

@@ -23,12 +23,14 @@ class EmotionScheme:
 class UniversalLabel:
   """y = {polarity, intensity in [-3, 3], one emotion per scheme}.
 
-  None stands for a slot that could not be completed.
+  None stands for a slot that could not be completed; `completed` names the
+  slots that are a donor's.
   """
 
   polarity: str
   intensity: float | None
   emotions: Mapping[str, str | None]
+  completed: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,11 +37,15 @@ class LabelText:
 
   def write(self, label: UniversalLabel) -> str:
     """The text that the model learns to write."""
+    return self.separator.join(self.fields(label))
+
+  def fields(self, label: UniversalLabel) -> list[str]:
+    """The text of each slot of the schema."""
     values = [label.polarity]
     if self.schema.intensity:
       values.append(label.intensity)
     values += [label.emotions.get(each.name) for each in self.schema.schemes]
-    return self.separator.join(map(self.field, values))
+    return [self.field(value) for value in values]
 
   def field(self, value: str | float | None) -> str:
     """One field as it is written."""

@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 
 from unimse_jax.data.records import CorpusRecords, RecordText
 from unimse_jax.errors import InputError
+from unimse_jax.files import write_atomically
 from unimse_jax.prediction.predictor import Clip, Predictor
 
 
@@ -42,9 +42,7 @@ def predict(
     for record, prediction in zip(texts, predictor.predict(clips), strict=True)
   ]
   output.parent.mkdir(parents=True, exist_ok=True)
-  scratch = output.with_name(f".{output.name}.tmp")
-  scratch.write_text("\n".join(lines) + "\n", encoding="utf-8")
-  os.replace(scratch, output)
+  write_atomically(output, ("\n".join(lines) + "\n").encode())
   return len(lines)
 
 

@@ -2,12 +2,12 @@
 
 import html
 import json
-import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from unimse_jax.errors import InputError
+from unimse_jax.files import write_atomically
 from unimse_jax.reporting import figures, tables
 from unimse_jax.training.writer import read_metrics
 
@@ -68,9 +68,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
   )
   path = workdir / "report" / "index.html"
   path.parent.mkdir(parents=True, exist_ok=True)
-  scratch = path.with_name(".index.html.tmp")
-  scratch.write_text(page, encoding="utf-8")
-  os.replace(scratch, path)
+  write_atomically(path, page.encode())
   return path
 
 

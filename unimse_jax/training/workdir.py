@@ -11,8 +11,8 @@ from typing import Any
 
 from absl import logging
 
-from unimse_jax.checkpoints.integrity import write_atomically
 from unimse_jax.errors import InputError
+from unimse_jax.files import write_atomically
 
 CONFIG_NAME = "config.json"
 LOCK_NAME = ".lock"

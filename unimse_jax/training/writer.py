@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from absl import logging
 
-from unimse_jax.checkpoints.integrity import write_atomically
+from unimse_jax.files import write_atomically
 
 FILE_NAME = "metrics.jsonl"
 _KEYS = ("step", "split")

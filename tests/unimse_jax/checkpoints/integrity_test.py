@@ -66,27 +66,3 @@ def test_an_altered_record_is_found(sealed):
   manifest = json.loads(path.read_text())
   path.write_text(json.dumps({**manifest, "step": 4}))
   assert integrity.read_manifest(sealed) is None
-
-
-def test_write_atomically_replaces_and_leaves_no_draft(tmp_path):
-  path = tmp_path / "x.json"
-  integrity.write_atomically(path, b"one")
-  integrity.write_atomically(path, b"two")
-  assert path.read_bytes() == b"two"
-  assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
-
-
-def test_write_atomically_keeps_the_old_file_when_it_fails(
-  tmp_path, monkeypatch
-):
-  path = tmp_path / "x.json"
-  integrity.write_atomically(path, b"one")
-
-  def fail(descriptor):
-    raise OSError(28, "No space left on device")
-
-  monkeypatch.setattr(integrity.os, "fsync", fail)
-  with pytest.raises(OSError, match="No space"):
-    integrity.write_atomically(path, b"two")
-  assert path.read_bytes() == b"one"
-  assert [p.name for p in tmp_path.iterdir()] == ["x.json"]

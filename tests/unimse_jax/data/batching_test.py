@@ -73,8 +73,8 @@ def test_evaluation_goes_by_length_and_reads_every_row_once():
 
 def test_collate_text_of_a_written_out_case():
   rows = [
-    Encoded([5, 6, 7, 1], [0, 1, 1, 0], [8, 9, 1]),
-    Encoded([5, 1], [1, 0], [8, 1]),
+    Encoded([5, 6, 7, 1], [0, 1, 1, 0], [8, 9, 1], [1.0, 0.5, 1.0]),
+    Encoded([5, 1], [1, 0], [8, 1], [1.0, 1.0]),
   ]
   batch = batching.collate_text(rows, size=3, length=5, target_length=4)
   expected = {
@@ -83,7 +83,7 @@ def test_collate_text_of_a_written_out_case():
     "encoder_mask": [[1, 1, 1, 1, 0], [1, 1, 0, 0, 0], [0] * 5],
     "decoder_input_tokens": [[0, 8, 9, 1], [0, 8, 1, 0], [0] * 4],
     "decoder_target_tokens": [[8, 9, 1, 0], [8, 1, 0, 0], [0] * 4],
-    "loss_weights": [[1, 1, 1, 0], [1, 1, 0, 0], [0] * 4],
+    "loss_weights": [[1, 0.5, 1, 0], [1, 1, 0, 0], [0] * 4],
   }
   kinds = dict.fromkeys(expected, np.int32)
   kinds |= {"encoder_mask": np.bool_, "loss_weights": np.float32}
@@ -94,7 +94,7 @@ def test_collate_text_of_a_written_out_case():
 
 
 def test_a_target_too_long_is_cut_but_ends():
-  rows = [Encoded([1], [0], [8, 9, 10, 11, 1])]
+  rows = [Encoded([1], [0], [8, 9, 10, 11, 1], [1.0] * 5)]
   batch = batching.collate_text(rows, size=1, length=2, target_length=3)
   assert batch["decoder_target_tokens"].tolist() == [[8, 9, 1]]
   assert batch["loss_weights"].tolist() == [[1, 1, 1]]
