@@ -57,8 +57,10 @@ class Experiment:
     """Fresh parameters, T5's from its checkpoint where the config has one."""
     pipeline = self.pipeline
     places = sharding.state_sharding(pipeline.abstract_params(), mesh)
-    key = jax.random.key(self.config.seed)
-    params = jax.jit(pipeline.init, out_shardings=places)(key)
+    params = jax.jit(
+      lambda: pipeline.init(jax.random.key(self.config.seed)),
+      out_shardings=places,
+    )()
     if self.config.t5.pretrained:
       _, loaded = pretrained.load(self.config.t5.pretrained)
       params["t5"] = jax.tree.map(jax.device_put, loaded, places["t5"])

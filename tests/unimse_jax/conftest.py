@@ -278,3 +278,14 @@ def straight(tiny_config, tmp_path_factory) -> pathlib.Path:
   assert outcome.finished
   assert outcome.step == outcome.total_steps == 8
   return workdir
+
+
+@pytest.fixture(scope="session")
+def config_file(tiny_values, tmp_path_factory) -> pathlib.Path:
+  """The tiny config as a file, for commands."""
+  path = tmp_path_factory.mktemp("config") / "tiny.py"
+  path.write_text(
+    "from ml_collections import ConfigDict\n\n\n"
+    f"def get_config():\n  return ConfigDict({tiny_values!r})\n"
+  )
+  return path

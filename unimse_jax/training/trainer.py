@@ -141,9 +141,11 @@ class _Run:
       mesh,
       self.total_steps,
     )
-    self.key = jax.device_put(
-      jax.random.key(config.seed), sharding.replicated(mesh)
-    )
+    # Made on the mesh: a key of one process cannot be put on all of them.
+    self.key = jax.jit(
+      lambda: jax.random.key(config.seed),
+      out_shardings=sharding.replicated(mesh),
+    )()
 
   def _start(self) -> TrainState:
     """The state to go on from: the last checkpoint's, else a fresh one."""

@@ -37,16 +37,6 @@ runpy.run_module("unimse_jax.train", run_name="__main__")
 """
 
 
-@pytest.fixture(scope="module")
-def config_file(tiny_values, tmp_path_factory) -> pathlib.Path:
-  path = tmp_path_factory.mktemp("config") / "tiny.py"
-  path.write_text(
-    "from ml_collections import ConfigDict\n\n\n"
-    f"def get_config():\n  return ConfigDict({tiny_values!r})\n"
-  )
-  return path
-
-
 def train_until(
   step: int, number: signal.Signals, workdir: pathlib.Path, config_file
 ) -> subprocess.CompletedProcess:
