@@ -43,7 +43,7 @@ def get_config() -> ConfigDict:
   config.optimizer.lr_main = 3e-3
   config.optimizer.warmup_steps = 100
   config.train.batch_size = 32
-  config.train.epochs = 24
+  config.train.epochs = 32
   config.train.evaluate_every_epochs = 4
   config.decoding.max_new_tokens = 24
   return config

@@ -63,19 +63,21 @@ class Pipeline:
   def _target(self, label: UniversalLabel) -> tuple[list[int], list[float]]:
     """The label's tokens and the weight of each in the loss.
 
-    A token belongs to the field that it ends in; a separator, to the field
-    before it.
+    A token belongs to the field that it ends in. Separators weigh 1: that a
+    field follows is no guess, whatever stands in it.
     """
     fields = self.label_text.fields(label)
     separator = self.label_text.separator
-    last = np.cumsum([len((text + separator).encode()) for text in fields])
     tokens, ends = self.tokenizer.encode_with_ends(separator.join(fields))
-    slots = self.label_text.schema.slots
-    weight = self.config.loss.completed_weight
-    places = np.searchsorted(last, ends)
-    return tokens, [
-      weight if slots[place] in label.completed else 1.0 for place in places
-    ]
+    weights = np.ones(len(tokens))
+    start = 0
+    for slot, text in zip(self.label_text.schema.slots, fields, strict=True):
+      end = start + len(text.encode())
+      if slot in label.completed:
+        inside = (start < np.array(ends)) & (np.array(ends) <= end)
+        weights[inside] = self.config.loss.completed_weight
+      start = end + len(separator.encode())
+    return tokens, weights.tolist()
 
   def init(self, key: jax.Array) -> Any:
     """Fresh parameters, T5's among them."""
