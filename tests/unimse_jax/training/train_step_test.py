@@ -28,6 +28,7 @@ _PLAIN = LossConfig(
   temperature=0.1,
   normalize=True,
   count_positive_twice=False,
+  completed_weight=1.0,
 )
 
 
