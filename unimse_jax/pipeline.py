@@ -69,12 +69,13 @@ class Pipeline:
     fields = self.label_text.fields(label)
     separator = self.label_text.separator
     tokens, ends = self.tokenizer.encode_with_ends(separator.join(fields))
+    places = np.array(ends)
     weights = np.ones(len(tokens))
     start = 0
     for slot, text in zip(self.label_text.schema.slots, fields, strict=True):
       end = start + len(text.encode())
       if slot in label.completed:
-        inside = (start < np.array(ends)) & (np.array(ends) <= end)
+        inside = (start < places) & (places <= end)
         weights[inside] = self.config.loss.completed_weight
       start = end + len(separator.encode())
     return tokens, weights.tolist()

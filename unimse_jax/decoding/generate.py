@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-PAD = 0  # also starts the decoder
-EOS = 1
+from unimse_jax.data.tokenizer import EOS, PAD
 
 
 def greedy(

@@ -14,10 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from unimse_jax.data.tokenizer import PAD
 from unimse_jax.labels import LabelText
-
-PAD = 0
-EOS = 1
 
 
 def candidate(

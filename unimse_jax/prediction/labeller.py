@@ -10,8 +10,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from unimse_jax.data.batching import Batch
+from unimse_jax.data.tokenizer import EOS
 from unimse_jax.decoding import generate, probabilities
-from unimse_jax.decoding.probabilities import EOS
 from unimse_jax.labels import ParsedLabel
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import Pipeline
