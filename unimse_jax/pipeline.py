@@ -89,13 +89,7 @@ class Pipeline:
     shapes = jax.eval_shape(self.init, jax.random.key(0))
     if mesh is None:
       return shapes
-    return jax.tree.map(
-      lambda leaf, place: jax.ShapeDtypeStruct(
-        leaf.shape, leaf.dtype, sharding=place
-      ),
-      shapes,
-      sharding.state_sharding(shapes, mesh),
-    )
+    return sharding.placed(shapes, sharding.state_sharding(shapes, mesh))
 
   def _dummy_batch(self) -> dict[str, jax.Array]:
     """One row of one token and one frame, to find out shapes with."""
