@@ -8,12 +8,10 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from feature_export.corpora import manifest, meld, ravdess
-from feature_export.corpora.schemes import load_scheme
 from feature_export.corpora.utterance import (
   CONTEXT_TURNS,
   Corpus,
@@ -28,46 +26,20 @@ from feature_export.features.efficientnet import (
   find_weights,
   hash_file,
 )
+from feature_export.features.extraction import ExtractionSettings
 from feature_export.features.video import MAX_FRAMES
-from feature_export.records.pipeline import ExtractionSettings, Pipeline
+from feature_export.importers import (
+  IMPORTERS,
+  add_importer_flags,
+  importer_flag_faults,
+)
+from feature_export.records.pipeline import Pipeline
 from feature_export.records.report import ExportReport, format_reports
 from feature_export.records.schema import build_metadata, build_record
 from feature_export.records.tensorflow_start import prepare
 
-Importer = Callable[[Path, argparse.Namespace], list[Corpus]]
-
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SMALLEST_IMAGE = 32  # five halvings leave one pixel
-
-
-def _import_demo(raw: Path, options: argparse.Namespace) -> list[Corpus]:
-  # Only here: drawing and synthesis are of no use to other corpora.
-  from feature_export.corpora import demo
-
-  return demo.load(raw, seed=options.seed, clips=options.clips)
-
-
-def _import_manifest(raw: Path, options: argparse.Namespace) -> list[Corpus]:
-  scheme = load_scheme(options.scheme) if options.scheme else None
-  return [manifest.load(raw, options.name, scheme)]
-
-
-def _import_meld(raw: Path, options: argparse.Namespace) -> list[Corpus]:
-  return [meld.load(raw)]
-
-
-def _import_ravdess(raw: Path, options: argparse.Namespace) -> list[Corpus]:
-  return [ravdess.load(raw, options.split_actors)]
-
-
-IMPORTERS: dict[str, Importer] = {
-  "demo": _import_demo,
-  "manifest": _import_manifest,
-  "meld": _import_meld,
-  "ravdess": _import_ravdess,
-}
-# Flags that mean something to one importer only.
-_OWN_FLAGS = {"scheme": "manifest", "split_actors": "ravdess"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -98,10 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
   add("--image_size", type=int, default=224, help="side of a picture, pixels")
   add("--backbone", default=DEFAULT_BACKBONE, help="or timm:NAME")
   add("--backbone_weights", type=Path, help="a state dict file")
-  add("--scheme", help="manifest: meld, iemocap, ravdess or a JSON file")
-  add("--split_actors", help="ravdess: train=01-04,validation=05,test=06")
-  add("--seed", type=int, default=0, help="demo: of the generator")
-  add("--clips", type=int, default=1200, help="demo: how many in all")
+  add_importer_flags(parser)
   return parser
 
 
@@ -113,14 +82,11 @@ def _check_options(options: argparse.Namespace) -> None:
     ("frames", 1, MAX_FRAMES),
     ("image_size", _SMALLEST_IMAGE, 1024),
     ("max_seconds", 1, 3600),
-    ("clips", 1, 1_000_000),
   ):
     value = getattr(options, flag)
     if not low <= value <= high:
       faults.append(f"--{flag} must be in [{low}, {high}], found {value}")
-  for flag, corpus in _OWN_FLAGS.items():
-    if getattr(options, flag) is not None and options.corpus != corpus:
-      faults.append(f"--{flag} goes with --corpus {corpus} only")
+  faults += importer_flag_faults(options)
   if options.name is not None and options.corpus == "demo":
     faults.append("--name does not go with --corpus demo, which makes four")
   if faults:

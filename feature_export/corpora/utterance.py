@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from feature_export.corpora.schemes import POLARITIES, EmotionScheme
 from feature_export.errors import InputError, list_faults
 
@@ -18,13 +20,67 @@ INTENSITY_LIMIT = 3.0  # the scale of MOSI and MOSEI, [-3, 3]
 CONTEXT_TURNS = 8  # stored either side; the training config uses fewer
 
 
+REGIONS = ("", "left", "right")
+
+
 @dataclass(frozen=True)
 class Media:
-  """A stretch of a media file; start and end in seconds, None: whole file."""
+  """A stretch of a media file.
+
+  Attributes:
+    path: the file; a video file may serve as audio.
+    start: seconds; None: from the beginning.
+    end: seconds; None: to the end.
+    region: "left" or "right": that half of the picture; "": all of it.
+  """
 
   path: Path
   start: float | None = None
   end: float | None = None
+  region: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+  """Features that the corpus itself brings: no media file is opened.
+
+  Attributes:
+    values: float[L, D], valid rows only (no padding), in the order of time.
+  """
+
+  values: np.ndarray
+
+
+@dataclass(frozen=True)
+class StoredSettings:
+  """What the metadata say of a corpus that brings its features.
+
+  Attributes:
+    source: the kind of file, e.g. "mmsa".
+    files: file name -> sha256.
+    audio_dimension: D of every `Stored` audio.
+    video_dimension: D of every `Stored` video.
+  """
+
+  source: str
+  files: dict[str, str]
+  audio_dimension: int
+  video_dimension: int
+
+
+@dataclass(frozen=True)
+class Remark:
+  """One utterance or file of the source that was not taken as it is.
+
+  Attributes:
+    id: of the utterance or file, as the source names it.
+    kind: a few words that group equal cases, e.g. "dropped: no clip".
+    detail: what is particular to this one.
+  """
+
+  id: str
+  kind: str
+  detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,8 +94,8 @@ class Utterance:
     dialogue: groups the turns of one conversation; "" where there is none.
     turn: orders the turns of a dialogue; may have gaps.
     speaker: "" where unknown.
-    audio: where the voice is, or None.
-    video: where the face is, or None.
+    audio: where the voice is, or its features, or None.
+    video: where the face is, or its features, or None.
     polarity: "negative", "neutral", "positive" or "" (not annotated).
     intensity: sentiment in [-3, 3], or None (not annotated).
     emotion: a class of the corpus's scheme, or "" (not annotated).
@@ -51,8 +107,8 @@ class Utterance:
   dialogue: str = ""
   turn: int = 0
   speaker: str = ""
-  audio: Media | None = None
-  video: Media | None = None
+  audio: Media | Stored | None = None
+  video: Media | Stored | None = None
   polarity: str = ""
   intensity: float | None = None
   emotion: str = ""
@@ -71,13 +127,17 @@ class Corpus:
     name: lower-case letters, digits and underscores; names the dataset.
     utterances: all of them, unlabelled turns included.
     scheme: the emotion scheme, or None where no emotion is annotated.
-    notes: what the importer left out or repaired, for the export's report.
+    notes: what holds for the corpus as a whole, for the export's report.
+    remarks: every single utterance that was left out, repaired or doubted.
+    stored: set where the utterances bring `Stored` features, else None.
   """
 
   name: str
   utterances: tuple[Utterance, ...]
   scheme: EmotionScheme | None
   notes: tuple[str, ...] = ()
+  remarks: tuple[Remark, ...] = ()
+  stored: StoredSettings | None = None
 
 
 @dataclass(frozen=True)

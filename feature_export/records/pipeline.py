@@ -9,90 +9,23 @@ import multiprocessing.connection
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from feature_export.corpora.utterance import Utterance
-from feature_export.errors import InputError, MediaError
-from feature_export.features.audio import AudioSettings, extract_audio
-from feature_export.features.efficientnet import (
-  Backbone,
-  VideoSettings,
-  embed_frames,
-  load_backbone,
+from feature_export.errors import InputError
+from feature_export.features.efficientnet import Backbone, load_backbone
+from feature_export.features.extraction import (
+  Extraction,
+  ExtractionSettings,
+  extract,
 )
-from feature_export.features.video import extract_frames
 
 # Enough to keep every process busy while one clip is slow; few enough that
 # finished features never pile up.
 _CLIPS_AHEAD = 4
-
-
-@dataclass(frozen=True)
-class ExtractionSettings:
-  """How features are made; `weights` is where this machine has the network."""
-
-  audio: AudioSettings
-  video: VideoSettings
-  weights: Path
-
-  def describe(self) -> dict[str, dict]:
-    """The settings that the dataset's metadata keeps: no paths."""
-    return {"audio": asdict(self.audio), "video": asdict(self.video)}
-
-
-@dataclass(frozen=True)
-class Extraction:
-  """The features of one clip.
-
-  Attributes:
-    audio: float16[A, 64]; A = 0: absent.
-    video: float16[V, 1280]; V = 0: absent.
-    absent: "audio" or "video" -> the reason why media that the corpus names
-      cannot be used.
-    cut: whether the audio was longer than the limit.
-  """
-
-  audio: np.ndarray
-  video: np.ndarray
-  absent: dict[str, str] = field(default_factory=dict)
-  cut: bool = False
-
-
-def extract(
-  utterance: Utterance,
-  settings: ExtractionSettings,
-  backbone: Callable[[], Backbone],
-) -> Extraction:
-  """Extracts one clip; media that cannot be used become length 0.
-
-  Args:
-    utterance: names the media.
-    settings: how to extract.
-    backbone: gives the network; called only when there are frames, because
-      loading it takes seconds.
-  """
-  audio = np.zeros((0, settings.audio.mels), np.float16)
-  video = np.zeros((0, settings.video.dimension), np.float16)
-  absent, cut = {}, False
-  if utterance.audio is not None:
-    try:
-      audio, cut = extract_audio(utterance.audio, settings.audio)
-    except MediaError as error:
-      absent["audio"] = str(error)
-  if utterance.video is not None:
-    try:
-      frames = extract_frames(utterance.video, settings.video.frames)
-      video = embed_frames(frames, backbone())
-    except MediaError as error:
-      absent["video"] = str(error)
-  return Extraction(audio, video, absent, cut)
 
 
 class _Worker:

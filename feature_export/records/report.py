@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from feature_export.corpora.utterance import SPLITS, Corpus, Utterance
 from feature_export.errors import SHOWN_FAULTS
-from feature_export.records.pipeline import Extraction
+from feature_export.features.extraction import Extraction
 
 
 @dataclass

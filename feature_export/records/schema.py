@@ -16,7 +16,7 @@ from feature_export.corpora.utterance import (
   Utterance,
   resolve_polarity,
 )
-from feature_export.records.pipeline import Extraction, ExtractionSettings
+from feature_export.features.extraction import Extraction, ExtractionSettings
 
 SCHEMA_VERSION = 1
 DATASET_VERSION = "1.0.0"

@@ -138,8 +138,8 @@ def write_corpus(
   from feature_export.corpora.utterance import Corpus, Utterance, contexts
   from feature_export.features.audio import AudioSettings
   from feature_export.features.efficientnet import VideoSettings
+  from feature_export.features.extraction import Extraction, ExtractionSettings
   from feature_export.records import tensorflow_start
-  from feature_export.records.pipeline import Extraction, ExtractionSettings
   from feature_export.records.schema import build_metadata, build_record
 
   tensorflow_start.prepare()

@@ -14,7 +14,8 @@ from feature_export.features.efficientnet import (
   find_weights,
   hash_file,
 )
-from feature_export.records.pipeline import ExtractionSettings, Pipeline
+from feature_export.features.extraction import ExtractionSettings
+from feature_export.records.pipeline import Pipeline
 
 
 @pytest.fixture(scope="module")

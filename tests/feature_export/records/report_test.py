@@ -3,7 +3,7 @@
 import numpy as np
 
 from feature_export.corpora.utterance import Corpus, Utterance
-from feature_export.records.pipeline import Extraction
+from feature_export.features.extraction import Extraction
 from feature_export.records.report import (
   ExportReport,
   format_reports,

@@ -8,7 +8,7 @@ from feature_export.corpora.schemes import MELD
 from feature_export.corpora.utterance import Context, Corpus, Utterance
 from feature_export.features.audio import AudioSettings
 from feature_export.features.efficientnet import VideoSettings
-from feature_export.records.pipeline import Extraction, ExtractionSettings
+from feature_export.features.extraction import Extraction, ExtractionSettings
 from feature_export.records.schema import (
   build_metadata,
   build_record,
