@@ -149,6 +149,7 @@ def _make_pipeline(
       loaded.slots,
       _target_length(config, loaded, vocabulary, label_text),
       loaded.sha256,
+      loaded.extraction,
     )
 
 

@@ -1,7 +1,10 @@
 """Files that appear whole or not at all."""
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
+from typing import BinaryIO
 
 
 def write_atomically(path: pathlib.Path, data: bytes) -> None:
@@ -11,11 +14,18 @@ def write_atomically(path: pathlib.Path, data: bytes) -> None:
     path: the file; its directory exists.
     data: its whole content.
   """
+  with open_atomically(path) as file:
+    file.write(data)
+
+
+@contextlib.contextmanager
+def open_atomically(path: pathlib.Path) -> Iterator[BinaryIO]:
+  """A draft to write to, which becomes `path` where the block ends well."""
   # The name carries the process id: two writers must not share a draft.
   draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
   try:
     with draft.open("wb") as file:
-      file.write(data)
+      yield file
       file.flush()
       # Without it a power cut may leave the new name on an empty file.
       os.fsync(file.fileno())

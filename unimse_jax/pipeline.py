@@ -45,6 +45,8 @@ class Pipeline:
   collator: makes batches.
   model: UniMSE.
   data_sha256: of the corpora and labels that it was made from.
+  extraction: settings of the features that it was trained on ("audio",
+    "video", "settings_sha256"); empty in runs that are older than the field.
   """
 
   config: Config
@@ -53,6 +55,7 @@ class Pipeline:
   collator: Collator
   model: UniMSE
   data_sha256: str
+  extraction: Mapping[str, Any]
 
   def encode(self, example: Example) -> Encoded:
     """Tokens of an utterance and of its label's text."""
@@ -140,10 +143,12 @@ def write_model_file(
   slots: Mapping[str, Any],
   target_length: int,
   data_sha256: str,
+  extraction: Mapping[str, Any],
 ) -> None:
   """Keeps what is not in the config: shapes, slots, and which data it was."""
   values = {
     "data_sha256": data_sha256,
+    "extraction": extraction,
     "t5": dataclasses.asdict(t5),
     "slots": slots,
     "target_length": target_length,
@@ -188,6 +193,7 @@ def open_pipeline(config: Config, workdir: pathlib.Path) -> Pipeline:
     ),
     model=UniMSE(model_config(config, T5Config(**stored["t5"]))),
     data_sha256=stored["data_sha256"],
+    extraction=stored.get("extraction", {}),
   )
 
 

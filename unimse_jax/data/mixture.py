@@ -61,6 +61,14 @@ class Mixture:
     return self.corpora[example.corpus].frames(split, example.number)
 
   @property
+  def extraction(self) -> dict:
+    """How the features of all corpora were made: settings and their hash."""
+    metadata = next(iter(self.corpora.values())).metadata
+    return {
+      name: metadata[name] for name in ("audio", "video", "settings_sha256")
+    }
+
+  @property
   def widths(self) -> dict[str, int]:
     """Width of a frame of each modality."""
     metadata = next(iter(self.corpora.values())).metadata

@@ -64,6 +64,17 @@ class Tokenizer:
     )
 
 
+def pieces(path: pathlib.Path) -> list[tuple[str, float]]:
+  """Each piece of a SentencePiece file and its log probability."""
+  import sentencepiece
+
+  processor = sentencepiece.SentencePieceProcessor(str(path))
+  return [
+    (processor.id_to_piece(number), processor.get_score(number))
+    for number in range(processor.vocab_size())
+  ]
+
+
 def find(path: str) -> pathlib.Path:
   """The SentencePiece file of a path: itself, or spiece.model within.
 

@@ -1,5 +1,6 @@
 """Pretrained T5 checkpoints in the Hugging Face formats."""
 
 from unimse_jax.pretrained.huggingface import load, locate
+from unimse_jax.pretrained.writer import save
 
-__all__ = ["load", "locate"]
+__all__ = ["load", "locate", "save"]

@@ -191,7 +191,9 @@ def _config(values: Mapping, tensors: Mapping[str, np.ndarray]) -> T5Config:
   """T5Config of a config.json; the tensors decide what it leaves open."""
   projection = values.get("feed_forward_proj", "relu")
   gated, _, activation = projection.rpartition("-")
-  if gated and activation == "gelu":
+  if activation == "gelu_python":
+    activation = "gelu"  # the exact one, by its unambiguous name
+  elif gated and activation == "gelu":
     activation = "gelu_new"  # what Hugging Face means by gated-gelu
   paths = {names.path(name): name for name in tensors}
   tied = values.get("tie_word_embeddings", True)

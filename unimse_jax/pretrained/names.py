@@ -44,6 +44,7 @@ _RULES = (
   ),
 )
 _ATTENTION = {"q": "query", "k": "key", "v": "value", "o": "out"}
+_FEED_FORWARD = ("wi", "wi_0", "wi_1", "wo")
 # Copies of the shared embedding that some exporters also write.
 _COPIES = ("encoder/embed_tokens", "decoder/embed_tokens")
 
@@ -73,6 +74,32 @@ def path(name: str) -> str | None:
         ours,
       )
   return None
+
+
+def torch_names(encoder_layers: int, decoder_layers: int) -> dict[str, str]:
+  """Our path -> name in a torch checkpoint, for all that a T5 may have.
+
+  Made by `path` itself, so that reading and writing cannot disagree.
+  """
+  attention = [*"qkvo", "relative_attention_bias"]
+  blocks = {
+    "encoder": (encoder_layers, ("SelfAttention", "DenseReluDense")),
+    "decoder": (
+      decoder_layers,
+      ("SelfAttention", "EncDecAttention", "DenseReluDense"),
+    ),
+  }
+  found = ["shared.weight", "lm_head.weight"]
+  for stack, (layers, kinds) in blocks.items():
+    found.append(f"{stack}.final_layer_norm.weight")
+    for block in range(layers):
+      for place, kind in enumerate(kinds):
+        stem = f"{stack}.block.{block}.layer.{place}"
+        leaves = attention if "Attention" in kind else _FEED_FORWARD
+        found.append(f"{stem}.layer_norm.weight")
+        found += [f"{stem}.{kind}.{leaf}.weight" for leaf in leaves]
+  pairs = ((path(name), name) for name in found)
+  return {ours: name for ours, name in pairs if ours is not None}
 
 
 def _stem(name: str) -> str:
