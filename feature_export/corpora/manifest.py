@@ -6,7 +6,7 @@ serve as dialogue context only.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,11 @@ from feature_export.errors import InputError, list_faults
 MANIFEST_FILE = "manifest.jsonl"
 SCHEME_FILE = "scheme.json"
 
+Types = Mapping[str, type | tuple[type, ...]]
+
 _NUMBER = (int, float)
 # key -> accepted types; null is the same as leaving an optional key out.
-_TYPES = {
+ROW_TYPES: Types = {
   "id": str,
   "split": str,
   "text": str,
@@ -38,7 +40,7 @@ _REQUIRED = ("id", "split", "text")
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
   """A parsed line: its values without nulls, and what is wrong with it."""
 
   values: dict
@@ -46,7 +48,8 @@ class _Row:
 
 
 def _type_word(types: type | tuple[type, ...]) -> str:
-  return {str: "a string", int: "a whole number"}.get(types, "a number")
+  words = {str: "a string", int: "a whole number", list: "a list"}
+  return words.get(types, "a number")
 
 
 def _is_text(value: str) -> bool:
@@ -58,17 +61,19 @@ def _is_text(value: str) -> bool:
   return True
 
 
-def _value_faults(values: dict) -> Iterator[str]:
+def _value_faults(
+  values: dict, types: Types, required: Sequence[str]
+) -> Iterator[str]:
   """Yields what is wrong with the keys and types of one row."""
   for key, value in values.items():
-    if key not in _TYPES:
-      yield f"unknown key {key!r} (known: {', '.join(_TYPES)})"
+    if key not in types:
+      yield f"unknown key {key!r} (known: {', '.join(types)})"
     # bool is an int in Python; `true` is no turn number.
-    elif isinstance(value, bool) or not isinstance(value, _TYPES[key]):
-      yield f"{key} must be {_type_word(_TYPES[key])}, found {value!r}"
+    elif isinstance(value, bool) or not isinstance(value, types[key]):
+      yield f"{key} must be {_type_word(types[key])}, found {value!r}"
     elif isinstance(value, str) and not _is_text(value):
       yield f"{key} holds half a surrogate pair, which is no text: {value!r}"
-  for key in _REQUIRED:
+  for key in required:
     if key not in values:
       yield f"the key {key!r} is missing"
 
@@ -86,34 +91,48 @@ def _media_faults(values: dict, root: Path) -> Iterator[str]:
     yield f"end ({values['end']}) must be after start ({start})"
 
 
-def _parse(line: str, root: Path) -> _Row:
-  """Reads one line and checks everything that needs no other line."""
+def parse_row(
+  line: str,
+  root: Path,
+  types: Types = ROW_TYPES,
+  required: Sequence[str] = _REQUIRED,
+) -> Row:
+  """Reads one line and checks everything that needs no other line.
+
+  Args:
+    line: of the manifest.
+    root: what paths are relative to.
+    types: key -> accepted types.
+    required: keys that must be there.
+  """
   try:
     content = json.loads(line)
   except json.JSONDecodeError as error:
-    return _Row({}, (f"not JSON: {error}",))
+    return Row({}, (f"not JSON: {error}",))
   if not isinstance(content, dict):
-    return _Row({}, (f"expected an object, found {line.strip()[:40]}",))
+    return Row({}, (f"expected an object, found {line.strip()[:40]}",))
   values = {key: each for key, each in content.items() if each is not None}
-  faults = tuple(_value_faults(values))
-  return _Row(values, faults or tuple(_media_faults(values, root)))
+  faults = tuple(_value_faults(values, types, required))
+  return Row(values, faults or tuple(_media_faults(values, root)))
+
+
+def row_media(values: dict, key: str, root: Path) -> Media | None:
+  """The stretch of a file that a row without faults names, or None."""
+  if key not in values:
+    return None
+  return Media(root / values[key], values.get("start"), values.get("end"))
 
 
 def _utterance(values: dict, root: Path) -> Utterance:
   """Builds the utterance of a row without faults."""
-
-  def media(key: str) -> Media | None:
-    if key not in values:
-      return None
-    return Media(root / values[key], values.get("start"), values.get("end"))
 
   plain = ("id", "split", "text", "dialogue", "turn", "speaker")
   labels = ("polarity", "emotion")
   intensity = values.get("intensity")
   return Utterance(
     **{key: values[key] for key in (*plain, *labels) if key in values},
-    audio=media("audio"),
-    video=media("video"),
+    audio=row_media(values, "audio", root),
+    video=row_media(values, "video", root),
     intensity=None if intensity is None else float(intensity),
   )
 
@@ -135,7 +154,7 @@ def _read_lines(path: Path) -> list[str]:
   if not any(line.strip() for line in lines):
     raise InputError(
       f"{path} holds no rows; expected one JSON object per line with "
-      f"{', '.join(_TYPES)}."
+      f"{', '.join(ROW_TYPES)}."
     )
   return lines
 
@@ -166,7 +185,7 @@ def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
   for number, line in enumerate(_read_lines(file), start=1):
     if not line.strip():
       continue
-    row = _parse(line, root)
+    row = parse_row(line, root)
     faults += [f"line {number}: {fault}" for fault in row.faults]
     if not row.faults:
       utterances.append(_utterance(row.values, root))
