@@ -1,0 +1,231 @@
+"""Extracts clips for prediction, with the settings of a training run.
+
+python -m feature_export.clips --manifest clips.jsonl --settings settings.json
+    --out DIR
+
+A row is one of a corpus manifest, of which `text` alone is needed; it may also
+have the turns around it (`before`, `after`, nearest first, and their
+`before_speakers`, `after_speakers`) and the `corpus` that it is like. Every row
+is answered: DIR/rows.jsonl has one line for each, in order, and
+DIR/<number>.npz its features; a row that cannot be read has an error instead.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from feature_export.corpora.manifest import ROW_TYPES, parse_row, row_media
+from feature_export.corpora.utterance import CONTEXT_TURNS, Utterance, contexts
+from feature_export.errors import InputError
+from feature_export.features.audio import AudioSettings
+from feature_export.features.efficientnet import (
+  VideoSettings,
+  find_weights,
+  hash_file,
+)
+from feature_export.features.extraction import Extraction, ExtractionSettings
+from feature_export.records.pipeline import Pipeline
+from feature_export.records.schema import hash_settings
+
+ROWS_FILE = "rows.jsonl"
+_SIDES = ("before", "after", "before_speakers", "after_speakers")
+_TYPES = {**ROW_TYPES, "corpus": str, **dict.fromkeys(_SIDES, list)}
+_NEEDED = ("torch", "librosa", "av", "soundfile")
+
+
+@dataclass(frozen=True)
+class ClipRow:
+  """One line: what it says, or why it cannot be read."""
+
+  id: str
+  values: dict = field(default_factory=dict)
+  error: str | None = None
+
+
+def build_parser() -> argparse.ArgumentParser:
+  """The command's flags."""
+  parser = argparse.ArgumentParser(
+    prog="python -m feature_export.clips",
+    description="Clips in, features for unimse_jax.predict out.",
+    allow_abbrev=False,
+  )
+  add = parser.add_argument
+  add("--manifest", required=True, type=Path, help="JSON lines")
+  add("--root", type=Path, help="of its paths (default: its folder)")
+  add("--settings", required=True, type=Path, help="JSON: audio, video")
+  add("--out", required=True, type=Path, help="an empty folder")
+  add("--jobs", type=int, default=1, help="processes")
+  add("--backbone_weights", type=Path, help="a state dict file")
+  return parser
+
+
+def read_rows(manifest: Path, root: Path) -> list[ClipRow]:
+  """The rows of a manifest, blank lines left out.
+
+  Raises:
+    InputError: no such file, or not UTF-8.
+  """
+  try:
+    lines = manifest.read_text(encoding="utf-8-sig").split("\n")
+  except (OSError, UnicodeDecodeError) as error:
+    raise InputError(
+      f"{manifest}: expected JSON lines in UTF-8, found {error}."
+    ) from error
+  return [
+    _read_row(line, root, number)
+    for number, line in enumerate(lines, start=1)
+    if line.strip()
+  ]
+
+
+def _read_row(line: str, root: Path, number: int) -> ClipRow:
+  row = parse_row(line, root, _TYPES, ("text",))
+  name = str(row.values.get("id", number))
+  faults = [*row.faults]
+  for side in _SIDES:
+    given = row.values.get(side, [])
+    if isinstance(given, list) and not all(isinstance(x, str) for x in given):
+      faults.append(f"{side} must be a list of strings, found {given!r:.60}")
+  if faults:
+    error = f"line {number}: {'; '.join(faults)}"
+    return ClipRow(name, error=error)
+  return ClipRow(name, row.values)
+
+
+def add_contexts(rows: Sequence[ClipRow]) -> list[dict]:
+  """What the predictor needs of each row besides features.
+
+  The turns of a row's dialogue are its context, unless it brings its own.
+  """
+  utterances = [
+    Utterance(
+      # Users' ids may repeat; numbers do not.
+      id=str(number),
+      split="test",
+      text=row.values.get("text", ""),
+      dialogue=row.values.get("dialogue", ""),
+      turn=row.values.get("turn", 0),
+      speaker=row.values.get("speaker", ""),
+    )
+    for number, row in enumerate(rows)
+    if row.error is None
+  ]
+  around = contexts(utterances, CONTEXT_TURNS)
+  found = []
+  for number, row in enumerate(rows):
+    entry: dict = {"id": row.id, "error": row.error}
+    if row.error is None:
+      context = around[str(number)]
+      own = any(side in row.values for side in _SIDES)
+      entry |= {
+        side: row.values.get(side, []) if own else list(getattr(context, side))
+        for side in _SIDES
+      }
+      entry |= {
+        key: row.values.get(key, "") for key in ("text", "speaker", "corpus")
+      }
+    found.append(entry)
+  return found
+
+
+def build_settings(stored: dict, weights: Path | None) -> ExtractionSettings:
+  """The settings that a training run's features were made with.
+
+  Raises:
+    InputError: settings of another exporter, or other weights.
+  """
+  try:
+    audio = AudioSettings(**stored["audio"])
+    video = VideoSettings(**stored["video"])
+  except (KeyError, TypeError) as error:
+    raise InputError(
+      "The features of this run were not made by this exporter's audio and "
+      f"video extraction ({error}); predict from --features instead."
+    ) from error
+  found = find_weights(video.backbone, weights)
+  digest = hash_file(found)
+  if digest != video.weights_sha256:
+    raise InputError(
+      f"Backbone weights: expected the sha256 {video.weights_sha256} that the "
+      f"run was trained with, found {digest} in {found}. Give "
+      "--backbone_weights."
+    )
+  return ExtractionSettings(audio, video, found)
+
+
+def _notes(extraction: Extraction, settings: ExtractionSettings) -> list[str]:
+  notes = [f"{key} absent: {why}" for key, why in extraction.absent.items()]
+  if extraction.cut:
+    limit = settings.audio.max_seconds
+    notes.append(f"audio: longer than {limit:g} s, the rest is not read")
+  return notes
+
+
+def run(options: argparse.Namespace) -> None:
+  """Extracts everything; rows.jsonl is written last.
+
+  Raises:
+    InputError: a user's mistake that concerns all rows.
+  """
+  from tqdm import tqdm
+
+  absent = [name for name in _NEEDED if not importlib.util.find_spec(name)]
+  if absent:
+    raise InputError(
+      f"Raw media need the exporter; {', '.join(absent)} not installed. "
+      'Install it: pip install ".[export]"'
+    )
+  root = options.root or options.manifest.parent
+  rows = read_rows(options.manifest, root)
+  stored = json.loads(options.settings.read_text(encoding="utf-8"))
+  settings = build_settings(stored, options.backbone_weights)
+  entries = add_contexts(rows)
+  clips = [
+    Utterance(
+      id=str(number),
+      split="test",
+      text="",
+      audio=row_media(row.values, "audio", root),
+      video=row_media(row.values, "video", root),
+    )
+    for number, row in enumerate(rows)
+    if row.error is None
+  ]
+  bar = tqdm(total=len(clips), desc="features", unit=" clips", disable=None)
+  with bar, Pipeline(settings, options.jobs) as pipeline:
+    for utterance, extraction in pipeline.run(clips):
+      np.savez(
+        options.out / f"{utterance.id}.npz",
+        audio=extraction.audio,
+        video=extraction.video,
+      )
+      entry = entries[int(utterance.id)]
+      entry["features"] = f"{utterance.id}.npz"
+      entry["notes"] = _notes(extraction, settings)
+      bar.update()
+  digest = hash_settings(settings.describe())
+  lines = [json.dumps({"settings_sha256": digest}), *map(json.dumps, entries)]
+  (options.out / ROWS_FILE).write_text("\n".join(lines) + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """The command; returns its exit status."""
+  options = build_parser().parse_args(arguments)
+  try:
+    run(options)
+  except (InputError, OSError) as error:
+    print(error, file=sys.stderr)
+    return 2
+  except KeyboardInterrupt:
+    return 130
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())
