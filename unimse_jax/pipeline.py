@@ -163,14 +163,26 @@ def discard(workdir: pathlib.Path) -> None:
     (workdir / name).unlink(missing_ok=True)
 
 
-def open_pipeline(config: Config, workdir: pathlib.Path) -> Pipeline:
+def open_pipeline(
+  config: Config, workdir: pathlib.Path, vocabulary: pathlib.Path | None = None
+) -> Pipeline:
   """Opens what training left in a workdir.
+
+  Args:
+    config: of the run.
+    workdir: of the run, or a folder with the same files.
+    vocabulary: the SentencePiece file, where it lies elsewhere.
 
   Raises:
     InputError: no training run has come as far as its first step there.
   """
-  files = (TOKENIZER_FILE, FEATURES_FILE, MODEL_FILE)
-  missing = [name for name in files if not (workdir / name).is_file()]
+  vocabulary = vocabulary or workdir / TOKENIZER_FILE
+  files = {
+    TOKENIZER_FILE: vocabulary,
+    FEATURES_FILE: workdir / FEATURES_FILE,
+    MODEL_FILE: workdir / MODEL_FILE,
+  }
+  missing = [name for name, path in files.items() if not path.is_file()]
   if missing:
     raise InputError(
       f"Expected the workdir of a training run, found no {', '.join(missing)} "
@@ -184,7 +196,7 @@ def open_pipeline(config: Config, workdir: pathlib.Path) -> Pipeline:
   )
   return Pipeline(
     config=config,
-    tokenizer=Tokenizer(workdir / TOKENIZER_FILE),
+    tokenizer=Tokenizer(vocabulary),
     label_text=label_text,
     collator=Collator(
       FeatureTransform.load(workdir / FEATURES_FILE),

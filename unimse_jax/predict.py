@@ -1,37 +1,69 @@
-"""Predicts universal labels for the records of an exported corpus.
+"""Predicts universal labels for clips, or for the records of a corpus.
 
-python -m unimse_jax.predict --workdir DIR --features DATA_DIR
-    --corpus NAME [--split test] --output predictions.jsonl
+python -m unimse_jax.predict --workdir DIR --input clips.jsonl
+python -m unimse_jax.predict --workdir DIR --features DATA_DIR --corpus NAME
+    [--split test] [--output predictions.jsonl]
+
+Exit status: 0 all rows answered, 3 some rows hold an error, 2 no output.
 """
 
-import pathlib
+import sys
 
 from absl import flags
 
 from unimse_jax import command_line
+from unimse_jax.errors import InputError
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run.", required=True)
-_FEATURES = flags.DEFINE_string(
-  "features", None, "Where feature_export.export wrote.", required=True
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "The run, or an export of it.", required=True
 )
-_CORPUS = flags.DEFINE_string("corpus", None, "Which corpus.", required=True)
+_INPUT = flags.DEFINE_string(
+  "input", None, "JSON lines of clips with raw media; - for stdin."
+)
+_FEATURES = flags.DEFINE_string(
+  "features", None, "Where feature_export.export wrote."
+)
+_CORPUS = flags.DEFINE_string("corpus", None, "Which corpus of --features.")
 _SPLIT = flags.DEFINE_enum(
   "split", "test", ["train", "validation", "test"], "Which split."
 )
 _OUTPUT = flags.DEFINE_string(
-  "output", "predictions.jsonl", "JSON lines: id, fields and probabilities."
+  "output", "predictions.jsonl", "JSON lines; - for stdout."
 )
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Clips at once.")
+_DEVICES = flags.DEFINE_integer("devices", 0, "How many; 0: all.")
+_JOBS = flags.DEFINE_integer("jobs", 1, "Processes that extract --input.")
+_WEIGHTS = flags.DEFINE_string(
+  "backbone_weights", None, "Of the exporter's network, if not its default."
+)
+SOME_FAILED = 3  # exit status
 
 
 def main() -> int:
+  if (_INPUT.value is None) == (_FEATURES.value is None):
+    raise InputError("expected one of --input and --features.")
+  if (_FEATURES.value is None) != (_CORPUS.value is None):
+    raise InputError("expected --corpus with --features, and only there.")
   from unimse_jax.prediction import corpus
 
-  output = pathlib.Path(_OUTPUT.value)
-  count = corpus.predict(
-    _WORKDIR.value, _FEATURES.value, _CORPUS.value, _SPLIT.value, output
+  predictor = corpus.open_predictor(
+    _WORKDIR.value, _BATCH_SIZE.value, _DEVICES.value
   )
-  print(f"Written: {count} predictions to {output}")
-  return 0
+  if _INPUT.value is not None:
+    count = corpus.predict_media(
+      predictor, _INPUT.value, _OUTPUT.value, _WEIGHTS.value, _JOBS.value
+    )
+  else:
+    count = corpus.predict_records(
+      predictor, _FEATURES.value, _CORPUS.value, _SPLIT.value, _OUTPUT.value
+    )
+  # Not on stdout, where the predictions themselves may go.
+  print(
+    f"Written: {count.rows} predictions to {_OUTPUT.value}"
+    + (f", {count.errors} of them an error" if count.errors else ""),
+    file=sys.stderr,
+  )
+  return SOME_FAILED if count.errors else 0
 
 
 if __name__ == "__main__":

@@ -1,49 +1,156 @@
-"""Predictions for the records of an exported corpus."""
+"""Predictions as JSON lines: for an exported corpus, or for raw clips."""
 
 import dataclasses
 import json
 import pathlib
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import tqdm
 
 from unimse_jax.data.records import CorpusRecords, RecordText
 from unimse_jax.errors import InputError
-from unimse_jax.files import write_atomically
-from unimse_jax.prediction.predictor import Clip, Predictor
+from unimse_jax.files import open_atomically
+from unimse_jax.prediction import exported, raw_media
+from unimse_jax.prediction.clips import Clip
+from unimse_jax.prediction.predictor import Prediction, Predictor
+
+STANDARD = "-"  # stdin or stdout
 
 
-def predict(
-  workdir: str, data_dir: str, name: str, split: str, output: pathlib.Path
-) -> int:
+@dataclasses.dataclass(frozen=True)
+class Count:
+  """How many rows were written, and how many of them hold an error."""
+
+  rows: int
+  errors: int
+
+
+def open_predictor(
+  directory: str, batch_size: int | None = None, devices: int = 0
+) -> Predictor:
+  """A predictor of a workdir or of an export, whichever it is."""
+  path = pathlib.Path(directory)
+  whole = (path / exported.MANIFEST).is_file()
+  opener = Predictor.from_export if whole else Predictor.from_workdir
+  return opener(path, batch_size, devices)
+
+
+def predict_records(
+  predictor: Predictor, data_dir: str, name: str, split: str, output: str
+) -> Count:
   """Writes one JSON line per record of a split.
 
   Args:
-    workdir: of the training run.
+    predictor: see `open_predictor`.
     data_dir: where the exporter wrote.
     name: of the corpus.
     split: of the corpus.
-    output: appears whole or not at all.
-
-  Returns:
-    The number of lines.
+    output: a file that appears whole or not at all, or "-" for stdout.
 
   Raises:
-    InputError: no such run, dataset or split.
+    InputError: no such dataset or split, or features of other settings.
   """
-  predictor = Predictor.from_workdir(workdir)
   records = CorpusRecords(data_dir, name)
   texts = records.texts[split]
   if not texts:
     raise InputError(f"Dataset {name}: expected a {split} split, found none.")
-  clips = [
+  expected = predictor.pipeline.extraction.get("settings_sha256")
+  found = records.metadata["settings_sha256"]
+  if expected not in (None, found):
+    raise InputError(
+      f"Dataset {name}: expected features of the extraction settings "
+      f"{expected} that the run was trained on, found {found}. Export it "
+      "again with the same options."
+    )
+  clips = (
     _clip(record, name, records.frames(split, number))
     for number, record in enumerate(texts)
-  ]
-  lines = [
-    json.dumps({"id": record.id, **dataclasses.asdict(prediction)})
-    for record, prediction in zip(texts, predictor.predict(clips), strict=True)
-  ]
-  output.parent.mkdir(parents=True, exist_ok=True)
-  write_atomically(output, ("\n".join(lines) + "\n").encode())
-  return len(lines)
+  )
+  rows = (
+    _row(record.id, prediction)
+    for record, prediction in zip(
+      texts, predictor.predict_iter(clips), strict=True
+    )
+  )
+  return _write(rows, len(texts), output)
+
+
+def predict_media(
+  predictor: Predictor,
+  manifest: str,
+  output: str,
+  weights: str | None = None,
+  jobs: int = 1,
+) -> Count:
+  """Writes one JSON line per row of a manifest of clips.
+
+  Args:
+    predictor: see `open_predictor`.
+    manifest: JSON lines, or "-" for stdin (paths are then relative to the
+      working directory).
+    output: as above.
+    weights: see `raw_media.extracted`.
+    jobs: processes that extract.
+
+  Raises:
+    InputError: no such file, or the exporter is not there or refuses.
+  """
+  with tempfile.TemporaryDirectory(prefix="unimse_input_") as folder:
+    path, root = pathlib.Path(manifest), pathlib.Path(manifest).parent
+    if manifest == STANDARD:
+      path, root = pathlib.Path(folder) / "clips.jsonl", pathlib.Path.cwd()
+      path.write_bytes(sys.stdin.buffer.read())
+    if not path.is_file():
+      raise InputError(f"--input: expected JSON lines, found no file {path}.")
+    extraction = predictor.pipeline.extraction
+    with raw_media.extracted(path, root, extraction, weights, jobs) as (
+      features,
+      rows,
+    ):
+      return _write(_answers(predictor, features, rows), len(rows), output)
+
+
+def _answers(
+  predictor: Predictor, folder: pathlib.Path, rows: list[dict]
+) -> Iterator[dict]:
+  good = (row for row in rows if row["error"] is None)
+  answers = predictor.predict_iter(
+    raw_media.read_clip(row, folder) for row in good
+  )
+  for row in rows:
+    if row["error"] is not None:
+      yield _row(row["id"], Prediction.failed(row["error"]))
+      continue
+    answer = next(answers)
+    notes = (*row["notes"], *answer.notes)
+    yield _row(row["id"], dataclasses.replace(answer, notes=notes))
+
+
+def _row(name: str, prediction: Prediction) -> dict[str, Any]:
+  return {"id": name, **dataclasses.asdict(prediction)}
+
+
+def _write(rows: Iterable[dict], total: int, output: str) -> Count:
+  bar = tqdm.tqdm(rows, total=total, desc="predicting", disable=None)
+  if output == STANDARD:
+    return _write_lines(bar, sys.stdout.buffer)
+  path = pathlib.Path(output)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with open_atomically(path) as file:
+    return _write_lines(bar, file)
+
+
+def _write_lines(rows: Iterable[dict], file: Any) -> Count:
+  count = errors = 0
+  for row in rows:
+    file.write((json.dumps(row) + "\n").encode())
+    count += 1
+    errors += row["error"] is not None
+  file.flush()
+  return Count(count, errors)
 
 
 def _clip(record: RecordText, corpus: str, frames: dict) -> Clip:

@@ -1,53 +1,32 @@
-"""Predicts from features, with the files of a workdir alone (design 4.4)."""
+"""Predicts from features, with the files of a workdir alone (design 4.4).
+
+A clip that cannot be answered gets a `Prediction` with an error; the others
+of its list are answered all the same.
+"""
 
 import dataclasses
-import json
+import itertools
 import pathlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
+import jax
 from jax.sharding import Mesh
 
-from unimse_jax import config as config_lib
 from unimse_jax import pipeline as pipeline_lib
+from unimse_jax.config import Config
 from unimse_jax.data.batching import plan_in_order
-from unimse_jax.data.mixture import Example
-from unimse_jax.data.records import RecordText
 from unimse_jax.errors import InputError
-from unimse_jax.labels import UniversalLabel
 from unimse_jax.parallel import mesh as mesh_lib
+from unimse_jax.parallel import sharding
 from unimse_jax.pipeline import Pipeline
+from unimse_jax.prediction import exported
+from unimse_jax.prediction.clips import Clip, Prepared, prepare
 from unimse_jax.prediction.labeller import Labelled, Labeller, Probabilities
 
-_NO_LABEL = UniversalLabel("", None, {})
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Clip:
-  """One utterance.
-
-  Attributes:
-    text: what is said.
-    audio: float[A, 64] log-Mel as the exporter makes it, or None.
-    video: float[V, D] frame embeddings of the same backbone, or None.
-    before: turns before it, nearest first.
-    after: turns after it, nearest first.
-    speaker, before_speakers, after_speakers: names, where the corpus that it
-      was trained as has them.
-    corpus: treat it like this corpus (case, speaker names); "" for neither.
-  """
-
-  text: str
-  audio: np.ndarray | None = None
-  video: np.ndarray | None = None
-  before: tuple[str, ...] = ()
-  after: tuple[str, ...] = ()
-  speaker: str = ""
-  before_speakers: tuple[str, ...] = ()
-  after_speakers: tuple[str, ...] = ()
-  corpus: str = ""
+# Batches read before any is decoded: enough to sort clips by their length.
+_BATCHES_AHEAD = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,6 +40,8 @@ class Prediction:
     emotions: scheme -> class.
     probabilities: closed slot -> class -> probability.
     missing: modalities that the model reads and the clip lacks.
+    notes: what of the clip was not read, for example that its text was cut.
+    error: why the clip was not answered, or None; all else is empty then.
   """
 
   output: str
@@ -69,6 +50,21 @@ class Prediction:
   emotions: Mapping[str, str | None]
   probabilities: Probabilities
   missing: tuple[str, ...]
+  notes: tuple[str, ...] = ()
+  error: str | None = None
+
+  @classmethod
+  def failed(cls, error: str) -> Self:
+    """The answer to a clip that cannot be answered."""
+    return cls(
+      output="",
+      polarity=None,
+      intensity=None,
+      emotions={},
+      probabilities={},
+      missing=(),
+      error=error,
+    )
 
 
 class Predictor:
@@ -80,42 +76,89 @@ class Predictor:
     self._lock = threading.Lock()
 
   @classmethod
-  def from_workdir(cls, workdir: str | pathlib.Path) -> Self:
+  def from_workdir(
+    cls,
+    workdir: str | pathlib.Path,
+    batch_size: int | None = None,
+    devices: int = 0,
+  ) -> Self:
     """Opens the best checkpoint of a training run on the local devices.
 
+    Args:
+      workdir: of the run.
+      batch_size: clips decoded at once; None for the run's own.
+      devices: how many to use; 0 for all.
+
     Raises:
-      InputError: no training run there, or none with a whole checkpoint.
+      InputError: no training run there, or none with a whole checkpoint; or
+        no such batch size or number of devices.
     """
     path = pathlib.Path(workdir)
-    stored = path / "config.json"
-    if not stored.is_file():
-      raise InputError(
-        f"Expected the workdir of a training run, found no {stored}."
-      )
-    config = config_lib.validate(json.loads(stored.read_text()))
+    mesh = _make_mesh(devices)
+    config = _with_batch_size(exported.read_config(path), batch_size)
     pipeline = pipeline_lib.open_pipeline(config, path)
-    mesh = mesh_lib.make_mesh()
     params, _ = pipeline_lib.restore_params(pipeline, mesh, path)
     return cls(pipeline, params, mesh)
 
-  def predict(self, clips: Sequence[Clip]) -> list[Prediction]:
-    """Predictions in the order of the clips.
+  @classmethod
+  def from_export(
+    cls,
+    directory: str | pathlib.Path,
+    batch_size: int | None = None,
+    devices: int = 0,
+  ) -> Self:
+    """Opens what `unimse_jax.export` wrote; arguments as above.
 
     Raises:
-      InputError: frames of another width than those trained on; all named.
+      InputError: no export there, or a damaged one.
     """
-    self._check(clips)
-    modalities = self._pipeline.config.data.modalities
-    encoded = [self._pipeline.encode(_example(clip)) for clip in clips]
-    frames = [self._frames(clip) for clip in clips]
-    lengths = [len(row.tokens) for row in encoded]
+    mesh = _make_mesh(devices)
+    pipeline, params = exported.load(pathlib.Path(directory))
+    config = _with_batch_size(pipeline.config, batch_size)
+    pipeline = dataclasses.replace(pipeline, config=config)
+    places = sharding.state_sharding(params, mesh)
+    return cls(pipeline, jax.device_put(params, places), mesh)
+
+  @property
+  def pipeline(self) -> Pipeline:
+    """What surrounds the model: vocabulary, labels, extraction settings."""
+    return self._pipeline
+
+  def predict(self, clips: Sequence[Clip]) -> list[Prediction]:
+    """Predictions in the order of the clips."""
+    return list(self.predict_iter(clips))
+
+  def predict_iter(self, clips: Iterable[Clip]) -> Iterator[Prediction]:
+    """The same, reading a few batches of clips at a time.
+
+    Memory does not grow with their number.
+    """
+    size = _BATCHES_AHEAD * self._labeller.batch_size
+    waiting = iter(clips)
+    while chunk := list(itertools.islice(waiting, size)):
+      yield from self._answer(chunk)
+
+  def _answer(self, clips: Sequence[Clip]) -> list[Prediction]:
+    prepared = [prepare(clip, self._pipeline) for clip in clips]
+    good = [row for row, each in enumerate(prepared) if each.error is None]
+    labelled = self._label([prepared[row] for row in good])
+    found = dict(zip(good, labelled, strict=True))
+    return [
+      _prediction(found[row], each)
+      if each.error is None
+      else Prediction.failed(each.error)
+      for row, each in enumerate(prepared)
+    ]
+
+  def _label(self, clips: Sequence[Prepared]) -> list[Labelled]:
+    lengths = [len(clip.encoded.tokens) for clip in clips]
     size = self._labeller.batch_size
     found: dict[int, Labelled] = {}
     buckets = self._pipeline.config.data.buckets
     for plan in plan_in_order(lengths, buckets, size):
       batch = self._pipeline.collator.collate(
-        [encoded[row] for row in plan.rows],
-        [frames[row] for row in plan.rows],
+        [clips[row].encoded for row in plan.rows],
+        [clips[row].frames for row in plan.rows],
         size,
         plan.length,
       )
@@ -124,78 +167,35 @@ class Predictor:
           self._params, batch, len(plan.rows), with_probabilities=True
         )
       found |= dict(zip(plan.rows, labelled, strict=True))
-    return [
-      self._prediction(found[row], _missing(clip, modalities))
-      for row, clip in enumerate(clips)
-    ]
-
-  def _check(self, clips: Sequence[Clip]) -> None:
-    faults = []
-    for number, clip in enumerate(clips):
-      for name, width in self._widths().items():
-        given = getattr(clip, name)
-        if given is not None and (given.ndim != 2 or given.shape[1] != width):
-          faults.append(
-            f"clip {number}: expected {name} frames of width {width}, found "
-            f"shape {given.shape}"
-          )
-    if faults:
-      raise InputError("\n".join(faults))
-
-  def _widths(self) -> dict[str, int]:
-    return {
-      name: len(mean)
-      for name, mean in self._pipeline.collator.transform.mean.items()
-    }
-
-  def _frames(self, clip: Clip) -> dict[str, np.ndarray]:
-    return {
-      name: np.zeros((0, width), np.float16)
-      if getattr(clip, name) is None
-      else getattr(clip, name)
-      for name, width in self._widths().items()
-    }
-
-  def _prediction(
-    self, labelled: Labelled, missing: tuple[str, ...]
-  ) -> Prediction:
-    fields = dict(labelled.parsed.fields)
-    return Prediction(
-      output=labelled.output,
-      polarity=fields.pop("polarity"),
-      intensity=fields.pop("intensity", None),
-      emotions=fields,
-      probabilities=labelled.probabilities,
-      missing=missing,
-    )
+    return [found[row] for row in range(len(clips))]
 
 
-def _missing(clip: Clip, modalities: Sequence[str]) -> tuple[str, ...]:
-  return tuple(
-    name
-    for name in modalities
-    if getattr(clip, name) is None or not len(getattr(clip, name))
+def _make_mesh(devices: int) -> Mesh:
+  try:
+    return mesh_lib.make_mesh(devices=devices)
+  except ValueError as error:
+    raise InputError(
+      f"devices: expected 0 (all) to {jax.device_count()}, found {devices}."
+    ) from error
+
+
+def _with_batch_size(config: Config, batch_size: int | None) -> Config:
+  if batch_size is None:
+    return config
+  if batch_size < 1:
+    raise InputError(f"batch_size: expected at least 1, found {batch_size}.")
+  decoding = dataclasses.replace(config.decoding, batch_size=batch_size)
+  return dataclasses.replace(config, decoding=decoding)
+
+
+def _prediction(labelled: Labelled, clip: Prepared) -> Prediction:
+  fields = dict(labelled.parsed.fields)
+  return Prediction(
+    output=labelled.output,
+    polarity=fields.pop("polarity"),
+    intensity=fields.pop("intensity", None),
+    emotions=fields,
+    probabilities=labelled.probabilities,
+    missing=clip.missing,
+    notes=clip.notes,
   )
-
-
-def _example(clip: Clip) -> Example:
-  def names(given: tuple[str, ...], turns: tuple[str, ...]) -> tuple[str, ...]:
-    return given or ("",) * len(turns)
-
-  record = RecordText(
-    id="",
-    dialogue="",
-    turn=0,
-    speaker=clip.speaker,
-    text=clip.text,
-    before=clip.before,
-    after=clip.after,
-    before_speakers=names(clip.before_speakers, clip.before),
-    after_speakers=names(clip.after_speakers, clip.after),
-    polarity="",
-    intensity=None,
-    emotion="",
-    audio_frames=0,
-    video_frames=0,
-  )
-  return Example(clip.corpus, 0, record, _NO_LABEL)

@@ -1,0 +1,134 @@
+"""The README.md of an exported model."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from unimse_jax.pipeline import Pipeline
+
+# Scores to print, of those that a corpus has.
+_SCORES = ("mae", "corr", "acc7", "acc2_has0", "acc2_non0", "acc", "wf1")
+
+_LIMITS = """\
+## Intended use
+
+Research on multimodal sentiment analysis and emotion recognition in
+conversation, on utterances like those of the training data.
+
+## Limits
+
+- What it reads is how others would label an utterance, not what a person
+  feels. Annotators agree only in part, and so does any model of them.
+- It knows the languages, accents, faces, recording conditions and kinds of
+  talk of its training data. Elsewhere its scores do not hold, and they may
+  differ between groups of people: measure before use.
+- Out of scope: decisions about people. Emotion recognition at work and in
+  education is prohibited in the European Union (AI Act, Article 5), and
+  restricted elsewhere; consent of those recorded is needed everywhere.
+- Probabilities are the model's own and are not calibrated.
+- The T5 of this directory alone (`T5ForConditionalGeneration`) reads text
+  only. In UniMSE the fusion layers change the encoder: without them the T5
+  writes other labels, and its scores are not those below.
+"""
+
+
+def read_results(workdir: pathlib.Path) -> dict[str, Any]:
+  """split -> results, of the splits that were evaluated."""
+  found = {}
+  for split in ("test", "validation"):
+    path = workdir / "results" / f"{split}.json"
+    if path.is_file():
+      found[split] = json.loads(path.read_text(encoding="utf-8"))
+  return found
+
+
+def write(
+  pipeline: Pipeline, results: Mapping[str, Any], source: Mapping[str, Any]
+) -> str:
+  """The card: front matter with a model-index, then prose."""
+  config = pipeline.config
+  slots = pipeline.label_text.schema.slots
+  return "\n".join(
+    [
+      _front_matter(config.name, results),
+      f"# UniMSE: {config.name}",
+      "",
+      "A T5 that reads an utterance with its context, voice and face, and "
+      f"writes the label `{', '.join(slots)}`; trained by unimse_jax.",
+      "",
+      "```python",
+      "from unimse_jax.prediction import Clip, Predictor",
+      'predictor = Predictor.from_export("DIR")',
+      'print(predictor.predict([Clip(text="what a great film")]))',
+      "```",
+      "",
+      "## Training data",
+      "",
+      f"- Corpora: {', '.join(config.data.corpora)}.",
+      f"- sha256 of data and labels: `{pipeline.data_sha256}`.",
+      f"- Modalities beside the text: "
+      f"{', '.join(config.data.modalities) or 'none'}.",
+      f"- T5: {config.t5.pretrained or 'from random weights'}; seed "
+      f"{config.seed}; {source['checkpoint']} checkpoint, step "
+      f"{source['step']}.",
+      "",
+      "## Scores",
+      "",
+      *_scores(results),
+      "",
+      _LIMITS,
+    ]
+  )
+
+
+def _values(scores: Mapping[str, Any]) -> dict[str, float]:
+  return {
+    name: scores[name] for name in _SCORES if scores.get(name) is not None
+  }
+
+
+def _scores(results: Mapping[str, Any]) -> list[str]:
+  if not results:
+    return [
+      "Not evaluated: no results in the run's workdir when it was exported."
+    ]
+  lines = [
+    "One run, one seed: the spread over seeds is not known from it.",
+    "",
+    "| corpus | split | N | seed | scores |",
+    "|---|---|---|---|---|",
+  ]
+  for split, stored in results.items():
+    seed = stored["provenance"]["seed"]
+    for corpus, scores in stored["corpora"].items():
+      values = [f"{k} {v:.4f}" for k, v in _values(scores).items()]
+      lines.append(
+        f"| {corpus} | {split} | {scores['n']} | {seed} | {', '.join(values)} |"
+      )
+  return lines
+
+
+def _front_matter(name: str, results: Mapping[str, Any]) -> str:
+  """YAML; every JSON value is one."""
+  entries = [
+    {
+      "task": {"type": "text-classification", "name": "Multimodal affect"},
+      "dataset": {"type": corpus, "name": corpus, "split": split},
+      "metrics": [
+        {"type": key, "value": value} for key, value in _values(scores).items()
+      ],
+    }
+    for split, stored in results.items()
+    for corpus, scores in stored["corpora"].items()
+  ]
+  lines = [
+    "---",
+    "library_name: unimse_jax",
+    "pipeline_tag: text-classification",
+  ]
+  lines.append('tags: ["emotion-recognition", "sentiment-analysis", "t5"]')
+  if entries:
+    index = [{"name": name, "results": entries}]
+    lines.append(f"model-index: {json.dumps(index)}")
+  return "\n".join([*lines, "---", ""])
