@@ -1,15 +1,13 @@
 """A trained run answers clips, with nothing but its workdir."""
 
-import json
+import re
 import threading
 
 import numpy as np
 import pytest
 
-from unimse_jax.data.records import CorpusRecords
 from unimse_jax.errors import InputError
-from unimse_jax.prediction import Clip, Predictor, corpus
-from unimse_jax.training import evaluation_run
+from unimse_jax.prediction import Clip, Predictor
 
 
 @pytest.fixture(scope="module")
@@ -70,36 +68,122 @@ def test_threads_take_turns(predictor):
   assert found == dict.fromkeys(range(4), expected)
 
 
-def test_frames_of_another_width_are_all_named(predictor):
-  wrong = [Clip(text="a", audio=np.zeros((3, 5))), Clip(text="b")]
-  wrong.append(Clip(text="c", video=np.zeros(6)))
-  with pytest.raises(InputError) as caught:
-    predictor.predict(wrong)
-  message = str(caught.value)
-  assert "clip 0: expected audio frames of width 4" in message
-  assert "clip 2: expected video frames of width 6" in message
-  assert "clip 1" not in message
+RNG = np.random.default_rng(1)
+VOICE, FACE = RNG.standard_normal((3, 4)), RNG.standard_normal((2, 6))
+# name -> (clip, what its error says)
+REFUSED = {
+  "nothing": (Clip(text=" "), "found none of them"),
+  "nan": (Clip(text="a", audio=VOICE * np.nan), "in 3 of 3 frames"),
+  "infinite": (Clip(text="a", video=FACE + np.inf), "in 2 of 2 frames"),
+  "too large": (Clip(text="a", audio=VOICE * 1e60), "too large"),
+  "width": (Clip(text="a", audio=np.zeros((3, 5))), "audio: .*of width 4"),
+  "flat": (Clip(text="a", video=np.zeros(6)), r"found shape \(6,\)"),
+  "no columns": (Clip(text="a", audio=np.zeros((3, 0))), "width 4"),
+  "swapped": (Clip(text="a", audio=FACE, video=VOICE), "swapped.*swapped"),
+  "words": (Clip(text="a", audio=np.array([["x"]])), "expected numbers"),
+  "ragged": (Clip(text="a", audio=[[1], [1, 2]]), "expected an array"),
+  "no text": (Clip(text=None), "text: expected a text, found None"),
+  "half a pair": (Clip(text="\ud83d"), "text: expected a text"),
+  "turn": (Clip(text="a", before="so"), "before: expected a tuple"),
+  "names": (
+    Clip(text="a", before=("so",), before_speakers=("A", "B")),
+    "before_speakers: expected 1 names, found 2",
+  ),
+}
+
+
+def test_clips_that_cannot_be_read_have_an_error_and_the_rest_is_answered(
+  predictor,
+):
+  good = clips(1)[0]
+  given = [clip for clip, _ in REFUSED.values()]
+  found = predictor.predict([good, *given, good])
+  for prediction, (name, (_, error)) in zip(
+    found[1:-1], REFUSED.items(), strict=True
+  ):
+    assert re.search(error, prediction.error or ""), (name, prediction)
+    assert prediction.polarity is None
+    assert not prediction.probabilities
+  alone = predictor.predict([good])[0]
+  assert alone.error is None
+  for each in (found[0], found[-1]):
+    assert each.output == alone.output
+
+
+def test_all_faults_of_a_clip_are_named(predictor):
+  clip = Clip(text=None, audio=np.zeros((3, 5)), video=FACE * np.nan)
+  error = predictor.predict([clip])[0].error
+  for part in ("text:", "audio:", "video:"):
+    assert part in error
+
+
+@pytest.mark.parametrize("kind", ["float16", "float64", "int32", "uint8"])
+def test_frames_may_have_any_number_type(predictor, kind):
+  audio = np.arange(12).reshape(3, 4)
+  expected = predictor.predict([Clip(text="a", audio=audio.astype("float32"))])
+  assert predictor.predict([Clip(text="a", audio=audio.astype(kind))]) == (
+    expected
+  )
+
+
+def test_arrays_without_frames_are_absent(predictor):
+  given = [np.zeros(0), np.zeros((0, 4)), np.zeros((0, 9)), None]
+  found = predictor.predict([Clip(text="a", audio=each) for each in given])
+  assert found[0].missing == ("audio", "video")
+  assert found == [found[-1]] * 4
+
+
+def test_what_is_not_read_is_noted(predictor):
+  many = RNG.standard_normal((10_000, 4))
+  clip = Clip(text="a great film " * 1700, audio=many)
+  found, short = predictor.predict([clip, Clip(text="a", audio=many[:4])])
+  assert any("the first 4 of 10000 frames" in note for note in found.notes)
+  assert any(note.startswith("text: the first") for note in found.notes)
+  assert short.notes == ()
+
+
+def test_a_voice_without_words_and_emoji_are_answered(predictor):
+  voice, emoji = predictor.predict(
+    [Clip(text="", audio=VOICE), Clip(text="\U0001f600")]
+  )
+  assert voice.error is emoji.error is None
+  assert voice.notes == ("text: empty",)
+  assert voice.probabilities["polarity"]
+
+
+def test_a_long_list_is_read_as_it_is_answered(predictor):
+  read = []
+
+  def source():
+    for number in range(200):
+      read.append(number)
+      yield Clip(text="so")
+
+  answers = predictor.predict_iter(source())
+  next(answers)
+  assert len(read) == 64  # eight batches of eight: six, for eight devices
+  assert len(list(answers)) == 199
+
+
+def test_batch_size_and_devices_are_the_callers(straight, predictor):
+  other = Predictor.from_workdir(straight, batch_size=3, devices=1)
+  given = clips(5)
+  for ours, theirs in zip(
+    other.predict(given), predictor.predict(given), strict=True
+  ):
+    assert ours.output == theirs.output
+    # Matrices of another height are summed in another order.
+    assert ours.probabilities["polarity"] == (
+      pytest.approx(theirs.probabilities["polarity"], abs=1e-5)
+    )
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"devices": 99}])
+def test_impossible_sizes_are_refused(straight, wrong):
+  with pytest.raises(InputError, match=next(iter(wrong))):
+    Predictor.from_workdir(straight, **wrong)
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
   with pytest.raises(InputError, match="config.json"):
     Predictor.from_workdir(tmp_path)
-
-
-def test_predictions_of_records_are_those_of_the_evaluation(
-  straight, tiny_config, corpora, tmp_path
-):
-  output = tmp_path / "out" / "predictions.jsonl"
-  count = corpus.predict(str(straight), str(corpora), "friends", "test", output)
-  rows = [json.loads(line) for line in output.read_text().splitlines()]
-  assert count == len(rows) == 5
-  evaluation, _, _ = evaluation_run.evaluate(tiny_config(), straight, "test")
-  own = [
-    each for each in evaluation.predictions if each.example.corpus == "friends"
-  ]
-  assert [row["output"] for row in rows] == [
-    each.labelled.output for each in own
-  ]
-  assert [row["id"] for row in rows] == [
-    record.id for record in CorpusRecords(str(corpora), "friends").texts["test"]
-  ]

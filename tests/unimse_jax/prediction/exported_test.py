@@ -1,0 +1,140 @@
+"""An exported model is the trained one, bit for bit, or is not there."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from unimse_jax import pipeline as pipeline_lib
+from unimse_jax.errors import InputError
+from unimse_jax.evaluation import results
+from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.prediction import Clip, Predictor, exported, model_card
+from unimse_jax.training import evaluation_run
+
+
+@pytest.fixture(scope="module")
+def directory(straight, tiny_config, tmp_path_factory):
+  run = evaluation_run.evaluate(tiny_config(), straight, "test")
+  results.write(straight, "test", *run)
+  out = tmp_path_factory.mktemp("export") / "out"
+  exported.export(straight, out, overwrite=False)
+  return out
+
+
+def test_parameters_come_back_bit_for_bit(straight, directory):
+  config = exported.read_config(straight)
+  opened = pipeline_lib.open_pipeline(config, straight)
+  mesh = make_mesh(devices=1)
+  expected, _ = pipeline_lib.restore_params(opened, mesh, straight)
+  _, found = exported.load(directory)
+  assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {
+    np.dtype("float32")
+  }
+  jax.tree.map(np.testing.assert_array_equal, dict(expected), found)
+
+
+def test_predictions_are_the_workdirs(straight, directory):
+  rng = np.random.default_rng(0)
+  clips = [
+    Clip(text=text, audio=rng.standard_normal((3, 4)))
+    for text in ("a great film", "an awful film", "so")
+  ]
+  expected = Predictor.from_workdir(straight).predict(clips)
+  assert Predictor.from_export(directory).predict(clips) == expected
+
+
+def test_the_t5_is_torchs_too(directory):
+  import torch
+  from transformers import AutoTokenizer, T5ForConditionalGeneration
+
+  opened, params = exported.load(directory)
+  theirs = T5ForConditionalGeneration.from_pretrained(directory).eval()
+  tokens = np.random.default_rng(0).integers(3, opened.tokenizer.size, (2, 9))
+  with torch.no_grad():
+    expected = theirs(
+      input_ids=torch.tensor(tokens), decoder_input_ids=torch.tensor(tokens)
+    ).logits.numpy()
+  from unimse_jax.models import T5
+
+  found = T5(opened.model.config.t5).apply(
+    {"params": params["t5"]}, tokens, tokens > 0, tokens
+  )
+  # Float32 sums in another order.
+  np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+  hugging = AutoTokenizer.from_pretrained(directory)
+  for text in ("positive, 1.6, joy", "a great film number 3"):
+    assert hugging(text).input_ids == [*opened.tokenizer.encode(text), 1]
+
+
+def test_the_card_has_scores_with_n_and_seed(directory):
+  import yaml
+
+  card = (directory / "README.md").read_text()
+  matter = yaml.safe_load(card.split("---")[1])
+  entries = matter["model-index"][0]["results"]
+  assert [each["dataset"]["name"] for each in entries] == ["films", "friends"]
+  assert {each["type"] for each in entries[0]["metrics"]} >= {"mae"}
+  assert "| films | test | 5 | 0 |" in card
+  for part in ("Intended use", "AI Act", "reads text\n  only", "films"):
+    assert part in card
+
+
+def test_a_run_without_results_says_so(straight):
+  opened = pipeline_lib.open_pipeline(exported.read_config(straight), straight)
+  source = {"checkpoint": "best", "step": 4}
+  card = model_card.write(opened, {}, source)
+  assert "Not evaluated" in card
+  assert "model-index" not in card
+
+
+def test_an_interrupted_export_leaves_nothing(straight, tmp_path, monkeypatch):
+  def fail(*_):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(exported.model_card, "write", fail)
+  with pytest.raises(KeyboardInterrupt):
+    exported.export(straight, tmp_path / "out", overwrite=False)
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_is_replaced_only_if_asked(straight, tmp_path):
+  out = tmp_path / "out"
+  exported.export(straight, out, overwrite=False)
+  with pytest.raises(InputError, match="--overwrite"):
+    exported.export(straight, out, overwrite=False)
+  (out / "README.md").write_text("mine")
+  exported.export(straight, out, overwrite=True)
+  assert (out / "README.md").read_text() != "mine"
+  assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_of_something_else_is_never_replaced(straight, tmp_path):
+  (tmp_path / "thesis.tex").write_text("years of work")
+  with pytest.raises(InputError, match="never replaced"):
+    exported.export(straight, tmp_path, overwrite=True)
+  assert (tmp_path / "thesis.tex").is_file()
+
+
+def test_a_damaged_export_is_refused_and_an_edited_card_is_not(
+  straight, tmp_path
+):
+  out = tmp_path / "out"
+  exported.export(straight, out, overwrite=False)
+  (out / "README.md").write_text("edited")
+  exported.load(out)
+  file = out / exported.FUSION_FILE
+  content = bytearray(file.read_bytes())
+  content[-1] ^= 1
+  file.write_bytes(content)
+  with pytest.raises(InputError, match="fusion.safetensors"):
+    exported.load(out)
+  assert "fusion.safetensors" in json.dumps(
+    json.loads((out / exported.MANIFEST).read_text())
+  )
+
+
+def test_a_folder_that_is_no_export_is_refused(tmp_path):
+  with pytest.raises(InputError, match=r"export\.json"):
+    exported.load(tmp_path)

@@ -1,0 +1,90 @@
+"""What is written loads in torch, and here again bit for bit."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from unimse_jax import pretrained
+from unimse_jax.data.tokenizer import Tokenizer
+from unimse_jax.models import T5
+from unimse_jax.pretrained import names
+
+# Issue 4 demands it: float32 sums in another order.
+_TOLERANCE = 1e-4
+_KINDS = {
+  "v1.0": {},
+  "v1.1": {"tied": False, "scale_logits": False, "gated": True}
+  | {"activation": "gelu_new"},
+  "tied_unscaled": {"scale_logits": False},
+  "untied_scaled": {"tied": False},
+  "exact_gelu": {"gated": True, "activation": "gelu"},
+  "bfloat16": {"dtype": "bfloat16"},
+}
+
+
+@pytest.fixture
+def vocabulary(shared_data) -> bytes:
+  return (shared_data / "t5_vocab" / "spiece.model").read_bytes()
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_torch_gives_the_same_logits(kind, tiny_t5, fill, vocabulary, tmp_path):
+  import torch
+  from transformers import T5ForConditionalGeneration
+
+  config = dataclasses.replace(tiny_t5, vocab_size=32128, **_KINDS[kind])
+  tokens = np.random.default_rng(0).integers(3, 32000, (2, 30))
+  params = fill(T5(config), tokens, tokens > 0, tokens)
+  pretrained.save(tmp_path, config, params, vocabulary)
+  model = T5ForConditionalGeneration.from_pretrained(tmp_path).eval()
+  with torch.no_grad():
+    expected = model(
+      input_ids=torch.tensor(tokens), decoder_input_ids=torch.tensor(tokens)
+    ).logits.numpy()
+  exact = dataclasses.replace(config, dtype="float32")
+  found = T5(exact).apply({"params": params}, tokens, tokens > 0, tokens)
+  np.testing.assert_allclose(found, expected, rtol=0, atol=_TOLERANCE)
+  assert expected.std() > 100 * _TOLERANCE
+  loaded, again = pretrained.load(str(tmp_path))
+  # The type of the computation is no fact of a checkpoint.
+  assert loaded == exact
+  jax.tree.map(np.testing.assert_array_equal, params, again)
+
+
+def test_the_tokenizer_gives_our_ids(tiny_t5, fill, vocabulary, tmp_path):
+  from transformers import AutoTokenizer, T5Tokenizer
+
+  config = dataclasses.replace(tiny_t5, vocab_size=32128)
+  tokens = np.ones((1, 1), np.int32)
+  params = fill(T5(config), tokens, tokens > 0, tokens)
+  pretrained.save(tmp_path, config, params, vocabulary)
+  ours = Tokenizer(tmp_path / "spiece.model")
+  texts = ["positive, 1.6, joy, excited", "negative, -2.33, anger, frustrated"]
+  texts += ["sst2 sentence: oh,  no! | it's \ufb01ne \u2026 caf\u00e9"]
+  texts += ["\U0001f600 so  what\n"]
+  for kind in (AutoTokenizer, T5Tokenizer):
+    theirs = kind.from_pretrained(tmp_path)
+    for text in texts:
+      ids = theirs(text).input_ids
+      assert ids == [*ours.encode(text), 1], text
+    assert theirs.convert_tokens_to_ids("<extra_id_0>") == 32099
+    assert theirs.decode(ours.encode(texts[0])) == texts[0]
+
+
+def test_a_parameter_that_no_t5_has_is_refused(tiny_t5, vocabulary, tmp_path):
+  params = {"adapter": {"kernel": np.zeros((2, 2), np.float32)}}
+  with pytest.raises(ValueError, match="adapter/kernel"):
+    pretrained.save(tmp_path, tiny_t5, params, vocabulary)
+
+
+def test_every_name_is_read_as_the_path_that_it_was_written_for():
+  found = names.torch_names(2, 1)
+  assert all(names.path(name) == path for path, name in found.items())
+  assert found["decoder/layers_0/feed_forward/wi_0/kernel"] == (
+    "decoder.block.0.layer.2.DenseReluDense.wi_0.weight"
+  )
+  assert found["encoder/layers_1/feed_forward/wo/kernel"] == (
+    "encoder.block.1.layer.1.DenseReluDense.wo.weight"
+  )
