@@ -138,9 +138,12 @@ def _write(rows: Iterable[dict], total: int, output: str) -> Count:
   if output == STANDARD:
     return _write_lines(bar, sys.stdout.buffer)
   path = pathlib.Path(output)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with open_atomically(path) as file:
-    return _write_lines(bar, file)
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_atomically(path) as file:
+      return _write_lines(bar, file)
+  except OSError as error:
+    raise InputError(f"--output: {path} cannot be written: {error}") from error
 
 
 def _write_lines(rows: Iterable[dict], file: Any) -> Count:

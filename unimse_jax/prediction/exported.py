@@ -141,6 +141,8 @@ def _make_directory(
     if out.exists():
       os.rename(out, old)
     os.rename(draft, out)
+  except OSError as error:
+    raise InputError(f"--out: {out} cannot be written: {error}") from error
   finally:
     shutil.rmtree(draft, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)

@@ -155,3 +155,12 @@ def test_flags_that_do_not_go_together_end_with_status_2(
   assert done.returncode == 2
   assert named in done.stderr
   assert "Traceback" not in done.stderr
+
+
+def test_an_output_that_cannot_be_written_is_named(
+  predictor, corpora, tmp_path
+):
+  (tmp_path / "file").write_text("")
+  output = str(tmp_path / "file" / "predictions.jsonl")
+  with pytest.raises(InputError, match="--output"):
+    corpus.predict_records(predictor, str(corpora), "films", "test", output)

@@ -1,0 +1,156 @@
+"""Every row of a manifest of clips is answered, whatever its media are."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from feature_export import clips
+from feature_export.corpora.utterance import Media
+from feature_export.features.audio import AudioSettings, extract_audio
+from feature_export.features.efficientnet import (
+  VideoSettings,
+  find_weights,
+  hash_file,
+)
+
+
+@pytest.fixture
+def settings() -> dict:
+  digest = hash_file(find_weights("efficientnet_lite0", None))
+  video = VideoSettings("efficientnet_lite0", digest, image_size=32, frames=2)
+  audio = AudioSettings(max_seconds=2.0)
+  return {
+    "audio": dataclasses.asdict(audio),
+    "video": dataclasses.asdict(video),
+  }
+
+
+@pytest.fixture
+def extract(tmp_path, settings):
+  """Runs the command on lines; gives its status and rows."""
+
+  def run(*rows, **changes) -> tuple[int, list[dict]]:
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    (tmp_path / "clips.jsonl").write_text("\n".join(lines))
+    stored = {**settings, **changes}
+    (tmp_path / "settings.json").write_text(json.dumps(stored))
+    out = tmp_path / "out"
+    out.mkdir(exist_ok=True)
+    status = clips.main(
+      ["--manifest", str(tmp_path / "clips.jsonl"), "--out", str(out)]
+      + ["--settings", str(tmp_path / "settings.json")]
+    )
+    if status:
+      assert not (out / clips.ROWS_FILE).exists()
+      return status, []
+    written = (out / clips.ROWS_FILE).read_text().splitlines()
+    return status, [json.loads(line) for line in written[1:]]
+
+  return run
+
+
+def frames(tmp_path, row: dict) -> dict:
+  with np.load(tmp_path / "out" / row["features"]) as arrays:
+    return {name: arrays[name] for name in arrays.files}
+
+
+def test_features_are_those_of_the_export(
+  extract, tmp_path, write_tone, write_video, settings
+):
+  path = write_tone(tmp_path / "a.wav", seconds=1.0)
+  write_video(tmp_path / "a.mp4", [60, 90, 120])
+  row = {"text": "so", "audio": "a.wav", "video": "a.mp4"}
+  status, (found,) = extract(row)
+  assert (status, found["error"], found["notes"]) == (0, None, [])
+  arrays = frames(tmp_path, found)
+  expected, _ = extract_audio(Media(path), AudioSettings(max_seconds=2.0))
+  np.testing.assert_array_equal(arrays["audio"], expected)
+  assert arrays["video"].shape == (2, 1280)
+
+
+def test_media_without_a_voice_or_a_face_are_absent_with_the_reason(
+  extract, tmp_path, write_video
+):
+  import soundfile
+
+  soundfile.write(tmp_path / "silence.wav", np.zeros(16000), 16000)
+  write_video(tmp_path / "black.mp4", [0, 0, 0])
+  (tmp_path / "broken.wav").write_text("no sound")
+  _, rows = extract(
+    {"text": "a", "audio": "silence.wav"},
+    {"text": "b", "video": "black.mp4"},
+    {"text": "c", "audio": "broken.wav"},
+  )
+  for row, reason in zip(rows, ("silence", "black", "decoded"), strict=True):
+    assert reason in " ".join(row["notes"])
+    assert row["error"] is None
+    assert not any(map(len, frames(tmp_path, row).values()))
+
+
+def test_ten_minutes_of_voice_are_cut_and_said_so(
+  extract, tmp_path, write_tone
+):
+  write_tone(tmp_path / "long.wav", seconds=600)
+  _, (row,) = extract({"text": "a", "audio": "long.wav"})
+  assert "longer than 2 s" in row["notes"][0]
+  assert len(frames(tmp_path, row)["audio"]) == 1 + 32000 // 512
+
+
+def test_rows_that_cannot_be_read_have_an_error_and_the_rest_is_answered(
+  extract,
+):
+  status, rows = extract(
+    {"id": "same", "text": "one"},
+    "not json",
+    {"id": "same", "text": "two"},
+    {"id": "lost", "text": "a", "video": "none.mp4"},
+    {"id": "typo", "text": "a", "txt": "b"},
+    {"id": "none"},
+    {"text": "a", "before": ["x", 3]},
+  )
+  assert status == 0
+  assert [row["id"] for row in rows] == (
+    ["same", "2", "same", "lost", "typo", "none", "7"]
+  )
+  errors = ["", "not JSON", "", "no such file", "unknown key 'txt'"]
+  errors += ["'text' is missing", "before must be a list of strings"]
+  for row, error in zip(rows, errors, strict=True):
+    assert error in (row["error"] or "")
+    assert bool(row["error"]) == bool(error)
+  assert [row["text"] for row in rows if not row["error"]] == ["one", "two"]
+
+
+def test_context_is_the_dialogues_or_the_rows_own(extract):
+  turn = {"dialogue": "d", "split": "train", "polarity": "positive"}
+  _, rows = extract(
+    {"text": "one", "turn": 1, "speaker": "A", **turn},
+    {"text": "three", "turn": 3, **turn},
+    {"text": "two", "turn": 2, "after": ["own"], **turn},
+  )
+  assert rows[0]["after"] == ["two", "three"]
+  assert (rows[1]["before"], rows[1]["before_speakers"]) == (
+    ["two", "one"],
+    ["", "A"],
+  )
+  assert (rows[2]["before"], rows[2]["after"]) == ([], ["own"])
+
+
+def test_other_weights_are_refused(extract, settings, capsys):
+  video = {**settings["video"], "weights_sha256": "0" * 64}
+  assert extract({"text": "a"}, video=video)[0] == 2
+  assert "expected the sha256 000" in capsys.readouterr().err
+
+
+def test_settings_of_another_exporter_are_refused(extract, capsys):
+  assert extract({"text": "a"}, audio={"source": "covarep"})[0] == 2
+  assert "--features" in capsys.readouterr().err
+
+
+def test_the_extra_that_is_not_installed_is_named(extract, monkeypatch, capsys):
+  monkeypatch.setattr(clips, "_NEEDED", ("no_such_package",))
+  assert extract({"text": "a"})[0] == 2
+  error = capsys.readouterr().err
+  assert "no_such_package" in error
+  assert "[export]" in error
