@@ -1,0 +1,116 @@
+"""Published files whose size or sha256 somebody has published."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class KnownFile:
+  """One published file.
+
+  Attributes:
+    name: of the file as published; several files may share one.
+    title: which file it is.
+    sha256: of its content, in hexadecimal.
+    origin: who published the hash.
+    size: bytes, or None (not published).
+  """
+
+  name: str
+  title: str
+  sha256: str
+  origin: str
+  size: int | None = None
+
+
+_MMSA = "MMSA's README"
+KNOWN_FILES = (
+  KnownFile(
+    "MELD.Raw.tar.gz",
+    "MELD's clips",
+    "a56b4407d574195cbce470d86f9c9d72fcfea59b0e34502ecd4babee4a5c613e",
+    "a public script that pins it",
+    10_878_146_150,
+  ),
+  KnownFile(
+    "unaligned_50.pkl",
+    "MOSI, unaligned",
+    "78e0f8b5ef8ff71558e7307848fc1fa929ecb078203f565ab22b9daab2e02524",
+    _MMSA,
+  ),
+  KnownFile(
+    "aligned_50.pkl",
+    "MOSI, aligned",
+    "d3994fd25681f9c7ad6e9c6596a6fe9b4beb85ff7d478ba978b124139002e5f9",
+    _MMSA,
+  ),
+  KnownFile(
+    "unaligned_50.pkl",
+    "MOSEI, unaligned",
+    "ad8b23d50557045e7d47959ce6c5b955d8d983f2979c7d9b7b9226f6dd6fec1f",
+    _MMSA,
+  ),
+  KnownFile(
+    "aligned_50.pkl",
+    "MOSEI, aligned",
+    "45eccfb748a87c80ecab9bfac29582e7b1466bf6605ff29d3b338a75120bf791",
+    _MMSA,
+  ),
+)
+
+
+@dataclass(frozen=True)
+class FileCheck:
+  """What the registry says of a file; its text is a sentence for a note.
+
+  Attributes:
+    name: of the file.
+    status: "match", "mismatch" or "unknown" (nobody published a hash).
+    detail: which file it is, or what differs.
+  """
+
+  name: str
+  status: str
+  detail: str
+
+  def __str__(self) -> str:
+    return f"{self.name}: {self.status}: {self.detail}"
+
+
+def _hash_file(path: Path) -> str:
+  with path.open("rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_file(path: Path) -> FileCheck:
+  """Compares a file with the published ones of its name.
+
+  A file of another size than published is not read: it cannot match.
+  """
+  known = [each for each in KNOWN_FILES if each.name == path.name]
+  if not known:
+    return FileCheck(path.name, "unknown", "no hash of it is published")
+  size = path.stat().st_size
+  candidates = [each for each in known if each.size in (None, size)]
+  if not candidates:
+    return FileCheck(
+      path.name,
+      "mismatch",
+      f"expected {known[0].size} bytes ({known[0].origin}), found {size}",
+    )
+  found = _hash_file(path)
+  for each in candidates:
+    if each.sha256 == found:
+      return FileCheck(
+        path.name,
+        "match",
+        f"{each.title}, sha256 {found[:12]}... as by {each.origin}",
+      )
+  expected = " or ".join(f"{each.sha256[:12]}..." for each in candidates)
+  return FileCheck(
+    path.name,
+    "mismatch",
+    f"expected sha256 {expected} ({candidates[0].origin}), "
+    f"found {found[:12]}...",
+  )

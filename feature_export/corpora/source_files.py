@@ -1,0 +1,180 @@
+"""The files of a raw corpus: listed once, and read as text.
+
+Copies of the corpora have been through macOS, Windows and many hands: stray
+"._" files, a byte order mark, Windows-1252 where UTF-8 is due.
+"""
+
+import csv
+import io
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from feature_export.corpora import registry
+from feature_export.corpora.utterance import Media
+from feature_export.errors import SHOWN_FAULTS, InputError
+
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+
+
+def _walk(raw: Path) -> list[Path]:
+  """All files below a folder, sorted; links to folders are followed."""
+  paths, seen = [], set()
+  for folder, folders, names in os.walk(raw, followlinks=True):
+    # A link may lead back up; the same folder is read once.
+    real = os.path.realpath(folder)
+    if real in seen:
+      folders.clear()
+      continue
+    seen.add(real)
+    folders[:] = sorted(each for each in folders if each != "__MACOSX")
+    # "._x" are AppleDouble companions, with the name but not the content.
+    paths += [Path(folder, each) for each in names if each[:2] != "._"]
+  return sorted(paths)
+
+
+class SourceFiles:
+  """Every file of a raw corpus, found by name or by folder.
+
+  Attributes:
+    raw: the folder given.
+    paths: all files at any depth, sorted, AppleDouble files left out.
+  """
+
+  def __init__(self, raw: Path):
+    """Lists the files.
+
+    Raises:
+      InputError: `raw` is a file, an archive for instance.
+    """
+    if raw.is_file():
+      what = "expected the unpacked folder of the corpus, found a file"
+      if is_archive(raw):
+        what += f"; {registry.check_file(raw)}. Unpack it, and give the folder"
+      raise InputError(f"{raw}: {what} as --raw.")
+    self.raw = raw
+    self.paths = _walk(raw)
+    self._by_name = defaultdict(list)
+    for path in self.paths:
+      self._by_name[path.name].append(path)
+
+  def named(self, name: str) -> Path | None:
+    """The file of that name, the one nearest to `raw`, or None."""
+    found = self._by_name.get(name, [])
+    return min(found, key=lambda path: len(path.parts), default=None)
+
+  def below(self, folder: str, suffix: str = "") -> list[Path]:
+    """Files with an ancestor (below `raw`) of that name, and that suffix."""
+    return [
+      path
+      for path in self.paths
+      if path.suffix.lower() == suffix or not suffix
+      if folder in path.relative_to(self.raw).parts[:-1]
+    ]
+
+  @property
+  def archives(self) -> list[Path]:
+    """Archives that lie among the files."""
+    return [path for path in self.paths if is_archive(path)]
+
+  def describe(self) -> str:
+    """What is there, for an error that says what was expected."""
+    if not self.paths:
+      return "found no file at all"
+    shown = [str(path.relative_to(self.raw)) for path in self.paths]
+    # The shallow ones say most about the layout.
+    shown.sort(key=lambda path: (path.count(os.sep), path))
+    more = ", ..." if len(shown) > SHOWN_FAULTS else ""
+    text = f"found {len(shown)} files: {', '.join(shown[:SHOWN_FAULTS])}{more}"
+    for path in self.archives:
+      text += f"\n  not unpacked: {registry.check_file(path)}"
+    return text
+
+
+def is_archive(path: Path) -> bool:
+  """Whether a file name is that of an archive."""
+  return path.suffix.lower() in _ARCHIVES
+
+
+def layout_error(
+  corpus: str, layouts: Sequence[str], files: SourceFiles, found: str = ""
+) -> InputError:
+  """The one error for labels that are missing, empty or of another layout.
+
+  Args:
+    corpus: as the user knows it.
+    layouts: every layout accepted, a line each.
+    files: what was found.
+    found: a fault in particular, e.g. of a label file that is there.
+  """
+  listed = "\n".join(f"  - {layout}" for layout in layouts)
+  return InputError(
+    f"{corpus}: expected one of these layouts at or below --raw:\n{listed}\n"
+    f"{found + chr(10) if found else ''}In {files.raw}: {files.describe()}\n"
+    "Correct --raw, or complete the files (docs/corpora.md)."
+  )
+
+
+def _windows_1252_repairs() -> dict[int, str]:
+  """C1 control codes -> the Windows-1252 characters that were meant."""
+  repairs = {}
+  for code in range(0x80, 0xA0):
+    try:
+      repairs[code] = bytes([code]).decode("cp1252")
+    except UnicodeDecodeError:  # five codes that Windows leaves undefined
+      continue
+  return repairs
+
+
+_REPAIRS = _windows_1252_repairs()
+
+
+def repair_text(text: str) -> str:
+  """Turns Windows-1252 bytes that were read as Latin-1 into characters.
+
+  Some copies of MELD write apostrophes as U+0092; the official ones write
+  U+2019, which this gives too.
+  """
+  return text.translate(_REPAIRS).strip()
+
+
+def read_text(path: Path) -> str:
+  """A text file in UTF-8, with or without a mark, or else Latin-1."""
+  content = path.read_bytes()
+  try:
+    return content.decode("utf-8-sig")
+  except UnicodeDecodeError:
+    # Latin-1 never fails; `repair_text` mends what it misreads.
+    return content.decode("latin-1")
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+  """The rows of a CSV file, every cell a string.
+
+  Raises:
+    InputError: a column is missing, or there is no row.
+  """
+  # Not splitlines: a cell may hold U+0085, which is no end of a line here.
+  reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+  header = reader.fieldnames or ()
+  missing = [each for each in columns if each not in header]
+  if missing:
+    raise InputError(
+      f"{path}: expected the columns {', '.join(columns)}; missing: "
+      f"{', '.join(missing)}; found: {', '.join(header) or 'an empty file'}."
+    )
+  rows = list(reader)
+  if not rows:
+    raise InputError(f"{path}: expected a row per utterance, found none.")
+  return rows
+
+
+def first_media(
+  options: Iterable[tuple[Path | None, float | None, float | None]],
+) -> Media | None:
+  """The first of (file, start, end) that there is and that lasts."""
+  for path, start, end in options:
+    if path is not None and (start is None or end > start):
+      return Media(path, start, end)
+  return None
