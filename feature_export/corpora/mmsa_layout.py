@@ -1,0 +1,140 @@
+"""The layout of MMSA and M-SENA: label.csv and Raw/<video>/<clip>.mp4."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from feature_export.corpora.source_files import SourceFiles, read_table
+from feature_export.corpora.utterance import (
+  Corpus,
+  Media,
+  Remark,
+  Utterance,
+  polarity_of_intensity,
+)
+from feature_export.errors import InputError
+
+LABEL_FILE = "label.csv"
+LAYOUT = (
+  "MMSA: label.csv (video_id, clip_id, text, label, annotation, mode; older "
+  "copies have label_by, newer ones label_T, label_A, label_V) beside "
+  "Raw/<video>/<clip>.mp4"
+)
+
+# Both published variants have these; the others are empty for MOSI, MOSEI.
+_COLUMNS = ("video_id", "clip_id", "text", "label", "annotation", "mode")
+_SPLITS = {"train": "train", "valid": "validation", "test": "test"}
+
+
+def _doubts(
+  name: str, row: Mapping[str, str], score: float, fold: str | None, split: str
+) -> list[Remark]:
+  """What contradicts itself in a row that is taken all the same."""
+  doubts = []
+  polarity, told = polarity_of_intensity(score), row["annotation"].strip()
+  if told and told.lower() != polarity:
+    doubts.append(
+      Remark(
+        name,
+        "doubted: annotation contradicts the sign of the label (sign taken)",
+        f"{told} and {score:g}",
+      )
+    )
+  if fold != split:
+    doubts.append(
+      Remark(
+        name,
+        "doubted: mode differs from the standard fold (mode taken)",
+        f"{split}, fold: {fold or 'none'}",
+      )
+    )
+  return doubts
+
+
+def _parse_row(
+  row: Mapping[str, str], folds: Mapping[str, str], media: Media | None
+) -> tuple[Utterance | None, list[Remark]]:
+  """One row as an utterance, or None where it cannot be one."""
+  video, clip = row["video_id"].strip(), row["clip_id"].strip()
+  name = f"{video}_{clip}"
+  split = _SPLITS.get((row["mode"] or "").strip())
+  try:
+    score = float(row["label"])
+    if not math.isfinite(score):
+      raise ValueError
+  except (TypeError, ValueError):
+    return None, [
+      Remark(name, "dropped: label is no number", repr(row["label"]))
+    ]
+  if split is None:
+    return None, [
+      Remark(name, "dropped: mode not train, valid or test", repr(row["mode"]))
+    ]
+  remarks = _doubts(name, row, score, folds.get(video), split)
+  text = (row["text"] or "").strip()
+  if not text:
+    remarks.append(Remark(name, "doubted: empty text"))
+  utterance = Utterance(
+    id=name,
+    split=split,
+    text=text,
+    speaker=video,
+    audio=media,
+    video=media,
+    intensity=score,
+  )
+  return utterance, remarks
+
+
+def load(
+  name: str, path: Path, files: SourceFiles, folds: Mapping[str, str]
+) -> Corpus:
+  """Reads MOSI or MOSEI in MMSA's layout; its `mode` is the split.
+
+  Args:
+    name: of the corpus, "mosi" or "mosei".
+    path: the label.csv.
+    files: the files at and below --raw.
+    folds: video -> split of the standard folds, to compare with.
+
+  Raises:
+    InputError: other columns, no rows, or the rows of another corpus.
+  """
+  # As strings: ids such as 0012 or -3g5y are no numbers.
+  rows = read_table(path, _COLUMNS)
+  videos = {row["video_id"].strip() for row in rows}
+  if not videos & set(folds):
+    raise InputError(
+      f"{path}: expected the videos of {name.upper()}; none of its "
+      f"{len(videos)} video_ids is in the standard folds ({min(videos)}, "
+      "...). Correct --corpus or --raw."
+    )
+  clips = {
+    (each.parent.name, each.stem): Media(each)
+    for each in files.below("Raw", ".mp4")
+    if each.is_relative_to(path.parent)
+  }
+  utterances, remarks, taken = [], [], set()
+  for row in rows:
+    key = (row["video_id"].strip(), row["clip_id"].strip())
+    utterance, doubts = _parse_row(row, folds, clips.get(key))
+    remarks += doubts
+    taken.add(key)
+    if utterance is not None:
+      utterances.append(utterance)
+  remarks += [
+    Remark(f"{video}_{clip}", "unused: clip without a row in label.csv")
+    for video, clip in sorted(set(clips) - taken)
+  ]
+  counts = Counter(each.split for each in utterances)
+  if clips:
+    remarks += [
+      Remark(each.id, "text only: no clip")
+      for each in utterances
+      if each.video is None
+    ]
+  notes = [f"layout of MMSA: {path.name}, {len(rows)} rows, {dict(counts)}"]
+  if not clips:
+    notes.append("no clips below Raw/: text only")
+  return Corpus(name, tuple(utterances), None, tuple(notes), tuple(remarks))
