@@ -46,7 +46,7 @@ _BYTES = re.compile(r"""b(['"]).*\1""", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
   """One line of a transcript; times in s."""
 
   video: str
@@ -70,7 +70,7 @@ def _unwrap_bytes(text: str) -> str:
     return text
 
 
-def _parse_line(line: str) -> _Line:
+def _parse_line(line: str) -> Line:
   """Splits `video___clip___start___end___text`; the text may hold `___`.
 
   Raises:
@@ -80,10 +80,10 @@ def _parse_line(line: str) -> _Line:
   times = float(start), float(end)
   if not video or not all(map(math.isfinite, times)):
     raise ValueError(line)
-  return _Line(video, int(clip), *times, text)
+  return Line(video, int(clip), *times, text)
 
 
-def _read_transcript(path: Path) -> tuple[list[_Line], list[Remark]]:
+def _read_transcript(path: Path) -> tuple[list[Line], list[Remark]]:
   """The lines of one file, and what was skipped or repaired in it."""
   content = read_text(path).strip()
   lines, remarks = [], []
@@ -104,15 +104,15 @@ def _read_transcript(path: Path) -> tuple[list[_Line], list[Remark]]:
       remarks.append(Remark(line.name, "repaired: text printed as bytes"))
     if said.isdigit():
       remarks.append(Remark(line.name, "doubted: text of digits only", said))
-    lines.append(_Line(line.video, line.clip, line.start, line.end, said))
+    lines.append(Line(line.video, line.clip, line.start, line.end, said))
   return lines, remarks
 
 
 def _read_transcripts(
   paths: Iterable[Path],
-) -> tuple[dict[str, list[_Line]], list[Remark]]:
+) -> tuple[dict[str, list[Line]], list[Remark]]:
   """Video -> its lines, each clip once."""
-  by_video: dict[str, list[_Line]] = {}
+  by_video: dict[str, list[Line]] = {}
   remarks, seen = [], set()
   for path in paths:
     lines, odd = _read_transcript(path)
@@ -126,7 +126,7 @@ def _read_transcripts(
   return by_video, remarks
 
 
-def _differences(line: _Line, intervals: np.ndarray) -> np.ndarray:
+def _differences(line: Line, intervals: np.ndarray) -> np.ndarray:
   """float64[N]: the larger difference of start and end, in s.
 
   Starts below 0 count as 0: some copies hold them clamped, some do not.
@@ -136,7 +136,7 @@ def _differences(line: _Line, intervals: np.ndarray) -> np.ndarray:
 
 
 def join_video(
-  lines: Iterable[_Line], labels: LabelledSegments
+  lines: Iterable[Line], labels: LabelledSegments
 ) -> tuple[list[Segment], list[Remark]]:
   """Joins one video's transcript with its labels by their intervals.
 
@@ -173,7 +173,7 @@ def join_video(
 
 
 def _join(
-  transcripts: dict[str, list[_Line]], labels: dict[str, LabelledSegments]
+  transcripts: dict[str, list[Line]], labels: dict[str, LabelledSegments]
 ) -> tuple[list[Segment], list[Remark]]:
   """Joins all videos; what has no partner is remarked, by video."""
   segments, remarks = [], []
