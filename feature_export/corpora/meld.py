@@ -4,13 +4,19 @@ Poria et al. 2019. Dialogue numbers start again in every split, so an id
 holds the split's published name: `train/dia0_utt3`.
 """
 
-import csv
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from feature_export.corpora import registry
 from feature_export.corpora.schemes import MELD
-from feature_export.corpora.utterance import Corpus, Media, Utterance
+from feature_export.corpora.source_files import (
+  SourceFiles,
+  layout_error,
+  read_table,
+  repair_text,
+)
+from feature_export.corpora.utterance import Corpus, Media, Remark, Utterance
 from feature_export.errors import InputError, list_faults
 
 # our split -> the published name, and the clip folder of MELD.Raw
@@ -25,150 +31,260 @@ _COLUMNS = (
   *("Utterance", "Speaker", "Emotion", "Sentiment"),
   *("Dialogue_ID", "Utterance_ID"),
 )
+LAYOUTS = (
+  "{train,dev,test}_sent_emo.csv (columns " + ", ".join(_COLUMNS) + "), text "
+  "alone",
+  "the same, and MELD.Raw unpacked: train_splits/, dev_splits_complete/, "
+  "output_repeated_splits_test/ with dia<d>_utt<u>.mp4, each also below "
+  "train/, dev/, test/",
+)
+
+TWINS = ("plain", "prefer", "ignore")
+BAD_CLIPS = ("drop", "keep")
+
+# Reported in declare-lab/MELD, issues 9, 20, 39 and 52.
+_LISTED = {
+  "train/dia125_utt3": "cannot be decoded (moov atom missing)",
+  "train/dia309_utt0": "wrongly cut",
+  "train/dia485_utt0": "wrongly cut",
+  "train/dia793_utt0": "wrongly cut",
+  "test/dia38_utt4": "wrongly cut (5 minutes)",
+  "test/dia220_utt0": "wrongly cut (4 minutes)",
+}
+# Nobody says a sentence in a tenth of a second; the longest plausible turn
+# takes 28.5 s.
+_SPAN_SECONDS = (0.1, 30.0)
+_TIME = re.compile(r"(\d{1,2}):(\d\d):(\d\d)[,.](\d{1,3})")
 
 
-def _windows_1252_repairs() -> dict[int, str]:
-  """C1 control codes -> the Windows-1252 characters that were meant."""
-  repairs = {}
-  for code in range(0x80, 0xA0):
-    try:
-      repairs[code] = bytes([code]).decode("cp1252")
-    except UnicodeDecodeError:  # five codes that Windows leaves undefined
-      continue
-  return repairs
+@dataclass(frozen=True)
+class _Clips:
+  """The clips of MELD.Raw.
 
-
-_REPAIRS = _windows_1252_repairs()
-
-
-def repair_text(text: str) -> str:
-  """Turns Windows-1252 bytes that were read as Latin-1 into characters.
-
-  Some copies of the files write apostrophes as U+0092; the official ones
-  write U+2019, which this gives too.
+  Attributes:
+    chosen: "train/dia0_utt0" -> the file that the switch prefers.
+    twins: those of them that are `final_videos_test` twins.
+    unused: remarks on files that the switch leaves aside.
   """
-  return text.translate(_REPAIRS).strip()
+
+  chosen: dict[str, Path] = field(default_factory=dict)
+  twins: set[str] = field(default_factory=set)
+  unused: list[Remark] = field(default_factory=list)
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
-  """The rows of one label file.
-
-  Raises:
-    InputError: not a CSV of the official columns.
-  """
-  content = path.read_bytes()
-  try:
-    text = content.decode("utf-8-sig")
-  except UnicodeDecodeError:
-    # Latin-1 never fails; `repair_text` mends what it misreads.
-    text = content.decode("latin-1")
-  reader = csv.DictReader(text.splitlines(keepends=True))
-  missing = [each for each in _COLUMNS if each not in (reader.fieldnames or ())]
-  if missing:
-    raise InputError(
-      f"{path}: expected MELD's columns; missing: {', '.join(missing)}. "
-      "Use the official label files."
-    )
-  return list(reader)
-
-
-def _find_label_files(raw: Path) -> dict[str, Path]:
-  """Published split name -> label file, in `raw` or below it.
+def _find_label_files(files: SourceFiles) -> dict[str, Path]:
+  """Published split name -> label file.
 
   Raises:
     InputError: with the files that are missing.
   """
-  found, missing = {}, []
-  for published in _PUBLISHED.values():
-    name = f"{published}_sent_emo.csv"
-    paths = sorted(raw.rglob(name), key=lambda path: len(path.parts))
-    if paths:
-      found[published] = paths[0]
-    else:
-      missing.append(name)
+  names = {each: f"{each}_sent_emo.csv" for each in _PUBLISHED.values()}
+  found = {split: files.named(name) for split, name in names.items()}
+  missing = [names[split] for split, path in found.items() if path is None]
   if missing:
-    raise InputError(
-      f"MELD: missing in {raw} and below: {', '.join(missing)}. Get the label "
-      "files of MELD, or correct --raw."
+    raise layout_error(
+      "MELD", LAYOUTS, files, f"Missing: {', '.join(missing)}."
     )
   return found
 
 
-def _find_clips(raw: Path) -> dict[str, Path]:
-  """ "train/dia0_utt3" -> file, for both published nestings of MELD.Raw."""
-  clips = {}
-  for path in sorted(raw.rglob("*.mp4")):
+def _find_clips(files: SourceFiles, twins: str) -> _Clips:
+  """The clips in both published nestings of MELD.Raw."""
+  kinds: dict[str, dict[str, Path]] = {"plain": {}, "twin": {}}
+  for path in files.paths:
     folder = _CLIP_FOLDERS.get(path.parent.name)
     match = _CLIP_NAME.fullmatch(path.name)
-    # "._dia0_utt0.mp4" and the like do not match.
-    if folder is None or match is None:
-      continue
-    key = f"{folder}/{match[2]}"
-    # The maintainers say to ignore the prefixed twins; they only stand in
-    # where the plain clip is missing.
-    if match[1] is None or key not in clips:
-      clips[key] = path
+    if folder is not None and match is not None:
+      kind = "plain" if match[1] is None else "twin"
+      kinds[kind].setdefault(f"{folder}/{match[2]}", path)
+  clips = _Clips()
+  for key in sorted({**kinds["plain"], **kinds["twin"]}):
+    order = ["twin", "plain"] if twins == "prefer" else ["plain", "twin"]
+    if twins == "ignore":
+      order = ["plain"]
+    kind = next((each for each in order if key in kinds[each]), None)
+    if kind is not None:
+      clips.chosen[key] = kinds[kind][key]
+    if kind == "twin":
+      clips.twins.add(key)
+    elif key in kinds["twin"]:
+      name = kinds["twin"][key].name
+      clips.unused.append(Remark(key, f"unused: twin (--twins {twins})", name))
   return clips
 
 
-def _read_split(
-  path: Path, split: str, clips: dict[str, Path]
-) -> Iterator[Utterance | str]:
-  """Yields an utterance per row, or what is wrong with the row."""
-  published = _PUBLISHED[split]
-  # Rows, not lines: a quoted text may span lines.
-  for number, row in enumerate(_read_rows(path), start=1):
-    try:
-      dialogue, turn = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
-    except (TypeError, ValueError):
-      yield (
-        f"{path.name} row {number}: Dialogue_ID {row['Dialogue_ID']!r}, "
-        f"Utterance_ID {row['Utterance_ID']!r}: expected whole numbers"
-      )
-      continue
-    clip = clips.get(f"{published}/dia{dialogue}_utt{turn}")
-    media = Media(clip) if clip else None
-    yield Utterance(
-      id=f"{published}/dia{dialogue}_utt{turn}",
-      split=split,
-      text=repair_text(row["Utterance"]),
-      dialogue=f"{published}/dia{dialogue}",
-      turn=turn,
-      speaker=repair_text(row["Speaker"]),
-      audio=media,
-      video=media,
-      polarity=row["Sentiment"].strip().lower(),
-      emotion=row["Emotion"].strip().lower(),
+def _check_archives(files: SourceFiles, clips: _Clips) -> None:
+  """Refuses a split whose clips are still packed: it would be text only.
+
+  Raises:
+    InputError: an archive of a split without a clip.
+  """
+  there = {key.partition("/")[0] for key in clips.chosen}
+  packed = [
+    str(registry.check_file(path))
+    for path in files.archives
+    if path.name.partition(".")[0] in set(_PUBLISHED.values()) - there
+    or (path.name == "MELD.Raw.tar.gz" and not there)
+  ]
+  if packed:
+    raise InputError(
+      list_faults("MELD: archives that are not unpacked", packed)
+      + "\nUnpack them where they are; for text alone, move them elsewhere."
     )
 
 
-def _describe_clips(utterances: list[Utterance], found: int) -> tuple[str, ...]:
-  """What to say about media: none at all, or the clips that are missing."""
-  missing = [each.id for each in utterances if each.video is None]
-  if not missing:
-    return ()
-  if not found:
-    return ("no clips of MELD.Raw found: text only",)
-  return (list_faults("clips missing, exported as text only", missing),)
+def _seconds(text: str | None) -> float | None:
+  """`H:MM:SS,mmm` or `HH:MM:SS,mmm` in s, or None."""
+  match = _TIME.fullmatch((text or "").strip())
+  if match is None:
+    return None
+  hours, minutes, seconds, milliseconds = match.groups()
+  whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+  return whole + int(milliseconds.ljust(3, "0")) / 1000
 
 
-def load(raw: Path) -> Corpus:
+def _check_span(name: str, row: dict[str, str]) -> list[Remark]:
+  """Doubts labels whose own times cannot be those of a sentence."""
+  start, end = _seconds(row.get("StartTime")), _seconds(row.get("EndTime"))
+  if start is None or end is None:
+    return []
+  if _SPAN_SECONDS[0] <= end - start <= _SPAN_SECONDS[1]:
+    return []
+  low, high = _SPAN_SECONDS
+  return [
+    Remark(
+      name,
+      f"doubted: label spans less than {low:g} s or more than {high:g} s",
+      f"{end - start:.2f} s",
+    )
+  ]
+
+
+def _choose_media(
+  name: str, clips: _Clips, bad_clips: str
+) -> tuple[Media | None, list[Remark]]:
+  """A clip's file, unless it is listed as bad and such are dropped."""
+  path = clips.chosen.get(name)
+  if path is None:
+    return None, [Remark(name, "text only: no clip")] if clips.chosen else []
+  if name in clips.twins:
+    kind = "repaired: final_videos_test twin taken"
+    return Media(path), [Remark(name, kind, path.name)]
+  if name not in _LISTED:
+    return Media(path), []
+  if bad_clips == "drop":
+    return None, [Remark(name, "text only: clip listed as bad", _LISTED[name])]
+  return Media(path), [
+    Remark(name, "doubted: clip listed as bad", _LISTED[name])
+  ]
+
+
+def _read_row(
+  row: dict[str, str], split: str, clips: _Clips, bad_clips: str
+) -> tuple[Utterance, list[Remark]]:
+  """One label row as an utterance, and what is odd about it.
+
+  Raises:
+    ValueError: dialogue or utterance number is no whole number.
+    TypeError: likewise, of a row that is too short.
+  """
+  published = _PUBLISHED[split]
+  dialogue, turn = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
+  name = f"{published}/dia{dialogue}_utt{turn}"
+  media, remarks = _choose_media(name, clips, bad_clips)
+  text = repair_text(row["Utterance"])
+  if text != row["Utterance"].strip():
+    remarks.append(Remark(name, "repaired: Windows-1252 characters"))
+  utterance = Utterance(
+    id=name,
+    split=split,
+    text=text,
+    dialogue=f"{published}/dia{dialogue}",
+    turn=turn,
+    speaker=repair_text(row["Speaker"]),
+    audio=media,
+    video=media,
+    polarity=(row["Sentiment"] or "").strip().lower(),
+    emotion=(row["Emotion"] or "").strip().lower(),
+  )
+  return utterance, remarks + _check_span(name, row)
+
+
+def _read_labels(
+  label_files: dict[str, Path], clips: _Clips, bad_clips: str
+) -> tuple[list[Utterance], list[Remark]]:
+  """All rows of the three label files.
+
+  Raises:
+    InputError: other columns, no rows, or rows without numbers.
+  """
+  utterances, remarks, faults = [], [], []
+  for split, published in _PUBLISHED.items():
+    path = label_files[published]
+    # Rows, not lines: a quoted text may span lines.
+    for number, row in enumerate(read_table(path, _COLUMNS), start=1):
+      try:
+        utterance, odd = _read_row(row, split, clips, bad_clips)
+      except (TypeError, ValueError):
+        faults.append(
+          f"{path.name} row {number}: Dialogue_ID {row['Dialogue_ID']!r}, "
+          f"Utterance_ID {row['Utterance_ID']!r}: expected whole numbers"
+        )
+        continue
+      utterances.append(utterance)
+      remarks += odd
+  if faults:
+    raise InputError(list_faults("MELD's label files have faults", faults))
+  return utterances, remarks
+
+
+def _make_notes(files: SourceFiles, clips: _Clips, twins: str) -> list[str]:
+  """What holds for the corpus as a whole."""
+  notes = [
+    f"registry: {registry.check_file(path)}"
+    for path in files.archives
+    if path.name == "MELD.Raw.tar.gz"
+  ]
+  if not clips.chosen:
+    return [*notes, "no clips of MELD.Raw found: text only"]
+  return [
+    *notes,
+    f"{len(clips.chosen)} clips of MELD.Raw, {len(clips.twins)} of them "
+    f"final_videos_test twins (--twins {twins})",
+  ]
+
+
+def load(raw: Path, twins: str = "plain", bad_clips: str = "drop") -> Corpus:
   """Reads MELD.
 
   Args:
     raw: holds {train,dev,test}_sent_emo.csv and, if there, the clip folders
       of MELD.Raw, at any depth.
+    twins: what the 132 `final_videos_test` files are for: "plain": they
+      stand in where the plain clip is missing; "prefer": they go first;
+      "ignore": never.
+    bad_clips: "drop" or "keep" the media of the plain clips that are known
+      to be broken or wrongly cut.
 
   Raises:
-    InputError: a label file is missing or not MELD's.
+    InputError: a label file is missing, empty or not MELD's, or the clips
+      are still packed.
   """
-  files = _find_label_files(raw)
-  clips = _find_clips(raw)
-  utterances, faults = [], []
-  for split, published in _PUBLISHED.items():
-    for each in _read_split(files[published], split, clips):
-      (faults if isinstance(each, str) else utterances).append(each)
-  if faults:
-    raise InputError(list_faults("MELD's label files have faults", faults))
-  notes = _describe_clips(utterances, len(clips))
-  return Corpus("meld", tuple(utterances), MELD, notes)
+  files = SourceFiles(raw)
+  label_files = _find_label_files(files)
+  clips = _find_clips(files, twins)
+  _check_archives(files, clips)
+  utterances, remarks = _read_labels(label_files, clips, bad_clips)
+  labelled = {each.id for each in utterances}
+  remarks += [
+    Remark(name, "unused: clip without a label row")
+    for name in clips.chosen
+    if name not in labelled
+  ]
+  return Corpus(
+    "meld",
+    tuple(utterances),
+    MELD,
+    tuple(_make_notes(files, clips, twins)),
+    tuple(remarks + clips.unused),
+  )
