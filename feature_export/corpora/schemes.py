@@ -58,6 +58,27 @@ IEMOCAP = _scheme(
   },
 )
 
+# All classes that the raters agreed on. Surprise and other take their polarity
+# from the rated valence of each utterance.
+IEMOCAP_AGREED = _scheme(
+  "iemocap",
+  IEMOCAP.polarity
+  | {"surprise": "", "fear": "negative", "disgust": "negative", "other": ""},
+)
+
+# The words of Cao et al. 2014.
+CREMAD = _scheme(
+  "cremad",
+  {
+    "neutral": "neutral",
+    "happy": "positive",
+    "sad": "negative",
+    "anger": "negative",
+    "fear": "negative",
+    "disgust": "negative",
+  },
+)
+
 # RAVDESS has no gold sentiment that could decide "surprised" clip by clip, and
 # a record needs one polarity: its surprise is acted as a pleasant one.
 RAVDESS = _scheme(
@@ -74,7 +95,7 @@ RAVDESS = _scheme(
   },
 )
 
-SCHEMES = {scheme.name: scheme for scheme in (MELD, IEMOCAP, RAVDESS)}
+SCHEMES = {scheme.name: scheme for scheme in (CREMAD, IEMOCAP, MELD, RAVDESS)}
 
 
 def _scheme_faults(content: object) -> list[str]:
@@ -126,8 +147,8 @@ def load_scheme(name_or_json_path: str | Path) -> EmotionScheme:
   """Finds a built-in scheme by name or reads one from a JSON file.
 
   Args:
-    name_or_json_path: "meld", "iemocap", "ravdess", or the path of a file of
-      the form {"name": ..., "classes": {class: polarity}}.
+    name_or_json_path: "cremad", "iemocap", "meld", "ravdess", or the path of
+      a file of the form {"name": ..., "classes": {class: polarity}}.
 
   Raises:
     InputError: neither a known name nor a readable, valid file.

@@ -57,5 +57,5 @@ def test_scheme_faults_are_named(tmp_path, content, message):
 
 
 def test_unknown_scheme_names_the_known_ones():
-  with pytest.raises(InputError, match="meld, iemocap, ravdess"):
+  with pytest.raises(InputError, match="cremad, iemocap, meld, ravdess"):
     load_scheme("mled")
