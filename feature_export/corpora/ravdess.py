@@ -6,13 +6,22 @@ intensity" is how strongly an emotion is acted, no sentiment intensity.
 """
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from feature_export.corpora.actor_splits import check_actors, parse_split_actors
 from feature_export.corpora.schemes import RAVDESS
-from feature_export.corpora.utterance import SPLITS, Corpus, Media, Utterance
-from feature_export.errors import InputError, list_faults
+from feature_export.corpora.source_files import SourceFiles, layout_error
+from feature_export.corpora.utterance import Corpus, Media, Remark, Utterance
+from feature_export.errors import InputError
+
+LAYOUTS = (
+  "Audio_Speech_Actors_01-24: Actor_01/03-01-06-01-02-01-01.wav, and so on",
+  "the same and Video_Speech_Actor_XX: Actor_01/01-01-06-01-02-01-01.mp4 "
+  "(with sound) or 02-01-06-01-02-01-01.mp4 (without); either alone will do",
+)
+CLIPS = 1440  # 60 of each of the 24 actors
 
 _NAME = re.compile(
   r"(0[1-3])-(0[12])-((0[1-8])-(0[12])-(0[12])-(0[12])-(\d\d))\.(wav|mp4)"
@@ -44,44 +53,6 @@ _DEFAULT_SPLITS = {
 }
 
 
-def _parse_range(text: str) -> list[str]:
-  """ "01-03" -> ["01", "02", "03"]; "05" -> ["05"].
-
-  Raises:
-    ValueError: not of this form.
-  """
-  first, _, last = text.partition("-")
-  numbers = range(int(first), int(last or first) + 1)
-  if not numbers:
-    raise ValueError(f"{text!r} is an empty range")
-  return [f"{number:02d}" for number in numbers]
-
-
-def parse_split_actors(text: str) -> dict[str, str]:
-  """Reads "train=01-04+07,validation=05,test=06" into actor -> split.
-
-  Raises:
-    InputError: another form, an unknown split, an actor named twice.
-  """
-  expected = (
-    '--split_actors: expected the form "train=01-04+07,validation=05,test=06"'
-  )
-  split_of = {}
-  for part in text.split(","):
-    split, _, ranges = part.strip().partition("=")
-    if split not in SPLITS:
-      raise InputError(f"{expected}; found the split {split!r}.")
-    try:
-      actors = [a for each in ranges.split("+") for a in _parse_range(each)]
-    except ValueError as error:
-      raise InputError(f"{expected}; found {part!r} ({error}).") from error
-    twice = sorted(set(actors) & set(split_of))
-    if twice:
-      raise InputError(f"{expected}; actor {twice[0]} is in two splits.")
-    split_of |= dict.fromkeys(actors, split)
-  return split_of
-
-
 def _choose_splits(
   actors: set[str], split_actors: str | None
 ) -> dict[str, str]:
@@ -100,34 +71,42 @@ def _choose_splits(
       f'"{_DEFAULT_SPLITS[6]}".'
     )
   split_of = parse_split_actors(split_actors)
-  faults = [f"actor {each} has files and no split" for each in actors]
-  faults = [each for each in faults if each.split()[1] not in split_of]
-  faults += [
-    f"actor {each} has a split and no files" for each in set(split_of) - actors
-  ]
-  if faults:
-    raise InputError(
-      list_faults("--split_actors does not fit the files", sorted(faults))
-    )
+  check_actors(split_of, actors)
   return split_of
 
 
-def _find_clips(raw: Path) -> tuple[dict[str, dict[str, Path]], Counter]:
-  """Clip (the last five fields) -> modality -> file, and what was left out."""
+def _find_clips(
+  files: SourceFiles,
+) -> tuple[dict[str, dict[str, Path]], int, list[Remark]]:
+  """Clip (the last five fields) -> modality -> file; songs; other files."""
   clips: dict[str, dict[str, Path]] = defaultdict(dict)
-  left_out = Counter()
-  for path in sorted(raw.rglob("*")):
+  songs, remarks = 0, []
+  for path in files.paths:
     if path.suffix not in (".wav", ".mp4"):
       continue
     match = _NAME.fullmatch(path.name)
     if match is None:
-      left_out["files with another name"] += 1
+      remarks.append(Remark(path.name, "unused: file with another name"))
     elif match[2] != _SPEECH:
-      left_out["songs"] += 1
+      songs += 1
     else:
       # The archives repeat some files in folders of their own.
       clips[match[3]].setdefault(match[1], path)
-  return clips, left_out
+  return clips, songs, remarks
+
+
+def _media_remarks(clips: dict[str, dict[str, Path]]) -> Iterator[Remark]:
+  """Clips without a file that other clips have."""
+  videos = any(set(files) & set(_VIDEO_ORDER) for files in clips.values())
+  for clip, files in sorted(clips.items()):
+    if videos and not set(files) & set(_VIDEO_ORDER):
+      yield Remark(clip, "no video: no file")
+    if "03" in files:
+      continue
+    if "01" in files:
+      yield Remark(clip, "repaired: voice from the video")
+    else:
+      yield Remark(clip, "no audio: no file")
 
 
 def _media(files: dict[str, Path], order: Iterable[str]) -> Media | None:
@@ -148,15 +127,13 @@ def load(raw: Path, split_actors: str | None = None) -> Corpus:
   Raises:
     InputError: no such files, or actors without a split.
   """
-  clips, left_out = _find_clips(raw)
+  files = SourceFiles(raw)
+  clips, songs, remarks = _find_clips(files)
   if not clips:
-    raise InputError(
-      f"No RAVDESS speech files below {raw}; expected names like "
-      "Actor_01/03-01-06-01-02-01-01.wav. Correct --raw."
-    )
+    raise layout_error("RAVDESS", LAYOUTS, files)
   split_of = _choose_splits({clip[-2:] for clip in clips}, split_actors)
   utterances = []
-  for clip, files in sorted(clips.items()):
+  for clip, found in sorted(clips.items()):
     emotion, _, statement, _, actor = clip.split("-")
     utterances.append(
       Utterance(
@@ -164,10 +141,15 @@ def load(raw: Path, split_actors: str | None = None) -> Corpus:
         split=split_of[actor],
         text=_STATEMENTS[statement],
         speaker=f"Actor_{actor}",
-        audio=_media(files, _AUDIO_ORDER),
-        video=_media(files, _VIDEO_ORDER),
+        audio=_media(found, _AUDIO_ORDER),
+        video=_media(found, _VIDEO_ORDER),
         emotion=_EMOTIONS[emotion],
       )
     )
-  notes = tuple(f"{count} {what} left out" for what, count in left_out.items())
-  return Corpus("ravdess", tuple(utterances), RAVDESS, notes)
+  notes = [f"{len(clips)} clips of speech; all 24 actors have {CLIPS}"]
+  if songs:
+    notes.append(f"{songs} songs left out")
+  remarks += _media_remarks(clips)
+  return Corpus(
+    "ravdess", tuple(utterances), RAVDESS, tuple(notes), tuple(remarks)
+  )
