@@ -4,20 +4,45 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from feature_export.corpora import manifest, meld, ravdess
-from feature_export.corpora.schemes import load_scheme
+from feature_export.corpora import (
+  cremad,
+  iemocap,
+  manifest,
+  meld,
+  mosei,
+  mosi,
+  ravdess,
+)
+from feature_export.corpora.schemes import SCHEMES, load_scheme
 from feature_export.corpora.utterance import Corpus
 
 Importer = Callable[[Path, argparse.Namespace], list[Corpus]]
 
 _MOST_CLIPS = 1_000_000
+_DEMO_CLIPS = 1200
+
+
+def _import_cremad(raw: Path, options: argparse.Namespace) -> list[Corpus]:
+  return [cremad.load(raw, options.split_actors)]
 
 
 def _import_demo(raw: Path, options: argparse.Namespace) -> list[Corpus]:
   # Only here: drawing and synthesis are of no use to other corpora.
   from feature_export.corpora import demo
 
-  return demo.load(raw, seed=options.seed, clips=options.clips)
+  clips = _DEMO_CLIPS if options.clips is None else options.clips
+  return demo.load(raw, seed=options.seed or 0, clips=clips)
+
+
+def _import_iemocap(raw: Path, options: argparse.Namespace) -> list[Corpus]:
+  return [
+    iemocap.load(
+      raw,
+      protocol=options.protocol or "paper",
+      classes=options.classes or "six",
+      seed=options.seed or 0,
+    )
+  ]
 
 
 def _import_manifest(raw: Path, options: argparse.Namespace) -> list[Corpus]:
@@ -26,7 +51,15 @@ def _import_manifest(raw: Path, options: argparse.Namespace) -> list[Corpus]:
 
 
 def _import_meld(raw: Path, options: argparse.Namespace) -> list[Corpus]:
-  return [meld.load(raw)]
+  return [meld.load(raw, options.twins or "plain", options.bad_clips or "drop")]
+
+
+def _import_mosei(raw: Path, options: argparse.Namespace) -> list[Corpus]:
+  return [mosei.load(raw)]
+
+
+def _import_mosi(raw: Path, options: argparse.Namespace) -> list[Corpus]:
+  return [mosi.load(raw)]
 
 
 def _import_ravdess(raw: Path, options: argparse.Namespace) -> list[Corpus]:
@@ -34,25 +67,56 @@ def _import_ravdess(raw: Path, options: argparse.Namespace) -> list[Corpus]:
 
 
 IMPORTERS: dict[str, Importer] = {
+  "cremad": _import_cremad,
   "demo": _import_demo,
+  "iemocap": _import_iemocap,
   "manifest": _import_manifest,
   "meld": _import_meld,
+  "mosei": _import_mosei,
+  "mosi": _import_mosi,
   "ravdess": _import_ravdess,
 }
 # Flags that mean something to some importers only; unset they are None.
 _OWN_FLAGS: dict[str, tuple[str, ...]] = {
+  "bad_clips": ("meld",),
+  "classes": ("iemocap",),
+  "clips": ("demo",),
+  "protocol": ("iemocap",),
   "scheme": ("manifest",),
-  "split_actors": ("ravdess",),
+  "seed": ("demo", "iemocap"),
+  "split_actors": ("cremad", "ravdess"),
+  "twins": ("meld",),
 }
 
 
 def add_importer_flags(parser: argparse.ArgumentParser) -> None:
   """Adds the flags that belong to importers, not to extraction."""
   add = parser.add_argument
-  add("--scheme", help="manifest: meld, iemocap, ravdess or a JSON file")
-  add("--split_actors", help="ravdess: train=01-04,validation=05,test=06")
-  add("--seed", type=int, default=0, help="demo: of the generator")
-  add("--clips", type=int, default=1200, help="demo: how many in all")
+  add(
+    "--bad_clips",
+    choices=meld.BAD_CLIPS,
+    help="meld: media of clips listed as broken or wrongly cut (default drop)",
+  )
+  add(
+    "--classes",
+    choices=iemocap.CLASSES,
+    help="iemocap: six classes, or all ten agreed ones (default six)",
+  )
+  add("--clips", type=int, help=f"demo: in all four (default {_DEMO_CLIPS})")
+  add(
+    "--protocol",
+    choices=iemocap.PROTOCOLS,
+    help="iemocap: the paper's dialogues, or session 5 (default paper)",
+  )
+  add("--scheme", help=f"manifest: {', '.join(SCHEMES)} or a JSON file")
+  add("--seed", type=int, help="demo, iemocap's session5: default 0")
+  add("--split_actors", help="ravdess, cremad: train=01-04,validation=05,...")
+  add(
+    "--twins",
+    choices=meld.TWINS,
+    help="meld: final_videos_test twins: where the plain clip is missing "
+    "(plain, the default), first, or never",
+  )
 
 
 def importer_flag_faults(options: argparse.Namespace) -> list[str]:
@@ -62,7 +126,12 @@ def importer_flag_faults(options: argparse.Namespace) -> list[str]:
     for flag, corpora in _OWN_FLAGS.items()
     if getattr(options, flag) is not None and options.corpus not in corpora
   ]
-  if not 1 <= options.clips <= _MOST_CLIPS:
+  unseeded = options.corpus == "iemocap" and options.protocol != "session5"
+  if options.seed is not None and unseeded:
+    faults.append("--seed goes with --protocol session5: nothing else is drawn")
+  if options.seed is not None and options.seed < 0:
+    faults.append(f"--seed must be at least 0, found {options.seed}")
+  if options.clips is not None and not 1 <= options.clips <= _MOST_CLIPS:
     faults.append(
       f"--clips must be in [1, {_MOST_CLIPS}], found {options.clips}"
     )
