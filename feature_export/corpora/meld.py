@@ -13,6 +13,7 @@ from feature_export.corpora.schemes import MELD
 from feature_export.corpora.source_files import (
   SourceFiles,
   layout_error,
+  naming_layouts,
   read_table,
   repair_text,
 )
@@ -211,7 +212,10 @@ def _read_row(
 
 
 def _read_labels(
-  label_files: dict[str, Path], clips: _Clips, bad_clips: str
+  files: SourceFiles,
+  label_files: dict[str, Path],
+  clips: _Clips,
+  bad_clips: str,
 ) -> tuple[list[Utterance], list[Remark]]:
   """All rows of the three label files.
 
@@ -221,8 +225,10 @@ def _read_labels(
   utterances, remarks, faults = [], [], []
   for split, published in _PUBLISHED.items():
     path = label_files[published]
+    with naming_layouts("MELD", LAYOUTS, files):
+      rows = read_table(path, _COLUMNS)
     # Rows, not lines: a quoted text may span lines.
-    for number, row in enumerate(read_table(path, _COLUMNS), start=1):
+    for number, row in enumerate(rows, start=1):
       try:
         utterance, odd = _read_row(row, split, clips, bad_clips)
       except (TypeError, ValueError):
@@ -274,7 +280,7 @@ def load(raw: Path, twins: str = "plain", bad_clips: str = "drop") -> Corpus:
   label_files = _find_label_files(files)
   clips = _find_clips(files, twins)
   _check_archives(files, clips)
-  utterances, remarks = _read_labels(label_files, clips, bad_clips)
+  utterances, remarks = _read_labels(files, label_files, clips, bad_clips)
   labelled = {each.id for each in utterances}
   remarks += [
     Remark(name, "unused: clip without a label row")

@@ -24,6 +24,7 @@ from feature_export.corpora.sdk_labels import LabelledSegments
 from feature_export.corpora.source_files import (
   SourceFiles,
   layout_error,
+  naming_layouts,
   read_text,
   repair_text,
 )
@@ -204,7 +205,8 @@ def _join(
 
 def _load_release(files: SourceFiles, labels_path: Path) -> Corpus:
   """The raw release."""
-  labels = sdk_labels.read_labels(labels_path)
+  with naming_layouts("MOSEI", LAYOUTS, files):
+    labels = sdk_labels.read_labels(labels_path)
   paths = [
     path
     for path in files.below("Segmented", ".txt")
@@ -241,4 +243,5 @@ def load(raw: Path) -> Corpus:
   path = files.named(mmsa_layout.LABEL_FILE)
   if path is None:
     raise layout_error("MOSEI", LAYOUTS, files)
-  return mmsa_layout.load("mosei", path, files, read_split("mosei"))
+  with naming_layouts("MOSEI", LAYOUTS, files):
+    return mmsa_layout.load("mosei", path, files, read_split("mosei"))

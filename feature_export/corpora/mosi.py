@@ -21,6 +21,7 @@ from feature_export.corpora.monologues import (
 from feature_export.corpora.source_files import (
   SourceFiles,
   layout_error,
+  naming_layouts,
   read_text,
   repair_text,
 )
@@ -108,7 +109,8 @@ def _read_transcripts(
 def _load_release(files: SourceFiles, labels_path: Path) -> Corpus:
   """The raw release, with either label file."""
   read = _read_sdk if labels_path.name == _SDK_LABELS else _read_csv
-  labels, remarks = read(labels_path)
+  with naming_layouts("MOSI", LAYOUTS, files):
+    labels, remarks = read(labels_path)
   if not labels:
     raise layout_error("MOSI", LAYOUTS, files, f"{labels_path} has no label.")
   transcripts = files.below("Segmented", ".annotprocessed")
@@ -160,4 +162,5 @@ def load(raw: Path) -> Corpus:
   path = files.named(mmsa_layout.LABEL_FILE)
   if path is None:
     raise layout_error("MOSI", LAYOUTS, files)
-  return mmsa_layout.load("mosi", path, files, read_split("mosi"))
+  with naming_layouts("MOSI", LAYOUTS, files):
+    return mmsa_layout.load("mosi", path, files, read_split("mosi"))

@@ -8,7 +8,8 @@ import csv
 import io
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from feature_export.corpora import registry
@@ -114,6 +115,21 @@ def layout_error(
     f"{found + chr(10) if found else ''}In {files.raw}: {files.describe()}\n"
     "Correct --raw, or complete the files (docs/corpora.md)."
   )
+
+
+@contextmanager
+def naming_layouts(
+  corpus: str, layouts: Sequence[str], files: SourceFiles
+) -> Iterator[None]:
+  """Adds the accepted layouts to the fault of a label file read inside.
+
+  Raises:
+    InputError: the `layout_error` of an InputError that was raised inside.
+  """
+  try:
+    yield
+  except InputError as error:
+    raise layout_error(corpus, layouts, files, str(error)) from error
 
 
 def _windows_1252_repairs() -> dict[int, str]:

@@ -1,5 +1,6 @@
 """Tests of the IEMOCAP importer: grammars, protocols, halves of the picture."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -227,3 +228,36 @@ def test_text_alone_and_other_layouts(raw, tmp_path):
   shutil.rmtree(release / "Session5" / "dialog")
   with pytest.raises(InputError, match="IEMOCAP_full_release: Session<n>"):
     iemocap.load(raw)
+
+
+def test_counts_of_the_paper(real_data, tmp_path, write_text):
+  """151 dialogues with the published number of labels per split.
+
+  Which dialogue holds which label is made up; the counts are the paper's.
+  """
+  path = real_data("iemocap") / "unimse_split.json"
+  for part in json.loads(path.read_text()).values():
+    codes = [
+      code for code, count in part["label_counts"].items() for _ in range(count)
+    ]
+    dialogues = part["dialogues"]
+    for place, dialogue in enumerate(dialogues):
+      labels, lines = HEADER, ""
+      for turn, code in enumerate(codes[place :: len(dialogues)]):
+        name = f"{dialogue}_{'FM'[turn % 2]}{turn:03d}"
+        labels += label_line(name, turn, turn + 1, code, 3.0)
+        lines += turn_line(name, turn, turn + 1, "So.")
+      dialog = tmp_path / f"Session{dialogue[4]}" / "dialog"
+      write_text(dialog / "EmoEvaluation" / f"{dialogue}.txt", labels)
+      write_text(dialog / "transcriptions" / f"{dialogue}.txt", lines)
+  counts = {}
+  for classes in iemocap.CLASSES:
+    corpus = iemocap.load(tmp_path, classes=classes)
+    validate(corpus)
+    assert corpus.remarks == ()
+    assert corpus.notes[0] == "151 of 151 dialogues, protocol paper"
+    labelled = [each for each in corpus.utterances if each.labelled]
+    counts[classes] = Counter(each.split for each in labelled)
+  # Table 6 and Table 1 of the paper.
+  assert counts["six"] == {"train": 5237, "validation": 521, "test": 1622}
+  assert counts["agreed"] == {"train": 5354, "validation": 528, "test": 1650}

@@ -188,6 +188,18 @@ def test_empty_labels_and_missing_transcripts(raw, write_text):
     mosi.load(raw)
 
 
+def test_damaged_label_files_name_all_layouts(raw, write_text):
+  (raw / "Labels" / "OpinionLevelSentiment.csv").unlink()
+  write_text(raw / "label.csv", "id,score\n1,2\n")
+  with pytest.raises(InputError, match="missing: video_id") as error:
+    mosi.load(raw)
+  assert "raw release: Labels/OpinionLevelSentiment.csv" in str(error.value)
+  write_text(raw / "CMU_MOSI_Opinion_Labels.csd", "no HDF5")
+  with pytest.raises(InputError, match="expected a .csd file") as error:
+    mosi.load(raw)
+  assert "raw release: Labels/OpinionLevelSentiment.csv" in str(error.value)
+
+
 def test_real_texts_fall_into_the_standard_folds(
   real_data, tmp_path, write_text
 ):
