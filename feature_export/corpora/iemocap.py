@@ -59,6 +59,7 @@ _RARE_EMOTIONS = {
 }
 _TEST_SESSION = "Ses05"
 _VALIDATION_SHARE = 0.1  # of the dialogues; the paper holds 12 of 120 out
+_DIALOGUES = 151
 _MIDDLE_VALENCE = 3.0  # valence is rated from 1 to 5
 
 
@@ -294,6 +295,21 @@ def _missing_dialogues(
   return remarks
 
 
+def _make_notes(
+  release: _Release, dialogues: int, protocol: str, others: Counter
+) -> tuple[str, ...]:
+  """What holds for the corpus as a whole."""
+  notes = [
+    f"{dialogues} of {_DIALOGUES} dialogues, protocol {protocol}",
+    f"turns kept as context, by code: {dict(sorted(others.items()))}",
+  ]
+  if not release.sentences:
+    notes.append("no files in sentences/wav")
+  if not release.videos:
+    notes.append("no files in dialog/avi/DivX")
+  return tuple(notes)
+
+
 def load(
   raw: Path,
   protocol: str = "paper",
@@ -323,23 +339,17 @@ def load(
   whole = set(release.labels) & set(release.transcriptions)
   split_of = split_dialogues(whole, protocol, seed)
   utterances, others = [], Counter()
+  drawn = f", seed {seed}" if protocol == "session5" else ""
   remarks = _missing_dialogues(release, split_of)
   for dialogue, split in sorted(split_of.items()):
     turns, odd, unlabelled = _read_dialogue(dialogue, split, emotions, release)
     utterances += turns
     remarks += odd
     others += unlabelled
-  notes = [
-    f"{len(split_of)} of 151 dialogues, protocol {protocol}"
-    + (f", seed {seed}" if protocol == "session5" else ""),
-    f"turns kept as context, by code: {dict(sorted(others.items()))}",
-  ]
-  for what, found in (
-    ("sentences/wav", release.sentences),
-    ("dialog/avi/DivX", release.videos),
-  ):
-    if not found:
-      notes.append(f"no files in {what}")
   return Corpus(
-    "iemocap", tuple(utterances), scheme, tuple(notes), tuple(remarks)
+    "iemocap",
+    tuple(utterances),
+    scheme,
+    _make_notes(release, len(split_of), f"{protocol}{drawn}", others),
+    tuple(remarks),
   )

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from feature_export.corpora.source_files import SourceFiles, read_table
@@ -87,6 +87,35 @@ def _parse_row(
   return utterance, remarks
 
 
+_Clips = dict[tuple[str, str], Media]  # (video, clip) -> file
+
+
+def _find_clips(folder: Path, files: SourceFiles) -> _Clips:
+  """The clips below the folder of the label file."""
+  return {
+    (each.parent.name, each.stem): Media(each)
+    for each in files.below("Raw", ".mp4")
+    if each.is_relative_to(folder)
+  }
+
+
+def _clip_remarks(
+  clips: _Clips, taken: set[tuple[str, str]], utterances: Iterable[Utterance]
+) -> list[Remark]:
+  """Clips without a row, and rows without a clip unless there is none."""
+  remarks = [
+    Remark(f"{video}_{clip}", "unused: clip without a row in label.csv")
+    for video, clip in sorted(set(clips) - taken)
+  ]
+  if clips:
+    remarks += [
+      Remark(each.id, "text only: no clip")
+      for each in utterances
+      if each.video is None
+    ]
+  return remarks
+
+
 def load(
   name: str, path: Path, files: SourceFiles, folds: Mapping[str, str]
 ) -> Corpus:
@@ -110,11 +139,7 @@ def load(
       f"{len(videos)} video_ids is in the standard folds ({min(videos)}, "
       "...). Correct --corpus or --raw."
     )
-  clips = {
-    (each.parent.name, each.stem): Media(each)
-    for each in files.below("Raw", ".mp4")
-    if each.is_relative_to(path.parent)
-  }
+  clips = _find_clips(path.parent, files)
   utterances, remarks, taken = [], [], set()
   for row in rows:
     key = (row["video_id"].strip(), row["clip_id"].strip())
@@ -123,17 +148,8 @@ def load(
     taken.add(key)
     if utterance is not None:
       utterances.append(utterance)
-  remarks += [
-    Remark(f"{video}_{clip}", "unused: clip without a row in label.csv")
-    for video, clip in sorted(set(clips) - taken)
-  ]
+  remarks += _clip_remarks(clips, taken, utterances)
   counts = Counter(each.split for each in utterances)
-  if clips:
-    remarks += [
-      Remark(each.id, "text only: no clip")
-      for each in utterances
-      if each.video is None
-    ]
   notes = [f"layout of MMSA: {path.name}, {len(rows)} rows, {dict(counts)}"]
   if not clips:
     notes.append("no clips below Raw/: text only")
