@@ -120,7 +120,7 @@ def test_wrong_flags_and_folders(tmp_path, capsys):
   assert "--jobs must be" in error
   assert "--scheme goes with --corpus manifest only" in error
   with pytest.raises(SystemExit) as caught:
-    _run("--corpus", "mosi", *raw, *out)
+    _run("--corpus", "mosy", *raw, *out)
   assert caught.value.code == 2
   assert not (tmp_path / "data").exists()
 
@@ -129,7 +129,7 @@ def test_names_and_schemes_are_checked(export_raw, tmp_path, capsys):
   assert export_raw("--name", "My Set") == 2
   assert "cannot name a dataset" in capsys.readouterr().err
   assert export_raw("--scheme", "mled") == 2
-  assert "expected one of meld" in capsys.readouterr().err
+  assert "expected one of cremad, iemocap, meld" in capsys.readouterr().err
   assert export_raw("--scheme", "iemocap") == 2
   assert "t1: 'fear'" in capsys.readouterr().err
   assert export_raw("--backbone", "timm:tf_efficientnet_b0") == 2
