@@ -15,6 +15,8 @@ from pathlib import Path
 from feature_export.corpora.utterance import (
   CONTEXT_TURNS,
   Corpus,
+  Stored,
+  Utterance,
   contexts,
   validate,
 )
@@ -124,17 +126,20 @@ def import_corpora(options: argparse.Namespace) -> list[Corpus]:
 
 def _drop_media(corpus: Corpus, options: argparse.Namespace) -> Corpus:
   """Takes out the modalities that the flags leave out."""
-  dropped = {}
-  if options.noaudio:
-    dropped["audio"] = None
-  if options.novideo:
-    dropped["video"] = None
-  if not dropped:
-    return corpus
-  return replace(
-    corpus,
-    utterances=tuple(replace(each, **dropped) for each in corpus.utterances),
-  )
+  dropped = [
+    name for name in ("audio", "video") if getattr(options, f"no{name}")
+  ]
+
+  def drop(utterance: Utterance) -> Utterance:
+    changes = {}
+    for name in dropped:
+      media = getattr(utterance, name)
+      # No rows, but their width: it is the record's.
+      stored = isinstance(media, Stored)
+      changes[name] = Stored(media.values[:0]) if stored else None
+    return replace(utterance, **changes)
+
+  return replace(corpus, utterances=tuple(map(drop, corpus.utterances)))
 
 
 def build_settings(options: argparse.Namespace) -> ExtractionSettings:
@@ -154,6 +159,16 @@ def build_settings(options: argparse.Namespace) -> ExtractionSettings:
   return ExtractionSettings(audio, video, weights)
 
 
+def _describe_stored(corpus: Corpus) -> str:
+  """The features that a corpus brings, for the terminal."""
+  stored = corpus.stored
+  return (
+    f"{corpus.name}: features of {', '.join(stored.files)} ({stored.source}), "
+    f"audio {stored.audio_dimension} wide, video {stored.video_dimension}; "
+    f"NaN and infinite values: {stored.nonfinite}"
+  )
+
+
 def _describe_run(
   corpora: Sequence[Corpus],
   settings: ExtractionSettings,
@@ -162,6 +177,13 @@ def _describe_run(
   """What the export uses, for the terminal."""
   audio, video = settings.audio, settings.video
   names = ", ".join(corpus.name for corpus in corpora)
+  if corpora[0].stored:
+    return "\n".join(
+      [
+        f"Exporting {names} from {options.raw} to {options.out}",
+        *(_describe_stored(corpus) for corpus in corpora),
+      ]
+    )
   return "\n".join(
     [
       f"Exporting {names} from {options.raw} to {options.out} with "

@@ -9,12 +9,16 @@ from feature_export.corpora import (
   iemocap,
   manifest,
   meld,
+  mmsa_pickles,
   mosei,
   mosi,
   ravdess,
+  unimse_pickles,
 )
 from feature_export.corpora.schemes import SCHEMES, load_scheme
+from feature_export.corpora.stored import NONFINITE_POLICIES
 from feature_export.corpora.utterance import Corpus
+from feature_export.errors import InputError
 
 Importer = Callable[[Path, argparse.Namespace], list[Corpus]]
 
@@ -62,8 +66,28 @@ def _import_mosi(raw: Path, options: argparse.Namespace) -> list[Corpus]:
   return [mosi.load(raw)]
 
 
+def _import_mmsa_pickles(
+  raw: Path, options: argparse.Namespace
+) -> list[Corpus]:
+  policy = options.nonfinite or NONFINITE_POLICIES[0]
+  return [mmsa_pickles.load(raw, options.name, policy)]
+
+
 def _import_ravdess(raw: Path, options: argparse.Namespace) -> list[Corpus]:
   return [ravdess.load(raw, options.split_actors)]
+
+
+def _import_unimse_pickles(
+  raw: Path, options: argparse.Namespace
+) -> list[Corpus]:
+  policy = options.nonfinite or NONFINITE_POLICIES[0]
+  corpora = unimse_pickles.load(raw, options.texts, policy)
+  if options.name and len(corpora) > 1:
+    raise InputError(
+      f"--name goes with one corpus; {raw} holds "
+      f"{', '.join(each.name for each in corpora)}. Leave --name out."
+    )
+  return corpora
 
 
 IMPORTERS: dict[str, Importer] = {
@@ -72,19 +96,23 @@ IMPORTERS: dict[str, Importer] = {
   "iemocap": _import_iemocap,
   "manifest": _import_manifest,
   "meld": _import_meld,
+  "mmsa_pickles": _import_mmsa_pickles,
   "mosei": _import_mosei,
   "mosi": _import_mosi,
   "ravdess": _import_ravdess,
+  "unimse_pickles": _import_unimse_pickles,
 }
 # Flags that mean something to some importers only; unset they are None.
 _OWN_FLAGS: dict[str, tuple[str, ...]] = {
   "bad_clips": ("meld",),
   "classes": ("iemocap",),
   "clips": ("demo",),
+  "nonfinite": ("mmsa_pickles", "unimse_pickles"),
   "protocol": ("iemocap",),
   "scheme": ("manifest",),
   "seed": ("demo", "iemocap"),
   "split_actors": ("cremad", "ravdess"),
+  "texts": ("unimse_pickles",),
   "twins": ("meld",),
 }
 
@@ -104,6 +132,11 @@ def add_importer_flags(parser: argparse.ArgumentParser) -> None:
   )
   add("--clips", type=int, help=f"demo: in all four (default {_DEMO_CLIPS})")
   add(
+    "--nonfinite",
+    choices=NONFINITE_POLICIES,
+    help="pickles: what replaces NaN and infinite values (default zero)",
+  )
+  add(
     "--protocol",
     choices=iemocap.PROTOCOLS,
     help="iemocap: the paper's dialogues, or session 5 (default paper)",
@@ -111,6 +144,7 @@ def add_importer_flags(parser: argparse.ArgumentParser) -> None:
   add("--scheme", help=f"manifest: {', '.join(SCHEMES)} or a JSON file")
   add("--seed", type=int, help="demo, iemocap's session5: default 0")
   add("--split_actors", help="ravdess, cremad: train=01-04,validation=05,...")
+  add("--texts", type=Path, help="unimse_pickles: words of feature files")
   add(
     "--twins",
     choices=meld.TWINS,

@@ -60,12 +60,15 @@ class StoredSettings:
     files: file name -> sha256.
     audio_dimension: D of every `Stored` audio.
     video_dimension: D of every `Stored` video.
+    nonfinite: what replaced NaN and infinite values: "zero", "mean" or
+      "refuse" (there were none).
   """
 
   source: str
   files: dict[str, str]
   audio_dimension: int
   video_dimension: int
+  nonfinite: str = "zero"
 
 
 @dataclass(frozen=True)

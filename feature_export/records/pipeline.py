@@ -14,7 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 
-from feature_export.corpora.utterance import Utterance
+from feature_export.corpora.utterance import Media, Utterance
 from feature_export.errors import InputError
 from feature_export.features.efficientnet import Backbone, load_backbone
 from feature_export.features.extraction import (
@@ -98,7 +98,7 @@ class Pipeline:
 
   def _submit(self, utterance: Utterance) -> Future:
     """Starts one clip; a clip without media needs no process."""
-    media = utterance.audio is not None or utterance.video is not None
+    media = isinstance(utterance.audio or utterance.video, Media)
     if self._jobs == 1 or not media:
       done: Future = Future()
       done.set_result(self._local(utterance))

@@ -13,6 +13,7 @@ from feature_export.corpora.utterance import (
   SPLITS,
   Context,
   Corpus,
+  StoredSettings,
   Utterance,
   resolve_polarity,
 )
@@ -101,12 +102,26 @@ def hash_settings(settings: dict) -> str:
   return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def _describe_stored(stored: StoredSettings) -> dict[str, dict]:
+  """The "audio" and "video" settings of features that the corpus brings.
+
+  Widths stand where they stand for extracted features, for every reader. The
+  files' hashes are not among them: files of two corpora may belong together.
+  """
+  origin = {"stored": stored.source, "nonfinite": stored.nonfinite}
+  return {
+    "audio": {**origin, "mels": stored.audio_dimension},
+    "video": {**origin, "dimension": stored.video_dimension},
+  }
+
+
 def build_metadata(corpus: Corpus, settings: ExtractionSettings) -> dict:
   """The dataset's metadata, all but the hashes of its shards."""
   scheme = corpus.scheme
   labelled = [each for each in corpus.utterances if each.labelled]
   counts = Counter(each.split for each in labelled)
-  described = settings.describe()
+  stored = corpus.stored
+  described = _describe_stored(stored) if stored else settings.describe()
   return {
     "schema_version": SCHEMA_VERSION,
     "corpus": corpus.name,
@@ -118,5 +133,6 @@ def build_metadata(corpus: Corpus, settings: ExtractionSettings) -> dict:
     "has_intensity": any(each.intensity is not None for each in labelled),
     **described,
     "settings_sha256": hash_settings(described),
+    **({"source_files": stored.files} if stored else {}),
     "counts": {split: counts[split] for split in SPLITS if counts[split]},
   }

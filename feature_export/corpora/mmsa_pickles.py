@@ -1,0 +1,182 @@
+"""Imports MMSA's feature files of MOSI and MOSEI: (un)aligned_50.pkl.
+
+Mao et al. 2022. {"train" | "valid" | "test": {"raw_text", "audio", "vision",
+"id", "regression_labels", "audio_lengths", "vision_lengths", ...}}; widths
+are read from the file, because they differ between its versions. The lengths
+are in unaligned files only; `text` and `text_bert` (BERT vectors) are not
+used: the words are in `raw_text`.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from feature_export.corpora.pickles import hash_file, load_pickle, to_text
+from feature_export.corpora.stored import FeatureCleaner
+from feature_export.corpora.utterance import (
+  Corpus,
+  StoredSettings,
+  Utterance,
+)
+from feature_export.errors import InputError, list_faults
+
+# our split -> the file's
+SPLIT_KEYS = {"train": "train", "validation": "valid", "test": "test"}
+FILES = ("aligned_50.pkl", "unaligned_50.pkl")
+# As published in MMSA's README: sha256 -> corpus, layout.
+MMSA_SHA256 = {
+  "78e0f8b5ef8ff71558e7307848fc1fa929ecb078203f565ab22b9daab2e02524": (
+    "mosi",
+    "unaligned",
+  ),
+  "d3994fd25681f9c7ad6e9c6596a6fe9b4beb85ff7d478ba978b124139002e5f9": (
+    "mosi",
+    "aligned",
+  ),
+  "ad8b23d50557045e7d47959ce6c5b955d8d983f2979c7d9b7b9226f6dd6fec1f": (
+    "mosei",
+    "unaligned",
+  ),
+  "45eccfb748a87c80ecab9bfac29582e7b1466bf6605ff29d3b338a75120bf791": (
+    "mosei",
+    "aligned",
+  ),
+}
+_NEEDED = ("raw_text", "audio", "vision", "id", "regression_labels")
+
+
+def _find_file(raw: Path) -> Path:
+  """The one feature file that --raw means.
+
+  Raises:
+    InputError: none, or both.
+  """
+  if raw.is_file():
+    return raw
+  found = sorted(path for name in FILES for path in raw.rglob(name))
+  if len(found) == 1:
+    return found[0]
+  raise InputError(
+    f"MMSA: expected one of {', '.join(FILES)} in {raw}, found "
+    f"{', '.join(map(str, found)) or 'none'}. Give the file itself as --raw."
+  )
+
+
+def _corpus_name(path: Path, sha256: str, name: str | None) -> str:
+  """The corpus: by --name, by a known hash, or by the folder's name."""
+  if name:
+    return name
+  if sha256 in MMSA_SHA256:
+    return MMSA_SHA256[sha256][0]
+  for part in reversed(path.resolve().parts):
+    for known in ("mosei", "mosi"):
+      if known in part.lower():
+        return known
+  raise InputError(
+    f"{path}: neither its sha256 nor its folder says which corpus it is. Give "
+    "--name mosi or --name mosei."
+  )
+
+
+def structure_faults(content: object, needed: tuple[str, ...]) -> list[str]:
+  """What keeps a pickle from being split -> arrays of equal length."""
+  if not isinstance(content, Mapping):
+    return [f"expected train, valid and test, found {type(content).__name__}"]
+  faults = []
+  for key in SPLIT_KEYS.values():
+    part = content.get(key)
+    if not isinstance(part, Mapping):
+      faults.append(f"no split {key!r}; found {list(content)[:8]}")
+      continue
+    missing = [each for each in needed if each not in part]
+    if missing:
+      faults.append(f"{key}: no {', '.join(missing)}; found {list(part)}")
+      continue
+    counts = {each: len(part[each]) for each in needed}
+    if len(set(counts.values())) > 1:
+      faults.append(f"{key}: different numbers of rows: {counts}")
+  return faults
+
+
+def _lengths(part: Mapping, key: str, count: int) -> list[int | None]:
+  """A length per row; None where the file has none, as aligned files."""
+  found = part.get(key)
+  if found is None or len(found) != count:
+    return [None] * count
+  return [int(np.ravel(each)[0]) for each in found]
+
+
+def _read_split(
+  part: Mapping, split: str, cleaner: FeatureCleaner
+) -> Iterator[Utterance]:
+  """Yields the utterances of one split, in the file's order."""
+  count = len(part["id"])
+  audio_lengths = _lengths(part, "audio_lengths", count)
+  video_lengths = _lengths(part, "vision_lengths", count)
+  for row in range(count):
+    video_id, _, clip = to_text(part["id"][row]).rpartition("$_$")
+    name = f"{video_id}_{clip}" if video_id else clip
+    yield Utterance(
+      id=name,
+      split=split,
+      text=to_text(part["raw_text"][row]),
+      dialogue=video_id if clip.isdigit() else "",
+      turn=int(clip) if clip.isdigit() else 0,
+      audio=cleaner.clean(
+        name, "audio", part["audio"][row], audio_lengths[row]
+      ),
+      video=cleaner.clean(
+        name, "video", part["vision"][row], video_lengths[row]
+      ),
+      intensity=float(np.ravel(part["regression_labels"][row])[0]),
+    )
+
+
+def load(raw: Path, name: str | None, nonfinite: str) -> Corpus:
+  """Reads one feature file.
+
+  Args:
+    raw: the file, or a folder that holds exactly one of `FILES`.
+    name: the corpus's name; None: mosi or mosei, whichever it is.
+    nonfinite: one of `NONFINITE_POLICIES`.
+
+  Raises:
+    InputError: no such file, or not of this layout.
+  """
+  path = _find_file(raw)
+  sha256 = hash_file(path)
+  content = load_pickle(path)
+  faults = structure_faults(content, _NEEDED)
+  if faults:
+    raise InputError(
+      list_faults(f"{path} is not a feature file of MMSA", faults)
+    )
+  cleaner = FeatureCleaner(nonfinite)
+  utterances, widths = cleaner.finish(
+    each
+    for split, key in SPLIT_KEYS.items()
+    for each in _read_split(content[key], split, cleaner)
+  )
+  unaligned = "audio_lengths" in content["train"]
+  layout = "unaligned" if unaligned else "aligned"
+  known = MMSA_SHA256.get(sha256)
+  says = (
+    f"is MMSA's published {known[0]} {known[1]} file"
+    if known
+    else "is none of the files whose hashes MMSA publishes"
+  )
+  return Corpus(
+    _corpus_name(path, sha256, name),
+    tuple(utterances),
+    None,
+    (f"{path.name} (sha256 {sha256[:12]}) {says}", *cleaner.notes()),
+    tuple(cleaner.remarks),
+    StoredSettings(
+      f"mmsa_{layout}",
+      {path.name: sha256},
+      widths["audio"],
+      widths["video"],
+      nonfinite,
+    ),
+  )

@@ -1,0 +1,272 @@
+"""Imports the UniMSE authors' pickles: feature files and sample files.
+
+Sample files (`unimse_samples.py`) hold everything. Feature files,
+`<corpus>_data_0610.pkl`, hold no words, and MELD's and IEMOCAP's no labels
+either: both come from MELD's label files, an MMSA `label.csv` or a manifest,
+and are joined by id, never by row. Layouts of a feature file:
+
+- {"train" | "valid" | "test": {"vision", "audio", "labels", "id"}}, arrays
+  padded in front (MOSI, MOSEI; also MulT's `*_noalign.pkl`);
+- {"audio" | "video": [train, dev, test]}, each {id: array} (MELD, IEMOCAP).
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from feature_export.corpora import manifest, meld
+from feature_export.corpora.mmsa_pickles import SPLIT_KEYS, structure_faults
+from feature_export.corpora.pickles import hash_file, load_pickle, to_text
+from feature_export.corpora.schemes import IEMOCAP, MELD
+from feature_export.corpora.stored import FeatureCleaner
+from feature_export.corpora.unimse_samples import (
+  SampleReader,
+  match_sample_file,
+  remark_unknown_polarity,
+)
+from feature_export.corpora.utterance import (
+  SPLITS,
+  Corpus,
+  Remark,
+  StoredSettings,
+  Utterance,
+)
+from feature_export.errors import InputError, list_faults
+
+_SCHEMES = {"meld": MELD, "iemocap": IEMOCAP}
+_CORPORA = ("iemocap", "meld", "mosei", "mosi")
+_LABEL_FILE = "label.csv"
+_ARRAYS = ("vision", "audio", "labels", "id")
+# (split, id) -> modality -> array
+_Features = dict[tuple[str, str], dict[str, object]]
+
+
+def _read_array_form(content: Mapping, path: Path) -> _Features:
+  """The features of MOSI or MOSEI, by split and "video_clip".
+
+  Raises:
+    InputError: not this layout, or ids that are intervals.
+  """
+  faults = structure_faults(content, _ARRAYS)
+  if faults:
+    raise InputError(list_faults(f"{path} is not a feature file", faults))
+  found: _Features = {}
+  for split, key in SPLIT_KEYS.items():
+    part = content[key]
+    for row, identifier in enumerate(part["id"]):
+      fields = np.ravel(np.asarray(identifier, object))
+      if len(fields) > 1 and isinstance(identifier, np.ndarray | list | tuple):
+        raise InputError(
+          f"{path}: expected ids of the form video_clip, found "
+          f"{list(map(to_text, fields))}: a video and an interval. Words "
+          "cannot be joined to it by id; use MMSA's files, which hold them."
+        )
+      found[split, to_text(fields[0])] = {
+        "audio": part["audio"][row],
+        "video": part["vision"][row],
+      }
+  return found
+
+
+def _read_dict_form(content: Mapping, path: Path) -> _Features:
+  """The features of MELD or IEMOCAP, by split and the authors' id.
+
+  Raises:
+    InputError: not this layout.
+  """
+  found: _Features = {}
+  for modality in ("audio", "video"):
+    parts = content.get(modality)
+    if (
+      not isinstance(parts, list | tuple)
+      or len(parts) != len(SPLITS)
+      or not all(isinstance(part, Mapping) for part in parts)
+    ):
+      raise InputError(
+        f"{path}: expected under {modality!r} a list of three dicts (train, "
+        f"dev, test), found {type(parts).__name__}."
+      )
+    for split, part in zip(SPLITS, parts, strict=True):
+      for name, values in part.items():
+        found.setdefault((split, to_text(name)), {})[modality] = values
+  return found
+
+
+def read_label_csv(path: Path) -> list[Utterance]:
+  """MMSA's label.csv: words and scores of MOSI or MOSEI, by "video_clip".
+
+  Raises:
+    InputError: a column is missing, or a row's split or score is no such.
+  """
+  with path.open(encoding="utf-8-sig", newline="") as file:
+    rows = list(csv.DictReader(file))
+  columns = ("video_id", "clip_id", "text", "label", "mode")
+  missing = [each for each in columns if not rows or each not in rows[0]]
+  if missing:
+    raise InputError(f"{path}: missing columns: {', '.join(missing)}.")
+  ours = {key: split for split, key in SPLIT_KEYS.items()}
+  utterances, faults = [], []
+  for number, row in enumerate(rows, start=1):
+    try:
+      utterances.append(
+        Utterance(
+          id=f"{row['video_id']}_{row['clip_id']}",
+          split=ours[row["mode"].strip()],
+          text=row["text"].strip(),
+          dialogue=row["video_id"],
+          turn=int(row["clip_id"]),
+          intensity=float(row["label"]),
+        )
+      )
+    except (KeyError, ValueError) as error:
+      faults.append(f"row {number}: {error}")
+  if faults:
+    raise InputError(list_faults(f"{path} has faults", faults))
+  return utterances
+
+
+def _load_texts(name: str, texts: Path) -> list[Utterance]:
+  """Words and labels of a corpus, from what lies in a folder or file.
+
+  Raises:
+    InputError: nothing that this corpus can use.
+  """
+  if texts.name == _LABEL_FILE or (texts / _LABEL_FILE).is_file():
+    path = texts if texts.is_file() else texts / _LABEL_FILE
+    return read_label_csv(path)
+  if name == "meld" and texts.is_dir() and any(texts.rglob("*_sent_emo.csv")):
+    utterances = meld.load(texts).utterances
+    return [replace(each, audio=None, video=None) for each in utterances]
+  if texts.is_file() or (texts / manifest.MANIFEST_FILE).is_file():
+    corpus = manifest.load(texts, name, _SCHEMES.get(name))
+    return list(corpus.utterances)
+  raise InputError(
+    f"The feature file of {name} holds no words; expected MELD's label files, "
+    f"MMSA's {_LABEL_FILE} or {manifest.MANIFEST_FILE} in {texts}, found none. "
+    "Give the folder or file with --texts."
+  )
+
+
+def _authors_id(utterance: Utterance, name: str) -> str:
+  """The id under which the authors' files hold an utterance."""
+  if name == "meld" and "/dia" in utterance.id:
+    # "train/dia0_utt3" -> "0_3"
+    dialogue, _, turn = utterance.id.partition("/dia")[2].partition("_utt")
+    return f"{dialogue}_{turn}"
+  return utterance.id.removeprefix(f"{utterance.split}/")
+
+
+def _join(
+  utterances: list[Utterance],
+  features: _Features,
+  name: str,
+  cleaner: FeatureCleaner,
+) -> Iterator[Utterance]:
+  """Gives the utterances their features; both sides' leftovers are remarks.
+
+  Raises:
+    InputError: not one id of the feature file is among the utterances.
+  """
+  left = dict(features)
+  joined = 0
+  for each in utterances:
+    arrays = left.pop((each.split, _authors_id(each, name)), None)
+    if arrays is None:
+      if each.labelled:
+        cleaner.remarks.append(Remark(each.id, "without features"))
+      yield each
+      continue
+    joined += 1
+    yield replace(
+      each,
+      **{
+        modality: cleaner.clean(each.id, modality, values)
+        for modality, values in arrays.items()
+      },
+    )
+  if not joined:
+    raise InputError(
+      f"{name}: no id of the feature file is among the texts; for example "
+      f"{next(iter(features), None)} and {utterances[0].id!r}."
+    )
+  for split, identifier in left:
+    cleaner.remarks.append(
+      Remark(f"{split}/{identifier}", "features without text: left out")
+    )
+
+
+def _build(
+  name: str,
+  utterances: list[Utterance],
+  cleaner: FeatureCleaner,
+  files: list[Path],
+) -> Corpus:
+  """A corpus of cleaned utterances."""
+  fitted, widths = cleaner.finish(utterances)
+  if name == "meld":
+    cleaner.remarks += remark_unknown_polarity(fitted)
+  return Corpus(
+    name,
+    tuple(fitted),
+    _SCHEMES.get(name),
+    cleaner.notes(),
+    tuple(cleaner.remarks),
+    StoredSettings(
+      "unimse",
+      {path.name: hash_file(path) for path in files},
+      widths["audio"],
+      widths["video"],
+      cleaner.nonfinite,
+    ),
+  )
+
+
+def _load_features(path: Path, texts: Path, nonfinite: str) -> Corpus:
+  """Reads one feature file and joins it to its words."""
+  name = next((each for each in _CORPORA if each in path.name.lower()), None)
+  if name is None:
+    raise InputError(
+      f"{path}: expected a name that holds one of {', '.join(_CORPORA)}, as "
+      "the authors' <corpus>_data_0610.pkl, or one of their sample files."
+    )
+  content = load_pickle(path)
+  if not isinstance(content, Mapping):
+    raise InputError(
+      f"{path}: expected a feature file (a dict), found "
+      f"{type(content).__name__}."
+    )
+  dict_form = "video" in content
+  features = (_read_dict_form if dict_form else _read_array_form)(content, path)
+  cleaner = FeatureCleaner(nonfinite)
+  joined = list(_join(_load_texts(name, texts), features, name, cleaner))
+  return _build(name, joined, cleaner, [path])
+
+
+def load(raw: Path, texts: Path | None, nonfinite: str) -> list[Corpus]:
+  """Reads the authors' files: all sample files, else all feature files.
+
+  Args:
+    raw: a pickle, or a folder that holds some.
+    texts: words and labels for feature files; None: in or beside `raw`.
+    nonfinite: one of `NONFINITE_POLICIES`.
+
+  Raises:
+    InputError: no pickle, or one that is not of these layouts.
+  """
+  paths = [raw] if raw.is_file() else sorted(raw.rglob("*.pkl"))
+  if not paths:
+    raise InputError(f"No pickle (*.pkl) in {raw} or below. Correct --raw.")
+  samples = [path for path in paths if match_sample_file(path)]
+  if not samples:
+    beside = texts or (raw.parent if raw.is_file() else raw)
+    return [_load_features(path, beside, nonfinite) for path in paths]
+  reader = SampleReader(nonfinite)
+  for path in samples:
+    reader.add(path, load_pickle(path), *match_sample_file(path))
+  return [
+    _build(name, found, reader.cleaners[name], reader.files[name])
+    for name, found in sorted(reader.utterances.items())
+  ]

@@ -1,0 +1,218 @@
+"""The UniMSE authors' sample files: words, features and label in one tuple.
+
+((words | None, visual[32, 64], acoustic[157, 64], text, vlen, alen), label,
+id), in lists; train and dev files hold all four corpora one after the other.
+The third field is `video_clip` (MOSI, MOSEI), the *speaker* (MELD), or the
+utterance's name (IEMOCAP). A train label is
+"polarity,score,MELD emotion,IEMOCAP emotion", of which only the field that
+the corpus annotates is taken: the others were completed, some from test
+labels, some wrongly (see docs/checking.md). A dev or test label is the bare
+score or emotion.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from feature_export.corpora.pickles import to_text
+from feature_export.corpora.schemes import MELD, POLARITIES
+from feature_export.corpora.stored import FeatureCleaner
+from feature_export.corpora.utterance import Remark, Utterance
+from feature_export.errors import InputError, list_faults
+
+IEMOCAP_WORDS = {
+  "hap": "joy",
+  "sad": "sadness",
+  "neu": "neutral",
+  "fru": "frustrated",
+  "ang": "anger",
+  "exc": "excited",
+}
+# Agreed labels outside the six classes of the task.
+_OUTSIDE = ("sur", "fea", "oth", "dis", "surprise", "fear", "other", "disgust")
+_FILE = re.compile(
+  r".*?(moseldmp|mosei|mosi|meld|iemocap).*?_(train|dev|valid|test)_.*\.pkl"
+)
+_SPLITS = {
+  "train": "train",
+  "dev": "validation",
+  "valid": "validation",
+  "test": "test",
+}
+_IEMOCAP_ID = re.compile(r"Ses0[1-5][MF]_\w+_[MF]\w\w\d")
+_CLIP_ID = re.compile(r".+_\d+")
+_MARK = "</s>"
+
+
+def match_sample_file(path: Path) -> tuple[str, str] | None:
+  """The corpus ("moseldmp": all four) and split that a file's name says."""
+  match = _FILE.fullmatch(path.name)
+  return (match[1], _SPLITS[match[2]]) if match else None
+
+
+@cache
+def _mosi_videos() -> frozenset[str]:
+  """MOSI's 93 videos; MOSEI, whose ids look alike, shares none."""
+  path = Path(__file__).with_name("mosi_folds.json")
+  folds = json.loads(path.read_text(encoding="utf-8"))
+  return frozenset(video for fold in folds.values() for video in fold)
+
+
+def corpus_of(name: str) -> str:
+  """The corpus of a sample of a merged file, by its third field."""
+  if _IEMOCAP_ID.fullmatch(name):
+    return "iemocap"
+  if _CLIP_ID.fullmatch(name):
+    mosi = name.rpartition("_")[0] in _mosi_videos()
+    return "mosi" if mosi else "mosei"
+  return "meld"
+
+
+def _own_label(label: object, corpus: str) -> dict:
+  """What the corpus itself annotates, as fields of an utterance.
+
+  Raises:
+    ValueError: neither four fields, nor a bare score or emotion.
+  """
+  fields = [each.strip() for each in to_text(label).split(",")]
+  if len(fields) not in (1, 4):
+    raise ValueError(f"label {label!r}: expected one or four fields")
+  if corpus in ("mosi", "mosei"):
+    return {"intensity": float(fields[1] if len(fields) == 4 else fields[0])}
+  position = {"meld": 2, "iemocap": 3}[corpus] if len(fields) == 4 else 0
+  emotion = fields[position].lower()
+  if corpus == "iemocap":
+    return {"emotion": IEMOCAP_WORDS.get(emotion, emotion)}
+  # MELD's own Sentiment column; IEMOCAP's polarity is partly another row's.
+  polarity = fields[0].lower() if len(fields) == 4 else ""
+  own = {"emotion": emotion}
+  return {**own, "polarity": polarity} if polarity in POLARITIES else own
+
+
+def _turns(text: str, utterance: Utterance) -> list[Utterance]:
+  """Splits "before </s> text </s> after" into an utterance and its context.
+
+  The authors ran the turns of either side together: one turn each way.
+  """
+  parts = [part.strip() for part in text.split(_MARK)]
+  if len(parts) != 3:
+    return []
+  before, own, after = parts
+  if utterance.speaker and own.startswith(utterance.speaker + " "):
+    own = own[len(utterance.speaker) + 1 :].strip()
+  made = []
+  for turn, each in ((0, before), (2, after)):
+    if each:
+      made.append(
+        Utterance(
+          id=f"{utterance.id}/context{turn}",
+          split=utterance.split,
+          text=each,
+          dialogue=utterance.id,
+          turn=turn,
+        )
+      )
+  fields = {**vars(utterance), "text": own}
+  if made:
+    fields |= {"dialogue": utterance.id, "turn": 1}
+  return [Utterance(**fields), *made]
+
+
+class SampleReader:
+  """Collects the utterances of several sample files, corpus by corpus."""
+
+  def __init__(self, nonfinite: str):
+    self._nonfinite = nonfinite
+    self.utterances: dict[str, list[Utterance]] = {}
+    self.cleaners: dict[str, FeatureCleaner] = {}
+    self.files: dict[str, list[Path]] = {}
+
+  def add(self, path: Path, content: object, corpus: str, split: str) -> None:
+    """Reads one file.
+
+    Raises:
+      InputError: not a list of sample tuples, with every row's fault.
+    """
+    if not isinstance(content, Sequence) or isinstance(content, (str, bytes)):
+      raise InputError(
+        f"{path}: expected a list of UniMSE's sample tuples, found "
+        f"{type(content).__name__}."
+      )
+    counts, faults = Counter(), []
+    for row, sample in enumerate(content):
+      try:
+        (_, video, audio, text, _, _), label, third = sample
+      except (TypeError, ValueError):
+        faults.append(f"sample {row}: not ((6 fields), label, id)")
+        continue
+      third = to_text(third)
+      owner = corpus_of(third) if corpus == "moseldmp" else corpus
+      try:
+        own = _own_label(label, owner)
+      except ValueError as error:
+        faults.append(f"sample {row}: {error}")
+        continue
+      name = third
+      if owner == "meld":
+        # A speaker is no id; the place in the file is.
+        name = f"{split}/{counts[owner]}"
+      counts[owner] += 1
+      words = text if len(text) else sample[0][0] or ""
+      utterance = Utterance(
+        name, split, to_text(words), speaker=third if owner == "meld" else ""
+      )
+      self._add_one(utterance, owner, path, own, audio, video)
+    if faults:
+      raise InputError(list_faults(f"{path} has faults", faults))
+
+  def _add_one(
+    self,
+    utterance: Utterance,
+    corpus: str,
+    path: Path,
+    own: dict,
+    audio: object,
+    video: object,
+  ) -> None:
+    """Adds one sample, or a remark of why it is left out."""
+    cleaner = self.cleaners.setdefault(corpus, FeatureCleaner(self._nonfinite))
+    found = self.utterances.setdefault(corpus, [])
+    files = self.files.setdefault(corpus, [])
+    if path not in files:
+      files.append(path)
+    emotion = own.get("emotion", "")
+    if corpus == "iemocap" and emotion in _OUTSIDE:
+      cleaner.remarks.append(
+        Remark(utterance.id, "left out: not one of six classes", emotion)
+      )
+      return
+    fields = {**vars(utterance), **own}
+    for modality, values in (("audio", audio), ("video", video)):
+      fields[modality] = cleaner.clean(utterance.id, modality, values)
+    made = Utterance(**fields)
+    if _MARK not in made.text:
+      found.append(made)
+      return
+    turns = _turns(made.text, made)
+    if not turns:
+      marks = made.text.count(_MARK)
+      cleaner.remarks.append(
+        Remark(made.id, "context not split from the text", f"{marks} marks")
+      )
+      plain = " ".join(made.text.replace(_MARK, " ").split())
+      turns = [Utterance(**{**vars(made), "text": plain})]
+    found += turns
+
+
+def remark_unknown_polarity(
+  utterances: Iterable[Utterance],
+) -> Iterator[Remark]:
+  """Yields MELD's surprises whose polarity a bare label does not say."""
+  for each in utterances:
+    if (
+      each.emotion and not each.polarity and not MELD.polarity.get(each.emotion)
+    ):
+      yield Remark(each.id, "polarity unknown", each.emotion)

@@ -1,0 +1,245 @@
+"""Tests of the UniMSE authors' feature files and sample files."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from feature_export import export, verify
+from feature_export.corpora import unimse_pickles
+from feature_export.errors import InputError
+from unimse_jax.data.mixture import Mixture
+from unimse_jax.data.records import CorpusRecords
+
+
+def _dump(path, content, protocol: int = 4):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_bytes(pickle.dumps(content, protocol))
+  return path
+
+
+def _front(rows: int, length: int, width: int = 64) -> np.ndarray:
+  """Random frames, padded in front with zero rows."""
+  values = np.zeros((length, width))
+  values[length - rows :] = np.random.default_rng(rows).normal(
+    size=(rows, width)
+  )
+  return values
+
+
+def _sample(label, third, text, words=None, audio=None, video=None):
+  visual = _front(20, 32) if video is None else video
+  acoustic = _front(90, 157) if audio is None else audio
+  return ((words, visual, acoustic, text, 20, 90), label, third)
+
+
+# One of MOSI's videos, and one that is none.
+_MOSI, _MOSEI = "03bSnISJMiM", "-3g5yACwYnA"
+
+
+@pytest.fixture
+def samples(tmp_path):
+  """The merged train and dev files and the test files, in miniature."""
+  raw = tmp_path / "raw"
+  train = [
+    _sample("positive,1.6,joy,excited", f"{_MOSI}_1", "so good"),
+    _sample("neutral,0.0,neutral,neutral", f"{_MOSEI}_0", "well it is"),
+    _sample(
+      "negative,-1.2,surprise,anger",
+      "Ross",
+      "Joey Hi! </s> Ross oh no </s> Joey what",
+    ),
+    _sample("positive,2.4,joy,joy", "Joey", "Joey one </s> mark only"),
+    _sample(
+      "negative,0.8,joy,ang",
+      "Ses01F_impro01_F000",
+      "",
+      words=["get", "out"],
+      video=np.zeros((2, 35)),
+    ),
+    _sample("negative,0.8,joy,sur", "Ses01F_impro01_M000", "oh"),
+  ]
+  dev = [
+    _sample("-2.0", f"{_MOSI}_7", "bad"),
+    _sample(1.0, f"{_MOSEI}_3", "fine"),
+    _sample("surprise", "Ross", "what"),
+    _sample("exc", "Ses02F_impro02_F000", "wow"),
+  ]
+  suffix = "align_v4_0610_a_6c_sep_contexts_speaker_v.pkl"
+  _dump(raw / f"new_moseldmp_train_{suffix}", train)
+  _dump(raw / f"new_moseldmp_dev_{suffix}", dev)
+  _dump(raw / f"new_mosi_test_{suffix}", [_sample("3.0", f"{_MOSI}_9", "x")])
+  silent = _sample("joy", "Ross", "y", audio=np.zeros((157, 64)))
+  _dump(raw / f"new_meld_test_{suffix}", [silent])
+  return raw
+
+
+def test_sample_files(samples):
+  corpora = {
+    each.name: each for each in unimse_pickles.load(samples, None, "zero")
+  }
+  assert list(corpora) == ["iemocap", "meld", "mosei", "mosi"]
+  mosi = corpora["mosi"].utterances
+  assert [(each.id, each.split, each.intensity) for each in mosi] == [
+    (f"{_MOSI}_7", "validation", -2.0),
+    (f"{_MOSI}_1", "train", 1.6),
+    (f"{_MOSI}_9", "test", 3.0),
+  ]
+  # Only what MOSI annotates: the emotions were completed.
+  assert {each.emotion for each in mosi} == {""}
+  assert mosi[0].audio.values.shape == (90, 64)
+  assert mosi[0].video.values.shape == (20, 64)
+  assert corpora["mosi"].scheme is None
+  by_id = {each.id: each for each in corpora["iemocap"].utterances}
+  angry = by_id["Ses01F_impro01_F000"]
+  assert (angry.emotion, angry.polarity, angry.text) == ("anger", "", "get out")
+  assert angry.video.values.shape == (0, 64)
+  assert by_id["Ses02F_impro02_F000"].emotion == "excited"
+  remarks = {each.id: each.kind for each in corpora["iemocap"].remarks}
+  assert remarks["Ses01F_impro01_M000"] == "left out: not one of six classes"
+
+
+def test_meld_samples_keep_their_context(samples):
+  (meld,) = [
+    each
+    for each in unimse_pickles.load(samples, None, "zero")
+    if each.name == "meld"
+  ]
+  by_id = {each.id: each for each in meld.utterances}
+  first = by_id["train/0"]
+  assert (first.text, first.speaker) == ("oh no", "Ross")
+  assert (first.emotion, first.polarity) == ("surprise", "negative")
+  assert first.intensity is None
+  assert by_id["train/0/context0"].text == "Joey Hi!"
+  assert by_id["train/0/context2"].text == "Joey what"
+  assert not by_id["train/0/context0"].labelled
+  assert by_id["train/1"].text == "Joey one mark only"
+  kinds = [(each.id, each.kind) for each in meld.remarks]
+  assert ("train/1", "context not split from the text") in kinds
+  assert ("validation/0", "polarity unknown") in kinds
+  assert ("test/0", "audio all zero: absent") in kinds
+
+
+def test_sample_files_with_faults(tmp_path):
+  path = _dump(
+    tmp_path / "new_mosi_train_align_v4.pkl",
+    [_sample("good", "a_1", "x"), (1, 2), _sample("1,2", "a_2", "x")],
+  )
+  with pytest.raises(InputError) as caught:
+    unimse_pickles.load(path, None, "zero")
+  for part in ("sample 0: could not convert", "sample 1: not", "one or four"):
+    assert part in str(caught.value)
+
+
+def _array_part(ids, rows: int = 3) -> dict:
+  count = len(ids)
+  return {
+    "vision": np.stack([_front(20, 32)] * count),
+    "audio": np.stack([_front(rows, 50, 64)] * count),
+    "labels": np.full((count, 1, 1), 9.0),
+    "id": np.array([[each.encode()] for each in ids]),
+  }
+
+
+def test_array_feature_file_is_joined_by_id(tmp_path):
+  raw = tmp_path / "raw"
+  content = {
+    "train": _array_part(["b_2", "b_1", "extra_4"]),
+    "valid": _array_part(["c_1"]),
+    "test": _array_part(["d_1"]),
+  }
+  _dump(raw / "mosi_data_0610.pkl", content, protocol=2)
+  (raw / "label.csv").write_text(
+    "video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode\n"
+    "b,1,FIRST,-1.5,,,,Negative,train\nb,2,SECOND,2,,,,Positive,train\n"
+    "c,1,THIRD,0,,,,Neutral,valid\nd,1,LAST,1,,,,Positive,test\n"
+    "d,2,GONE,1,,,,Positive,test\n"
+  )
+  (corpus,) = unimse_pickles.load(raw, None, "zero")
+  first, second, *_ = corpus.utterances
+  assert (first.text, first.intensity) == ("FIRST", -1.5)
+  assert (second.text, second.intensity) == ("SECOND", 2.0)
+  assert first.audio.values.shape == (3, 64)
+  assert {(each.id, each.kind) for each in corpus.remarks} == {
+    ("train/extra_4", "features without text: left out"),
+    ("d_2", "without features"),
+  }
+
+
+def test_intervals_for_ids_cannot_be_joined(tmp_path):
+  """MulT's mosei_senti_data_noalign.pkl."""
+  part = _array_part(["a"]) | {"id": np.array([["a", "0.0", "4.2"]])}
+  content = {"train": part, "valid": part, "test": part}
+  path = _dump(tmp_path / "mosei_senti_data_noalign.pkl", content)
+  with pytest.raises(InputError, match="a video and an interval"):
+    unimse_pickles.load(path, None, "zero")
+
+
+@pytest.fixture
+def meld_features(tmp_path):
+  """MELD's feature file in miniature, beside official label files."""
+  raw = tmp_path / "meld_raw"
+  columns = (
+    "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,"
+    "Utterance_ID,Season,Episode,StartTime,EndTime\n"
+  )
+  raw.mkdir()
+  for split in ("train", "dev", "test"):
+    (raw / f"{split}_sent_emo.csv").write_text(
+      columns
+      + "1,Hi,Ross,joy,positive,0,0,1,1,,\n"
+      + "2,No,Joey,anger,negative,0,1,1,1,,\n"
+    )
+  there = {"0_0": _front(80, 157), "0_1": np.zeros((157, 64))}
+  frames = {"0_0": _front(32, 32), "0_1": np.zeros((32, 64))}
+  content = {"audio": [there] * 3, "video": [frames] * 3}
+  _dump(raw / "meld_data_0610.pkl", content)
+  return raw
+
+
+def test_dict_feature_file(meld_features):
+  (corpus,) = unimse_pickles.load(meld_features, None, "zero")
+  first, second, *_ = corpus.utterances
+  assert (first.id, first.speaker, first.emotion) == (
+    *("train/dia0_utt0", "Ross", "joy"),
+  )
+  assert first.audio.values.shape == (80, 64)
+  assert first.video.values.shape == (32, 64)
+  assert second.audio.values.shape == second.video.values.shape == (0, 64)
+  assert "audio all zero: absent: 3" in corpus.notes
+
+
+def test_feature_files_that_cannot_be_used(meld_features, tmp_path):
+  path = meld_features / "meld_data_0610.pkl"
+  with pytest.raises(InputError, match="holds no words"):
+    unimse_pickles.load(path, tmp_path / "empty", "zero")
+  _dump(path, {"audio": {}, "video": [{}] * 3})
+  with pytest.raises(InputError, match="three dicts .* found dict"):
+    unimse_pickles.load(path, None, "zero")
+  other = _dump(tmp_path / "what.pkl", {})
+  with pytest.raises(InputError, match="one of iemocap, meld, mosei, mosi"):
+    unimse_pickles.load(other, None, "zero")
+
+
+def test_the_training_side_reads_them(samples, tmp_path):
+  """Export, verify, and the records and mixture of unimse_jax."""
+  data = tmp_path / "data"
+  raw = ["--raw", str(samples), "--out", str(data)]
+  assert export.main(["--corpus", "unimse_pickles", *raw]) == 0
+  assert verify.main(["--data", str(data)]) == 0
+  records = {name: CorpusRecords(str(data), name) for name in ("meld", "mosi")}
+  mixture = Mixture(records, {}, {}, {})
+  assert mixture.widths == {"audio": 64, "video": 64}
+  texts = records["meld"].texts["train"]
+  (number,) = [i for i, each in enumerate(texts) if each.id == "train/0"]
+  assert texts[number].before == ("Joey Hi!",)
+  assert texts[number].after == ("Joey what",)
+  frames = records["meld"].frames("train", number)
+  np.testing.assert_array_equal(
+    frames["audio"], _front(90, 157)[-90:].astype(np.float16)
+  )
+  metadata = records["meld"].metadata
+  assert metadata["audio"]["stored"] == "unimse"
+  assert (
+    metadata["settings_sha256"] == (records["mosi"].metadata["settings_sha256"])
+  )
