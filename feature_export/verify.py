@@ -7,7 +7,7 @@ Exit status 0: sound; 1: faults, listed; 2: nothing to check.
 
 import argparse
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from feature_export.corpora.schemes import POLARITIES
 from feature_export.corpora.utterance import (
+  CONTEXT_TURNS,
   INTENSITY_LIMIT,
   SPLITS,
   polarity_of_intensity,
@@ -73,6 +74,12 @@ def _shard_faults(dataset_dir: Path, metadata: Mapping) -> Iterator[str]:
       yield f"{name}: missing"
     elif hash_file(dataset_dir / name) != shard["sha256"]:
       yield f"{name}: sha256 differs from the metadata; the file has changed"
+  owners = defaultdict(list)
+  for name, shard in sorted(listed.items()):
+    owners[shard["sha256"]].append(name)
+  for names in owners.values():
+    if len(names) > 1:
+      yield f"{' and '.join(names)}: the same content"
   records = sum(shard["records"] for shard in listed.values())
   if records != sum(metadata["counts"].values()):
     yield f"shards hold {records} records, counts say {metadata['counts']}"
@@ -94,16 +101,64 @@ def _label_faults(record: Mapping, classes: Sequence[str]) -> Iterator[str]:
     yield f"intensity {intensity} without has_intensity"
 
 
-def _feature_faults(record: Mapping, most_frames: int) -> Iterator[str]:
+def _feature_faults(record: Mapping, most_frames: int | None) -> Iterator[str]:
   """Yields what is wrong with the arrays and contexts of one record."""
   for name in ("audio", "video"):
     if not np.isfinite(record[name]).all():
       yield f"{name} holds NaN or infinite values"
-  if len(record["video"]) > most_frames:
+    elif len(record[name]) > 1 and np.ptp(record[name]) == 0:
+      yield f"{name} is one value throughout (no variance)"
+  if most_frames is not None and len(record["video"]) > most_frames:
     yield f"video has {len(record['video'])} frames, more than {most_frames}"
   for side in ("before", "after"):
     if len(record[side]) != len(record[f"{side}_speakers"]):
       yield f"{side} and {side}_speakers differ in length"
+
+
+def _show_progress(
+  records: Iterator[dict], metadata: Mapping, split: str
+) -> Iterator[dict]:
+  """The records, with a bar on a terminal when they take over 10 s."""
+  from tqdm import tqdm
+
+  return tqdm(
+    records,
+    desc=f"{metadata['corpus']}/{split}",
+    total=metadata["counts"].get(split),
+    unit=" records",
+    delay=10,
+    disable=None,
+  )
+
+
+def _context_faults(turns: Sequence[Mapping]) -> Iterator[str]:
+  """Yields contexts that are not the neighbouring turns of a dialogue.
+
+  Unlabelled turns are no records and may stand in between, so the records
+  must be found among a context in their order, nearest first. One that lies
+  more numbers away than a context is long may have been crowded out.
+
+  Args:
+    turns: "id", "turn", "text", "before", "after" of one dialogue's records.
+  """
+  turns = sorted(turns, key=lambda record: record["turn"])
+  if len({record["turn"] for record in turns}) < len(turns):
+    return  # the order of equal turns is the source's; records lost it
+  for place, record in enumerate(turns):
+    sides = {"before": turns[:place][::-1], "after": turns[place + 1 :]}
+    for side, neighbours in sides.items():
+      context = iter(record[side])
+      full = len(record[side]) >= CONTEXT_TURNS
+      for other in neighbours:
+        distance = abs(other["turn"] - record["turn"])
+        if full and distance > CONTEXT_TURNS:
+          break
+        if other["text"] not in context:
+          yield (
+            f"{record['id']}: {side} lacks turn {other['turn']} of its "
+            f"dialogue ({other['id']}), or has it out of order"
+          )
+          break
 
 
 def _record_faults(dataset_dir: Path, metadata: Mapping) -> Iterator[str]:
@@ -111,9 +166,12 @@ def _record_faults(dataset_dir: Path, metadata: Mapping) -> Iterator[str]:
   fields = list(record_features(1, 1))
   classes = list((metadata["emotion_scheme"] or {"classes": ()})["classes"])
   split_of_id, split_of_dialogue = {}, {}
-  counts = Counter()
+  counts, dialogues = Counter(), defaultdict(list)
+  kept = ("id", "turn", "text", "before", "after")
   for split in SPLITS:
-    for record in read_records(dataset_dir, split, fields):
+    for record in _show_progress(
+      read_records(dataset_dir, split, fields), metadata, split
+    ):
       counts[split] += 1
       name = record["id"]
       if name in split_of_id:
@@ -127,8 +185,12 @@ def _record_faults(dataset_dir: Path, metadata: Mapping) -> Iterator[str]:
         )
       for fault in _label_faults(record, classes):
         yield f"{name}: {fault}"
-      for fault in _feature_faults(record, metadata["video"]["frames"]):
+      for fault in _feature_faults(record, metadata["video"].get("frames")):
         yield f"{name}: {fault}"
+      if dialogue:
+        dialogues[dialogue].append({key: record[key] for key in kept})
+  for turns in dialogues.values():
+    yield from _context_faults(turns)
   if dict(counts) != dict(metadata["counts"]):
     yield f"read {dict(counts)} records, counts say {metadata['counts']}"
 
@@ -158,10 +220,13 @@ def verify_dataset(dataset_dir: Path) -> list[str]:
 
 def _settings_faults(datasets: Mapping[str, Path]) -> list[str]:
   """Corpora of one folder whose features were extracted differently."""
-  hashes = {
-    name: load_builder(path).info.metadata["settings_sha256"]
-    for name, path in datasets.items()
-  }
+  hashes = {}
+  for name, path in datasets.items():
+    try:
+      metadata = load_builder(path).info.metadata or {}
+    except InputError:
+      continue  # among the faults of its own corpus
+    hashes[name] = metadata.get("settings_sha256")
   if len(set(hashes.values())) < 2:
     return []
   return [f"{name}: {value}" for name, value in hashes.items()]
@@ -178,9 +243,8 @@ def verify(data_dir: Path) -> dict[str, list[str]]:
   """
   datasets = dataset_dirs(data_dir)
   faults = {name: verify_dataset(path) for name, path in datasets.items()}
-  if not any(faults.values()):
-    # A mixture needs one meaning of "audio" and "video".
-    faults["settings"] = _settings_faults(datasets)
+  # A mixture needs one meaning of "audio" and "video".
+  faults["settings"] = _settings_faults(datasets)
   return faults
 
 

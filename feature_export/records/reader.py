@@ -30,12 +30,14 @@ def load_builder(dataset_dir: Path):
       f"TFRecords there. Make it with: {_EXPORT} DATA_DIR"
     )
   try:
-    return tfds.builder_from_directory(dataset_dir)
+    builder = tfds.builder_from_directory(dataset_dir)
+    _ = builder.info.metadata  # read only now, and then it may be no JSON
   except Exception as error:  # TFDS raises many kinds for a damaged folder
     raise InputError(
       f"The dataset in {dataset_dir} cannot be read: {error}\n"
       f"Export it again with --overwrite: {_EXPORT} DATA_DIR --overwrite"
     ) from error
+  return builder
 
 
 def dataset_dirs(data_dir: Path) -> dict[str, Path]:

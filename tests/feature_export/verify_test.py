@@ -71,7 +71,9 @@ def test_faulty_records_are_named(dataset, tmp_path):
     for split in metadata["counts"]
   }
   first, second = sorted(records["train"], key=lambda each: each["id"])
+  first["audio"] = first["audio"].copy()
   first["audio"][:1] = float("nan")
+  first["video"] = first["video"] * 0 + 1
   first["emotion"] = "bored"
   first["before_speakers"] = ["too", "many"]
   second["intensity"] = 0.5
@@ -83,6 +85,7 @@ def test_faulty_records_are_named(dataset, tmp_path):
   faults = _verify(target)
   for fault in (
     "t0: audio holds NaN",
+    "t0: video is one value throughout",
     "t0: emotion 'bored' is not in the scheme",
     "t0: before and before_speakers differ",
     "t1: intensity 0.5 without has_intensity",
@@ -91,6 +94,47 @@ def test_faulty_records_are_named(dataset, tmp_path):
     "e0: polarity 'negative' contradicts the intensity 2.0",
   ):
     assert fault in faults
+
+
+def test_contexts_must_be_the_neighbouring_turns():
+  def turn(number, before, after):
+    record = {"id": f"t{number}", "turn": number, "text": f"text {number}"}
+    return record | {"before": before, "after": after}
+
+  sound = [
+    turn(0, [], ["text 2", "unlabelled", "text 5"]),
+    turn(2, ["text 0"], ["unlabelled", "text 5"]),
+    turn(5, ["unlabelled", "text 2", "text 0"], []),
+  ]
+  assert list(verify._context_faults(sound[::-1])) == []
+  sound[0]["after"] = ["text 5", "text 2"]
+  sound[2]["before"] = ["text 2"]
+  assert list(verify._context_faults(sound)) == [
+    "t0: after lacks turn 5 of its dialogue (t5), or has it out of order",
+    "t5: before lacks turn 0 of its dialogue (t0), or has it out of order",
+  ]
+
+
+@pytest.mark.parametrize(
+  "name", ["dataset_info.json", "features.json", "metadata.json"]
+)
+def test_broken_json(dataset, name):
+  (dataset / name).write_text("{")
+  assert verify.main(["--data", str(dataset.parents[1])]) == 1
+
+
+def test_truncated_and_copied_shards(dataset):
+  (train,) = dataset.glob("*train*")
+  (test,) = dataset.glob("*-test*")
+  content = train.read_bytes()
+  train.write_bytes(content[: len(content) // 2])
+  assert f"{train.name}: sha256 differs" in _verify(dataset)
+  shutil.copy(test, train)
+  assert f"{train.name}: sha256 differs" in _verify(dataset)
+  shards = load_metadata(dataset)["shards"]
+  shards[train.name] = shards[test.name]
+  _change_metadata(dataset, shards=shards)
+  assert f"{test.name} and {train.name}: the same content" in _verify(dataset)
 
 
 def test_corpora_must_agree_on_settings(dataset, export_raw, capsys):
