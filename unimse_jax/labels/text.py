@@ -56,6 +56,25 @@ class LabelText:
       text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
+  @property
+  def slots(self) -> tuple[str, ...]:
+    """The slots that are written, in their order."""
+    return self.schema.slots
+
+  def words(self, slot: str) -> tuple[str, ...]:
+    """All that may stand in a slot, as it is written; never UNKNOWN.
+
+    Classes of a closed slot; for the intensity every number from -3 to 3.
+
+    Raises:
+      KeyError: no such slot.
+    """
+    if slot == "intensity" and self.schema.intensity:
+      steps = 10**self.decimals
+      low, high = (round(end * steps) for end in INTENSITY_RANGE)
+      return tuple(self.field(step / steps) for step in range(low, high + 1))
+    return self.schema.classes(slot)
+
   def parse(self, text: str) -> ParsedLabel:
     """Reads generated text; never fails.
 

@@ -139,3 +139,14 @@ def test_classes_with_capitals_are_read_back_as_they_are():
   for word in scheme.classes:
     written = text.write(UniversalLabel("neutral", None, {"mine": word}))
     assert text.parse(written).fields["mine"] == word
+
+
+def test_slots_and_their_words_are_all_that_is_written():
+  assert _TEXT.slots == ("polarity", "intensity", "meld", "iemocap")
+  assert _TEXT.words("meld") == ("joy", "anger")
+  for decimals, count in ((0, 7), (1, 61), (2, 601)):
+    words = LabelText(_SCHEMA, decimals=decimals).words("intensity")
+    assert len(words) == len(set(words)) == count
+    assert words[0] == "-3" and words[-1] == "3" and "0" in words
+  with pytest.raises(KeyError):
+    LabelText(LabelSchema(False, (_MELD,))).words("intensity")
