@@ -18,6 +18,9 @@ from unimse_jax.models.layers import (
 
 # Keys and values of one layer, each [B, S, H, K].
 KeyValue = tuple[jax.Array, jax.Array]
+# Texts that share beginnings, as one sequence: int32[Q], the place of each
+# token in its text, and bool[Q, Q], whether the first sees the second.
+Tree = tuple[jax.Array, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -219,17 +222,24 @@ class Decoder(nn.Module):
     deterministic: bool,
     cache: list[KeyValue] | None = None,
     index: jax.Array | int = 0,
+    tree: Tree | None = None,
   ) -> tuple[jax.Array, list[KeyValue]]:
     """Decodes embedded tokens [B, Q, D] that stand at index, index + 1, ...
 
     Without a cache the tokens see each other; with one (Q = 1) they see the
-    cached positions up to `index`.
+    cached positions up to `index`. In a tree (no cache) each sees what the
+    tree says.
     """
-    queries = index + jnp.arange(x.shape[1])
-    length = x.shape[1] if cache is None else cache[0][0].shape[1]
-    keys = jnp.arange(length)
-    self_bias = self.relative_bias(queries, keys)
-    self_bias = self_bias + masks.causal_bias(queries, keys)
+    if tree is not None:
+      positions, visible = tree
+      self_bias = self.relative_bias(positions, positions)
+      self_bias = self_bias + masks.padding_bias(visible[None])[0]
+    else:
+      queries = index + jnp.arange(x.shape[1])
+      length = x.shape[1] if cache is None else cache[0][0].shape[1]
+      keys = jnp.arange(length)
+      self_bias = self.relative_bias(queries, keys)
+      self_bias = self_bias + masks.causal_bias(queries, keys)
     cross_bias = masks.padding_bias(encoder_mask)
     x = self.drop(x, deterministic=deterministic)
     new_cache = []
@@ -303,6 +313,7 @@ class T5(nn.Module):
     encoded: jax.Array,
     encoder_mask: jax.Array,
     deterministic: bool = True,
+    tree: Tree | None = None,
   ) -> jax.Array:
     """Teacher forcing: int32[B, T] -> float32[B, T, V]."""
     decoded, _ = self.decoder(
@@ -310,6 +321,7 @@ class T5(nn.Module):
       self.decoder.cross(encoded),
       encoder_mask,
       deterministic,
+      tree=tree,
     )
     return self.logits(decoded)
 
