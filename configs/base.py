@@ -113,6 +113,13 @@ def get_config() -> ConfigDict:
   decoding = config.decoding = ConfigDict()
   decoding.max_new_tokens = 32  # plus end of sequence (D25)
   decoding.batch_size = 96
+  # Only legal label texts are written (D26); False: whatever the model writes.
+  decoding.constrained = True
+  decoding.beams = 1  # texts kept at every place; 1: greedy
+  decoding.length_penalty = 0.0  # >= 0; above 0 favours longer texts in beams
+  # The predicted number: as written ("greedy"), or the "mean" or "median" of
+  # the distribution over all numbers.
+  decoding.intensity = "greedy"
 
   # jax devices: what fsdp and model leave goes to data parallelism.
   parallel = config.parallel = ConfigDict()

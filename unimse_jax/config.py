@@ -117,6 +117,10 @@ class TrainConfig:
 class DecodingConfig:
   max_new_tokens: int
   batch_size: int
+  constrained: bool
+  beams: int
+  length_penalty: float
+  intensity: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,13 +150,18 @@ class Config:
 
 
 # Fields that may differ between the runs of one workdir: they change how long
-# or how fast it runs and what it prints, not what is learnt at a step.
+# or how fast it runs, how it is read out and what it prints, not what is learnt
+# at a step.
 FREE_FIELDS = (
   "train.epochs",
   "train.evaluate_every_epochs",
   "train.checkpoint_every_steps",
   "train.log_every_steps",
   "decoding.batch_size",
+  "decoding.constrained",
+  "decoding.beams",
+  "decoding.length_penalty",
+  "decoding.intensity",
   "parallel",
 )
 
@@ -162,6 +171,7 @@ _CHOICES = {
   "t5.activation": ("relu", "gelu", "gelu_new", "silu"),
   "t5.dtype": ("float32", "bfloat16"),
   "model.adapter_activation": ("sigmoid", "relu", "gelu"),
+  "decoding.intensity": ("greedy", "mean", "median"),
   "optimizer.kind": ("adamw", "adam_l2"),
   "optimizer.schedule": ("constant", "linear"),
 }
@@ -202,6 +212,8 @@ _AT_LEAST = {
   "train.log_every_steps": 1,
   "decoding.max_new_tokens": 1,
   "decoding.batch_size": 1,
+  "decoding.beams": 1,
+  "decoding.length_penalty": 0,
   "parallel.devices": 0,
   "parallel.fsdp": 1,
   "parallel.model": 1,

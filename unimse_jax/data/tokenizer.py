@@ -14,6 +14,7 @@ from unimse_jax.files import write_atomically
 PAD = 0  # also starts the decoder
 EOS = 1
 FILE_NAME = "spiece.model"
+_WORD_START = "\u2581"  # stands for a space in a piece
 
 
 class Tokenizer:
@@ -44,6 +45,29 @@ class Tokenizer:
   def size(self) -> int:
     """Number of pieces."""
     return self._processor.vocab_size()
+
+  def surfaces(self) -> list[bytes | None]:
+    """What each piece writes into a text, as UTF-8; None: nothing legal.
+
+    A space stands where SentencePiece writes the mark of a word's start; at
+    the beginning of a text `decode` drops one.
+    """
+    processor = self._processor
+
+    def surface(token: int) -> bytes | None:
+      # Control pieces write nothing, the unknown piece a question mark.
+      kinds = (processor.is_control, processor.is_unknown, processor.is_unused)
+      if any(is_kind(token) for is_kind in kinds):
+        return None
+      piece = processor.id_to_piece(token)
+      if processor.is_byte(token):  # "<0x2C>"
+        byte = bytes([int(piece[3:-1], 16)])
+        # The byte of a space is not dropped at the beginning of a text, and
+        # no text is encoded with it.
+        return None if byte == b" " else byte
+      return piece.replace(_WORD_START, " ").encode()
+
+    return [surface(token) for token in range(self.size)]
 
   def encode(self, text: str) -> list[int]:
     """Piece ids, without </s>."""
@@ -108,6 +132,7 @@ def train(
   """
   import sentencepiece
 
+  words = list(words)
   model = io.BytesIO()
   try:
     sentencepiece.SentencePieceTrainer.train(
@@ -121,8 +146,10 @@ def train(
       eos_id=EOS,
       unk_id=2,
       bos_id=-1,
-      # The mark of a word's start, as SentencePiece writes a space.
-      user_defined_symbols=[f"\u2581{word}" for word in words],
+      user_defined_symbols=[f"{_WORD_START}{word}" for word in words],
+      # Behind a comma without a space a word is spelt: its letters may stand
+      # in no other word of the texts.
+      required_chars="".join(sorted(set("".join(words)) - {" "})),
       num_threads=1,
       minloglevel=2,
     )

@@ -30,7 +30,7 @@ def candidate(
     The fields before the slot, the class, and the separator unless the slot is
     the last; None where a field before the slot is not legal.
   """
-  slots = label_text.schema.slots
+  slots = label_text.slots
   place = slots.index(slot)
   before = [fields[name] for name in slots[:place]]
   if None in before:

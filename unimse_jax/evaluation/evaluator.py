@@ -4,9 +4,11 @@ import dataclasses
 from typing import Any
 
 import tqdm
+from absl import logging
 from jax.sharding import Mesh
 
 from unimse_jax.data.batching import Batcher, plan_in_order, prefetch
+from unimse_jax.evaluation.collapse import collapse_report
 from unimse_jax.evaluation.scoring import (
   LabelledExample,
   decoding_report,
@@ -21,7 +23,7 @@ from unimse_jax.prediction.labeller import Labeller
 class Evaluation:
   """Attributes:
   corpora: name -> scores, with the constant predictor's under "constant_*".
-  decoding: malformed and distinct outputs.
+  decoding: malformed and distinct outputs, and warnings of a collapse.
   predictions: in the mixture's order.
   """
 
@@ -47,9 +49,19 @@ class Evaluator:
       ValueError: the split is empty.
     """
     predictions = self.predict(params, split, with_probabilities)
+    mixture = self._experiment.mixture
+    corpora = score_corpora(predictions, mixture)
+    collapse = collapse_report(
+      predictions,
+      corpora,
+      {name: records.scheme_name for name, records in mixture.corpora.items()},
+    )
+    if multihost.is_first():
+      for warning in collapse["warnings"]:
+        logging.warning("%s split: %s.", split, warning)
     return Evaluation(
-      corpora=score_corpora(predictions, self._experiment.mixture),
-      decoding=decoding_report(predictions),
+      corpora=corpora,
+      decoding=decoding_report(predictions) | {"collapse": collapse},
       predictions=predictions,
     )
 

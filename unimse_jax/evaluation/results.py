@@ -85,6 +85,7 @@ def _row(prediction: LabelledExample) -> dict[str, Any]:
     "output": labelled.output,
     "malformed": labelled.parsed.malformed,
     "fields": dict(labelled.parsed.fields),
+    "intensity": dict(labelled.intensity),
     "probabilities": labelled.probabilities,
     "targets": targets(prediction.example),
   }

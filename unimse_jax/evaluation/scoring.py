@@ -114,12 +114,24 @@ def _score_emotion(
 
 
 def decoding_report(predictions: Sequence[LabelledExample]) -> dict[str, Any]:
-  """How much of the free-running output is legal, and how much it varies."""
-  malformed = sum(each.labelled.parsed.malformed for each in predictions)
+  """How much of the output is legal, and how much it varies.
+
+  Returns:
+    n: utterances.
+    malformed, malformed_rate: what the model writes without the grammar.
+    malformed_outputs: of the outputs that were scored; those are the same
+      texts where config.decoding.constrained is False.
+    distinct_outputs: of the scored ones.
+  """
+  free = [each.labelled.free or each.labelled.parsed for each in predictions]
+  malformed = sum(label.malformed for label in free)
   return {
     "n": len(predictions),
     "malformed": malformed,
     "malformed_rate": malformed / max(len(predictions), 1),
+    "malformed_outputs": sum(
+      each.labelled.parsed.malformed for each in predictions
+    ),
     "distinct_outputs": len({each.labelled.output for each in predictions}),
   }
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from unimse_jax.data.batching import Batch
 from unimse_jax.data.tokenizer import EOS
-from unimse_jax.decoding import generate, probabilities
+from unimse_jax.decoding import generate, grammar, intensity, probabilities
 from unimse_jax.labels import ParsedLabel
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import Pipeline
@@ -27,35 +28,44 @@ class Labelled:
 
   Attributes:
     output: the text.
-    parsed: the text as fields.
+    parsed: the text as fields; the intensity is that which
+      config.decoding.intensity asks for.
     probabilities: of the closed slots; empty where they were not asked for; a
       slot is missing where a field before it was malformed.
+    free: what the model writes without the grammar; None where `output` is
+      that.
+    intensity: "greedy" (the number as written), "mean" and "median" of the
+      distribution over all numbers; empty where they were not asked for, or a
+      field before the number was malformed.
   """
 
   output: str
   parsed: ParsedLabel
   probabilities: Probabilities
+  free: ParsedLabel | None = None
+  intensity: Mapping[str, float | None] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 class Labeller:
   """Decodes batches with compiled functions."""
 
   def __init__(self, pipeline: Pipeline, mesh: Mesh):
+    """Makes the tables of the grammar.
+
+    Raises:
+      InputError: the vocabulary cannot write the labels, or not in the
+        config's number of tokens.
+    """
     self._pipeline, self._mesh = pipeline, mesh
-    model = pipeline.model
-    steps = pipeline.config.decoding.max_new_tokens
-
-    def generated(params, batch):
-      encoded = model.apply({"params": params}, batch, method="encode")
-      tokens = generate.greedy(
-        model, params, encoded, batch["encoder_mask"], steps
-      )
-      return tokens, encoded
-
-    self._generate = jax.jit(generated)
+    self._generate = jax.jit(_generator(pipeline))
     self._score = jax.jit(
-      functools.partial(probabilities.log_probabilities, model)
+      functools.partial(probabilities.log_probabilities, pipeline.model)
     )
+    self._numbers = None
+    if "intensity" in pipeline.label_text.slots:
+      self._numbers = _Numbers(pipeline)
 
   @property
   def batch_size(self) -> int:
@@ -75,19 +85,64 @@ class Labeller:
       rows: rows, over all processes, that hold an utterance.
       with_probabilities: scores the closed slots too.
     """
-    pipeline = self._pipeline
     batch = sharding.shard_batch(arrays, self._mesh)
-    tokens, encoded = self._generate(params, batch)
-    tokens = multihost.gather_rows(tokens)[:rows]
-    outputs = [pipeline.tokenizer.decode(row) for row in tokens]
-    parsed = [pipeline.label_text.parse(output) for output in outputs]
-    scored: list[Probabilities] = [{} for _ in outputs]
+    outputs, encoded = self._generate(params, batch)
+    texts = [self._texts(tokens, rows) for tokens in outputs]
+    parsed = [*map(self._pipeline.label_text.parse, texts[0])]
+    free: Sequence[ParsedLabel | None] = [None] * rows
+    if len(texts) > 1:
+      free = [*map(self._pipeline.label_text.parse, texts[1])]
+    scored: list[Probabilities] = [{} for _ in parsed]
+    numbers: list[Mapping[str, float | None]] = [{} for _ in parsed]
+    mask = batch["encoder_mask"]
     if with_probabilities:
-      scored = self._probabilities(
-        params, encoded, batch["encoder_mask"], parsed
-      )
+      scored = self._probabilities(params, encoded, mask, parsed)
+    chosen = self._pipeline.config.decoding.intensity
+    if self._numbers and (with_probabilities or chosen != "greedy"):
+      numbers = self._intensities(params, encoded, mask, parsed)
+      # Only now: what was written decides what the other fields follow.
+      parsed = [
+        _with_intensity(label, number.get(chosen))
+        for label, number in zip(parsed, numbers, strict=True)
+      ]
     return [
-      Labelled(*parts) for parts in zip(outputs, parsed, scored, strict=True)
+      Labelled(*parts)
+      for parts in zip(texts[0], parsed, scored, free, numbers, strict=True)
+    ]
+
+  def _texts(self, tokens: jax.Array, rows: int) -> list[str]:
+    found = multihost.gather_rows(tokens)[:rows]
+    return [self._pipeline.tokenizer.decode(row) for row in found]
+
+  def _intensities(
+    self,
+    params: Any,
+    encoded: jax.Array,
+    encoder_mask: jax.Array,
+    parsed: Sequence[ParsedLabel],
+  ) -> list[Mapping[str, float | None]]:
+    """The number as written, and the estimates of its distribution."""
+    contexts = [self._numbers.context(label) for label in parsed]
+    padded = np.zeros(self.batch_size, np.int32)
+    padded[: len(contexts)] = [context or 0 for context in contexts]
+    own = multihost.own_rows(self.batch_size)
+    place = sharding.batch_sharding(self._mesh)
+    log_p = self._numbers.score(
+      params,
+      encoded,
+      encoder_mask,
+      self._numbers.packed,
+      jax.make_array_from_process_local_data(place, padded[own]),
+    )
+    log_p = multihost.gather_rows(log_p)[:, : len(self._numbers.values)]
+    return [
+      {}
+      if context is None
+      else {"greedy": label.fields["intensity"]}
+      | intensity.estimates(
+        self._numbers.values, probabilities.normalized(log_p[row])
+      )
+      for row, (context, label) in enumerate(zip(contexts, parsed, strict=True))
     ]
 
   def _probabilities(
@@ -98,9 +153,9 @@ class Labeller:
     parsed: Sequence[ParsedLabel],
   ) -> list[Probabilities]:
     """Class probabilities of all closed slots of a batch's rows."""
-    schema = self._pipeline.label_text.schema
-    slots = [slot for slot in schema.slots if slot != "intensity"]
-    words = [(slot, word) for slot in slots for word in schema.classes(slot)]
+    text = self._pipeline.label_text
+    slots = [slot for slot in text.slots if slot != "intensity"]
+    words = [(slot, word) for slot in slots for word in text.words(slot)]
     targets = self._targets(parsed, words)
     place = NamedSharding(
       self._mesh, PartitionSpec(None, *sharding.BATCH, None)
@@ -126,7 +181,7 @@ class Labeller:
     A slot after a malformed field has no text: its rows stay empty.
     """
     pipeline = self._pipeline
-    last = pipeline.label_text.schema.slots[-1]
+    last = pipeline.label_text.slots[-1]
     found: dict[tuple[int, int], list[int]] = {}
     for row, label in enumerate(parsed):
       for place, (slot, word) in enumerate(words):
@@ -159,3 +214,83 @@ def _by_slot(
         for place, value in zip(places, values, strict=True)
       }
   return found
+
+
+def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
+  """(params, batch) -> the tokens, those without grammar too, and encoded."""
+  config, model = pipeline.config.decoding, pipeline.model
+  free = grammar.free(model.config.t5.vocab_size)
+  automata = [free]
+  if config.constrained:
+    legal = grammar.compile_grammar(
+      pipeline.label_text,
+      pipeline.tokenizer.surfaces(),
+      config.max_new_tokens + 1,
+    )
+    automata = [legal, free]
+
+  def generate_all(params: Any, batch: Mapping[str, jax.Array]) -> tuple:
+    encoded = model.apply({"params": params}, batch, method="encode")
+    found = [
+      generate.search(
+        model,
+        params,
+        encoded,
+        batch["encoder_mask"],
+        automaton,
+        config.max_new_tokens,
+        config.beams,
+        config.length_penalty,
+      )
+      for automaton in automata
+    ]
+    return found, encoded
+
+  return generate_all
+
+
+class _Numbers:
+  """All intensities behind everything that may stand before them."""
+
+  def __init__(self, pipeline: Pipeline):
+    text = pipeline.label_text
+    words = text.words("intensity")
+    # Rising, so that neighbours share their beginnings and a median is found.
+    words = sorted(words, key=float)
+    self.values = np.array([float(word) for word in words])
+    self._before = text.slots[: text.slots.index("intensity")]
+    self._contexts = [
+      *itertools.product(*(text.words(slot) for slot in self._before))
+    ]
+    end = [EOS] * (text.slots[-1] == "intensity")
+    self.packed = intensity.pack(
+      [
+        [self._tokens(pipeline, context, word) + end for word in words]
+        for context in self._contexts
+      ]
+    )
+    self.score = jax.jit(
+      functools.partial(intensity.log_probabilities, pipeline.model)
+    )
+
+  def _tokens(
+    self, pipeline: Pipeline, context: Sequence[str], word: str
+  ) -> list[int]:
+    fields = dict(zip(self._before, context, strict=True))
+    text = probabilities.candidate(
+      fields, "intensity", word, pipeline.label_text
+    )
+    return pipeline.tokenizer.encode(text)
+
+  def context(self, label: ParsedLabel) -> int | None:
+    """The number of the fields that stand before; None: not legal."""
+    before = tuple(label.fields[slot] for slot in self._before)
+    return self._contexts.index(before) if before in self._contexts else None
+
+
+def _with_intensity(label: ParsedLabel, value: float | None) -> ParsedLabel:
+  """The label with another number; the same where there is none."""
+  if value is None:
+    return label
+  fields = dict(label.fields) | {"intensity": value}
+  return dataclasses.replace(label, fields=fields)

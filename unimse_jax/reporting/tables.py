@@ -85,12 +85,14 @@ def corpus_blocks(
 
 
 def decoding_line(decoding: Mapping[str, Any]) -> str:
-  """How much of the output was legal, and how much it varied."""
-  return (
-    f"decoded {decoding['n']} utterances: {decoding['malformed']} malformed "
-    f"({100 * decoding['malformed_rate']:.2f} %), "
+  """How much of the output was legal, how much it varied, and warnings."""
+  line = (
+    f"decoded {decoding['n']} utterances: {decoding['malformed_outputs']} "
+    f"malformed ({decoding['malformed']}, "
+    f"{100 * decoding['malformed_rate']:.2f} %, without the grammar), "
     f"{decoding['distinct_outputs']} distinct outputs"
   )
+  return "\n".join([line, *decoding["collapse"]["warnings"]])
 
 
 def results_table(results: Mapping[str, Any], split: str) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+WAYS = ("greedy", "constrained", "beam")  # of decoding
+
 
 def format_report(report: dict[str, Any]) -> str:
   """What `training.throughput.measure` returned, as lines."""
@@ -40,12 +42,20 @@ def format_report(report: dict[str, Any]) -> str:
       f"{overall['epoch_seconds']:.0f} s.",
       f"Peak memory of a device: {memory['peak_bytes'] / 2**20:.0f} MiB, "
       f"{memory['source']}.",
-      f"Greedy decoding, {decoding['length']} text tokens, all "
-      f"{decoding['tokens']} places, batch of {decoding['batch_size']}: "
-      f"{decoding['examples_per_second']:.0f} examples a second "
-      f"({1e3 * decoding['seconds']['median']:.1f} ms a batch; compiled in "
-      f"{decoding['compile_seconds']:.1f} s).",
+      f"Decoding, {decoding['length']} text tokens, all "
+      f"{decoding['tokens']} places, batch of {decoding['batch_size']}:",
+      *(_format_decoding(name, decoding[name]) for name in WAYS),
     ]
+  )
+
+
+def _format_decoding(name: str, row: dict[str, Any]) -> str:
+  beams = f" of {row['beams']}" if row["beams"] > 1 else ""
+  return (
+    f"  {name + beams:<12}{row['examples_per_second']:10.1f} examples a second"
+    f"{row['tokens_per_second']:10.0f} tokens a second "
+    f"({1e3 * row['seconds']['median']:.1f} ms a batch; compiled in "
+    f"{row['compile_seconds']:.1f} s)"
   )
 
 

@@ -27,6 +27,7 @@ from unimse_jax.training.assembly import assemble, check_batch_size, make_mesh
 from unimse_jax.training.throughput import (
   encode_and_decode,
   init_params,
+  noise_automaton,
   synthetic_model,
 )
 
@@ -94,7 +95,7 @@ def topology_devices(topology: str) -> Sequence[jax.Device]:
 
 
 def check(config: Config, topology: str) -> list[Compiled]:
-  """Compiles the train step and greedy decoding at the longest bucket.
+  """Compiles the train step and decoding at the longest bucket.
 
   Raises:
     InputError: as `topology_devices`, or the devices do not allow the mesh or
@@ -127,12 +128,14 @@ def check(config: Config, topology: str) -> list[Compiled]:
   size = -(-config.decoding.batch_size // divisor) * divisor
   found.append(
     _compile(
-      f"greedy decoding, {size} x {longest} tokens",
-      jax.jit(encode_and_decode, static_argnums=(0, 1)),
+      f"decoding, {size} x {longest} tokens",
+      jax.jit(encode_and_decode, static_argnums=(0, 1, 2)),
       model,
       config.decoding.max_new_tokens,
+      config.decoding.beams,
       state.params,
       _abstract_batch(config, mesh, size),
+      noise_automaton(config.seed),
     )
   )
   return found

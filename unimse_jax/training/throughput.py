@@ -20,7 +20,9 @@ from jax.sharding import Mesh
 from unimse_jax.config import Config
 from unimse_jax.data import synthetic
 from unimse_jax.data.batching import BatchPlan, plan_epoch
-from unimse_jax.decoding import generate
+from unimse_jax.data.tokenizer import EOS
+from unimse_jax.decoding import generate, grammar
+from unimse_jax.decoding.grammar import TokenAutomaton
 from unimse_jax.errors import InputError
 from unimse_jax.experiment import random_t5
 from unimse_jax.models import UniMSE
@@ -47,6 +49,8 @@ PEAK_FLOPS = (
   (r"^TPU v5p?$", 459e12),
   (r"^TPU (v6 lite|v6e)$", 918e12),
 )
+# States and tokens of the label grammar of four slots in T5's vocabulary.
+_AUTOMATON = (95, 260)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,12 +120,23 @@ def init_params(config: Config, model: UniMSE, key: jax.Array) -> Any:
 
 
 def encode_and_decode(
-  model: UniMSE, max_new_tokens: int, params: Any, batch: dict[str, jax.Array]
+  model: UniMSE,
+  max_new_tokens: int,
+  beams: int,
+  params: Any,
+  batch: dict[str, jax.Array],
+  automaton: TokenAutomaton,
 ) -> jax.Array:
   """Label tokens of a batch, int32[B, max_new_tokens + 1]."""
   encoded = model.apply({"params": params}, batch, method="encode")
-  return generate.greedy(
-    model, params, encoded, batch["encoder_mask"], max_new_tokens
+  return generate.search(
+    model,
+    params,
+    encoded,
+    batch["encoder_mask"],
+    automaton,
+    max_new_tokens,
+    beams,
   )
 
 
@@ -139,7 +154,7 @@ def make_workload(config: Config) -> Workload:
 
 
 def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
-  """Times the train step in every bucket, and greedy decoding in one.
+  """Times the train step in every bucket, and decoding in one.
 
   A batch lies on the devices before the clock starts, and the clock stops
   when the new state is there: the input's own cost is not measured, and the
@@ -261,7 +276,7 @@ def _time_decoding(
   steps: int,
   warmup: int,
 ) -> dict[str, Any]:
-  """Encoding and greedy decoding of a full batch of the commonest bucket."""
+  """Encoding and decoding of a full batch of the commonest bucket."""
   divisor = sharding.batch_divisor(mesh)
   size = -(-config.decoding.batch_size // divisor) * divisor
   counts = collections.Counter(plan.length for plan in workload.plans)
@@ -271,23 +286,56 @@ def _time_decoding(
   batch = _batch(config, mesh, workload, plan, size)
   table = params["t5"]["shared"]["embedding"]
   # Zeros never win the argmax, so that no row ends early: the worst case.
-  params["t5"]["shared"]["embedding"] = table.at[generate.EOS].set(0.0)
+  params["t5"]["shared"]["embedding"] = table.at[EOS].set(0.0)
   new_tokens = config.decoding.max_new_tokens
-  function = jax.jit(encode_and_decode, static_argnums=(0, 1))
-  compiled, seconds = _compile(function, model, new_tokens, params, batch)
-  timed = Timed(
-    _time(lambda: compiled(params, batch), steps, warmup),
-    seconds,
-    _planned_bytes(compiled),
-  )
-  return {
+  report = {
     "length": length,
     "batch_size": size,
     "tokens": new_tokens + 1,
-    "seconds": timed.spread(),
-    "compile_seconds": seconds,
-    "examples_per_second": len(plan.rows) / timed.median,
   }
+  function = jax.jit(encode_and_decode, static_argnums=(0, 1, 2))
+  for name, beams, automaton in _ways_to_decode(config, model):
+    compiled, seconds = _compile(
+      function, model, new_tokens, beams, params, batch, automaton
+    )
+    run = functools.partial(compiled, params, batch, automaton)
+    timed = Timed(_time(run, steps, warmup), seconds, _planned_bytes(compiled))
+    report[name] = {
+      "beams": beams,
+      "seconds": timed.spread(),
+      "compile_seconds": seconds,
+      "examples_per_second": len(plan.rows) / timed.median,
+      "tokens_per_second": len(plan.rows) * (new_tokens + 1) / timed.median,
+    }
+  return report
+
+
+def _ways_to_decode(
+  config: Config, model: UniMSE
+) -> list[tuple[str, int, TokenAutomaton]]:
+  """Name, beams and automaton of what is timed."""
+  free = grammar.free(model.config.t5.vocab_size)
+  # As large as the tables of four slots and T5's vocabulary; there is no
+  # vocabulary here to make real ones with.
+  noise = noise_automaton(config.seed)
+  return [
+    ("greedy", 1, free),
+    ("constrained", 1, noise),
+    ("beam", max(config.decoding.beams, 4), noise),
+  ]
+
+
+def noise_automaton(seed: int) -> TokenAutomaton:
+  """A text that goes on for ever, whatever is written."""
+  rng = np.random.default_rng(seed)
+  states, columns = _AUTOMATON
+  # The last state, the end, is never reached.
+  following = rng.integers(0, states - 1, (states, columns))
+  return TokenAutomaton(
+    tokens=np.arange(columns, dtype=np.int32) + EOS + 1,
+    next_states=following.astype(np.int32),
+    distance=np.zeros(states, np.int32),
+  )
 
 
 def _batch(

@@ -1,11 +1,12 @@
-"""Cached greedy decoding against a plain loop without a cache."""
+"""Cached greedy and beam decoding against plain loops without a cache."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unimse_jax.decoding import generate
+from unimse_jax.data.tokenizer import EOS, PAD
+from unimse_jax.decoding import generate, grammar
 
 _STEPS = 6
 
@@ -36,7 +37,9 @@ def encoded(model, batch, params):
 @pytest.fixture(scope="module")
 def greedy(model, params):
   return jax.jit(
-    lambda encoded, mask: generate.greedy(model, params, encoded, mask, _STEPS)
+    lambda encoded, mask: generate.search(
+      model, params, encoded, mask, grammar.free(40), _STEPS
+    )
   )
 
 
@@ -56,8 +59,8 @@ def plain_loop(score, encoded, mask) -> np.ndarray:
   written = np.zeros((rows, _STEPS + 2), np.int32)  # starts with pad
   for place in range(_STEPS + 1):
     logits = np.asarray(score(written[:, :-1], encoded, mask))[:, place]
-    ended = (written[:, 1 : place + 1] == generate.EOS).any(1)
-    written[:, place + 1] = np.where(ended, generate.PAD, logits.argmax(-1))
+    ended = (written[:, 1 : place + 1] == EOS).any(1)
+    written[:, place + 1] = np.where(ended, PAD, logits.argmax(-1))
   return written[:, 1:]
 
 
@@ -120,8 +123,13 @@ class Script:
 def written(tokens, steps: int, mask=None) -> list[list[int]]:
   rows = len(tokens)
   mask = np.ones((rows, 1), bool) if mask is None else mask
-  found = generate.greedy(
-    Script(tokens), {}, jnp.zeros((rows, 1, 1)), jnp.asarray(mask), steps
+  found = generate.search(
+    Script(tokens),
+    {},
+    jnp.zeros((rows, 1, 1)),
+    jnp.asarray(mask),
+    grammar.free(10),
+    steps,
   )
   return found.tolist()
 
@@ -152,11 +160,12 @@ def test_the_loop_stops_when_all_have_ended():
         jax.debug.callback(lambda index: ran.append(int(index)), args[1])
       return super().apply(variables, *args, method=method)
 
-  generate.greedy(
+  generate.search(
     Counting([[5, 1, 7, 7, 7, 7, 7, 7]]),
     {},
     jnp.zeros((1, 1, 1)),
     jnp.ones((1, 1), bool),
+    grammar.free(10),
     7,
   ).block_until_ready()
   jax.effects_barrier()
@@ -174,4 +183,126 @@ def test_companions_and_padding_do_not_change_a_row(greedy, encoded, batch):
   np.testing.assert_array_equal(alone[0], together[2])
   wider = np.pad(encoded, ((0, 0), (0, 4), (0, 0)), constant_values=3.0)
   found = greedy(wider, np.pad(mask, ((0, 0), (0, 4))))
+  np.testing.assert_array_equal(found, together)
+
+
+# Texts of up to three of the tokens 5, 6, 7, and </s>; of these 5 may not
+# follow 6.
+def small_grammar() -> grammar.TokenAutomaton:
+  tokens = np.array([EOS, 5, 6, 7], np.int32)
+  next_states = np.array(
+    [[-1, 0, 1, 0], [-1, -1, 1, 2], [3, 2, 2, -1], [-1] * 4], np.int32
+  )
+  return grammar.TokenAutomaton(
+    tokens, next_states, np.array([3, 2, 1, 0], np.int32)
+  )
+
+
+def legal_texts(automaton, length: int) -> list[tuple[int, ...]]:
+  """Every text of the automaton that has at most `length` tokens."""
+  end = len(automaton.next_states) - 1
+  found, open_texts = [], [((), 0)]
+  while open_texts:
+    text, state = open_texts.pop()
+    if state == end:
+      found.append(text)
+    elif len(text) < length:
+      for token, following in zip(
+        automaton.tokens, automaton.next_states[state], strict=True
+      ):
+        if following >= 0:
+          open_texts.append(((*text, int(token)), following))
+  return found
+
+
+def log_p(score, text, encoded, mask) -> np.ndarray:
+  """float64[B], by teacher forcing."""
+  rows = len(mask)
+  inputs = np.zeros((rows, _STEPS + 1), np.int32)
+  inputs[:, 1 : len(text)] = text[:-1]
+  logits = np.asarray(score(inputs, encoded, mask), np.float64)
+  logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
+  return sum(logits[:, place, token] for place, token in enumerate(text))
+
+
+@pytest.mark.parametrize("penalty", [0.0, 2.0])
+def test_wide_beams_find_the_best_of_all_legal_texts(
+  model, params, score, encoded, batch, penalty
+):
+  """With as many beams as there are prefixes, nothing is ever lost."""
+  mask, automaton = batch["encoder_mask"], small_grammar()
+  texts = legal_texts(automaton, 5)
+  assert len(texts) > 10
+  expected = np.stack(
+    [
+      log_p(score, text, encoded, mask) / ((5 + len(text)) / 6) ** penalty
+      for text in texts
+    ]
+  )
+  found = jax.jit(
+    lambda encoded: generate.search(
+      model, params, encoded, mask, automaton, 4, 60, penalty
+    )
+  )(encoded)
+  for row, best in zip(found, expected.argmax(0), strict=True):
+    assert tuple(int(token) for token in row if token) == texts[best]
+
+
+def test_beams_are_those_of_a_plain_beam_search(
+  model, params, score, encoded, batch
+):
+  """Two beams, free: against a loop over texts without a cache."""
+  mask, steps, beams = batch["encoder_mask"], 3, 2
+  found = np.asarray(
+    jax.jit(
+      lambda encoded: generate.search(
+        model, params, encoded, mask, grammar.free(40), steps, beams
+      )
+    )(encoded)
+  )
+  for row in range(len(mask)):
+    kept = [((), 0.0)]
+    for _ in range(steps + 1):
+      longer = []
+      for text, value in kept:
+        if EOS in text:
+          longer.append((text, value))
+          continue
+        for token in range(40):
+          new = (*text, token)
+          last = log_p(score, new, encoded, mask)[row]
+          longer.append((new, last))
+      kept = sorted(longer, key=lambda pair: -pair[1])[:beams]
+    best = kept[0][0]
+    assert tuple(found[row, : len(best)].tolist()) == best
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_constrained_text_ends_in_time(model, params, encoded, batch, beams):
+  """Every length from the shortest text on, and every output is legal."""
+  mask, automaton = batch["encoder_mask"], small_grammar()
+  for steps in (2, 3, 5):
+    found = generate.search(
+      model, params, encoded, mask, automaton, steps, beams
+    )
+    legal = set(legal_texts(automaton, steps + 1))
+    for row in np.asarray(found):
+      assert tuple(int(token) for token in row if token) in legal
+
+
+def test_beams_do_not_depend_on_companions_and_padding(
+  model, params, encoded, batch
+):
+  search = jax.jit(
+    lambda encoded, mask: generate.search(
+      model, params, encoded, mask, grammar.free(40), _STEPS, 3, 1.0
+    )
+  )
+  mask = batch["encoder_mask"]
+  together = np.asarray(search(encoded, mask))
+  for row in range(len(mask)):
+    alone = search(encoded[row : row + 1], mask[row : row + 1])
+    np.testing.assert_array_equal(alone[0], together[row])
+  wider = np.pad(encoded, ((0, 0), (0, 4), (0, 0)), constant_values=3.0)
+  found = search(wider, np.pad(mask, ((0, 0), (0, 4))))
   np.testing.assert_array_equal(found, together)

@@ -87,6 +87,7 @@ def test_the_decoding_report_counts(loaded, text):
     "n": 4,
     "malformed": 2,
     "malformed_rate": 0.5,
+    "malformed_outputs": 2,
     "distinct_outputs": 3,
   }
 

@@ -45,10 +45,13 @@ def test_a_corpus_with_both_has_two_blocks_and_the_results_a_last_line():
       "n": 8,
       "malformed": 1,
       "malformed_rate": 0.125,
+      "malformed_outputs": 0,
       "distinct_outputs": 3,
+      "collapse": {"warnings": ["collapse: meld, emotion"]},
     },
   }
   text = tables.results_table(results, "test")
   assert text.endswith(
-    "decoded 8 utterances: 1 malformed (12.50 %), 3 distinct outputs"
+    "decoded 8 utterances: 0 malformed (1, 12.50 %, without the grammar), "
+    "3 distinct outputs\ncollapse: meld, emotion"
   )

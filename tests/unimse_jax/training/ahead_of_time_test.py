@@ -103,7 +103,7 @@ def test_a_small_config_compiles_for_eight_chips():
   )
   assert done.returncode == 0, done.stderr
   assert "demo on v5e:2x4" in done.stdout
-  train, decoding = done.stdout.split("greedy decoding")
+  train, decoding = done.stdout.split("\ndecoding, ")
   # Parameters split over fsdp are gathered, gradients summed.
   assert "all-gather" in train and "all-reduce" in train
-  assert "8 x 32 tokens: compiled in" in decoding
+  assert decoding.startswith("8 x 32 tokens: compiled in")

@@ -12,7 +12,7 @@ import pytest
 from configs import scratch
 from unimse_jax import config as config_lib
 from unimse_jax.data.batching import BatchPlan
-from unimse_jax.decoding.generate import EOS
+from unimse_jax.data.tokenizer import EOS
 from unimse_jax.errors import InputError
 from unimse_jax.models.flops import Lengths, train_flops
 from unimse_jax.reporting import throughput_table
@@ -88,9 +88,12 @@ def test_the_report_is_json_and_adds_up(report):
     overall["epoch_seconds"] / overall["steps_per_epoch"]
   )
   assert report["decoding"]["tokens"] == 7
-  assert report["decoding"]["examples_per_second"] == pytest.approx(
-    5 / report["decoding"]["seconds"]["median"]
-  )
+  for name in throughput_table.WAYS:
+    row = report["decoding"][name]
+    rate = pytest.approx(5 / row["seconds"]["median"])
+    assert row["examples_per_second"] == rate
+    assert row["tokens_per_second"] / 7 == rate
+  assert report["decoding"]["beam"]["beams"] == 4
 
 
 def test_the_report_can_be_read(report):

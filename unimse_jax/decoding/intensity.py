@@ -1,0 +1,180 @@
+"""The distribution over all intensities that may be written.
+
+Hundreds of numbers share their beginnings and the fields before them. They
+are packed into a few trees, every beginning standing once; the decoder reads a
+tree as one sequence in which a token sees its own beginning alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from flax import struct
+
+from unimse_jax.data.tokenizer import PAD
+
+_TEXTS = 64  # of a tree: what log P of all its tokens costs in memory
+
+
+@struct.dataclass
+class PackedTexts:
+  """G trees of M texts each, for each of P contexts.
+
+  Attributes:
+    tokens: int32[G, P, N], decoder input; the root is the start token.
+    positions: int32[G, P, N], the place of each token in its text.
+    visible: bool[G, P, N, N], whether the first token may see the second.
+    nodes: int32[G, P, M, D], the tokens behind which each text's tokens stand.
+    targets: int32[G, P, M, D], the texts' tokens, padded.
+  """
+
+  tokens: np.ndarray
+  positions: np.ndarray
+  visible: np.ndarray
+  nodes: np.ndarray
+  targets: np.ndarray
+
+
+def pack(contexts: Sequence[Sequence[Sequence[int]]]) -> PackedTexts:
+  """Packs the texts of every context, equally many, in their order."""
+  blocks = [
+    [_tree(texts[start : start + _TEXTS]) for texts in contexts]
+    for start in range(0, len(contexts[0]), _TEXTS)
+  ]
+  trees = [tree for block in blocks for tree in block]
+  shape = tuple(
+    max(size)
+    for size in zip(
+      *((len(tokens), *nodes.shape) for tokens, _, _, nodes, _ in trees),
+      strict=True,
+    )
+  )
+  count, texts, depth = shape
+
+  def fill(part: int, sizes: tuple[int, ...]) -> np.ndarray:
+    return np.array(
+      [
+        [
+          np.pad(
+            tree[part],
+            [
+              (0, size - have)
+              for size, have in zip(sizes, tree[part].shape, strict=True)
+            ],
+          )
+          for tree in block
+        ]
+        for block in blocks
+      ]
+    )
+
+  # A padding token sees itself, so that its softmax has something to sum.
+  visible = fill(2, (count, count)) | np.eye(count, dtype=bool)
+  return PackedTexts(
+    tokens=fill(0, (count,)),
+    positions=fill(1, (count,)),
+    visible=visible,
+    nodes=fill(3, (texts, depth)),
+    targets=fill(4, (texts, depth)),
+  )
+
+
+def _tree(texts: Sequence[Sequence[int]]) -> tuple[np.ndarray, ...]:
+  """tokens, positions, visible, nodes and targets of one tree."""
+  beginnings = {
+    tuple(text[:place]): None for text in texts for place in range(len(text))
+  }
+  number = {beginning: node for node, beginning in enumerate(beginnings)}
+  depth = max(map(len, texts))
+  visible = np.zeros((len(number), len(number)), bool)
+  for beginning, node in number.items():
+    for place in range(len(beginning) + 1):
+      visible[node, number[beginning[:place]]] = True
+  nodes = np.zeros((len(texts), depth), np.int32)
+  targets = np.full((len(texts), depth), PAD, np.int32)
+  for row, text in enumerate(texts):
+    targets[row, : len(text)] = text
+    nodes[row, : len(text)] = [
+      number[tuple(text[:place])] for place in range(len(text))
+    ]
+  tokens = [beginning[-1] if beginning else PAD for beginning in number]
+  return (
+    np.array(tokens, np.int32),
+    np.array([len(beginning) for beginning in number], np.int32),
+    visible,
+    nodes,
+    targets,
+  )
+
+
+def log_probabilities(
+  model: nn.Module,
+  params: Any,
+  encoded: jax.Array,
+  encoder_mask: jax.Array,
+  packed: PackedTexts,
+  context: jax.Array,
+) -> jax.Array:
+  """log P of every packed text of each row's context.
+
+  Args:
+    model: with a method `score_tokens(tokens, encoded, encoder_mask,
+      deterministic, tree)`.
+    params: its parameters.
+    encoded: [B, S, D].
+    encoder_mask: bool[B, S].
+    packed: the texts.
+    context: int32[B], which of the P contexts a row has.
+
+  Returns:
+    float32[B, G * M]; an empty text has probability one.
+  """
+
+  def score_row(
+    trees: PackedTexts, encoded: jax.Array, mask: jax.Array, number: jax.Array
+  ) -> jax.Array:
+    tree = jax.tree.map(lambda leaf: leaf[number], trees)
+    logits = model.apply(
+      {"params": params},
+      tree.tokens[None],
+      encoded[None],
+      mask[None],
+      True,
+      (tree.positions, tree.visible),
+      method="score_tokens",
+    )[0]
+    log_p = logits[tree.nodes, tree.targets]
+    log_p -= jax.nn.logsumexp(logits, axis=-1)[tree.nodes]
+    return jnp.where(tree.targets == PAD, 0.0, log_p).sum(-1)
+
+  rows = jax.vmap(score_row, in_axes=(None, 0, 0, 0))
+  # One tree after the other: the logits of all would not fit into memory.
+  found = jax.lax.map(
+    lambda trees: rows(trees, encoded, encoder_mask, context), packed
+  )
+  return found.transpose(1, 0, 2).reshape(len(encoded), -1)
+
+
+def estimates(
+  values: np.ndarray, probabilities: np.ndarray
+) -> Mapping[str, float]:
+  """What a distribution over numbers comes to.
+
+  Args:
+    values: float64[N], rising.
+    probabilities: float64[N], of sum one.
+
+  Returns:
+    mean: which has the least expected squared error.
+    median: the first value up to which at least half of the probability lies,
+      which has the least expected absolute error.
+  """
+  # Half is half, whatever the rounding of the sum.
+  at_least_half = np.cumsum(probabilities) >= 0.5 - 1e-9
+  return {
+    "mean": float(probabilities @ values),
+    "median": float(values[at_least_half.argmax()]),
+  }

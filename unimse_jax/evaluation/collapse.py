@@ -1,0 +1,110 @@
+"""Has the model stopped reading its input?
+
+A collapsed model writes the same about every utterance, and its scores are
+those of a constant: they look like scores and say nothing.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from unimse_jax.evaluation.scoring import LabelledExample
+
+# Of all predictions of a corpus that must differ from the commonest one.
+_LEAST_SHARE = 0.01
+# Scores that tell one constant from another, and how they are called.
+_TOLD = {
+  "constant_sentiment": ("intensity", ("mae", "acc7", "acc2_has0", "f1_has0")),
+  "constant_emotion": ("emotion", ("acc", "wf1", "macro_f1")),
+}
+
+
+def entropy(values: Sequence[Hashable]) -> float:
+  """Shannon entropy of the values' frequencies, in bits; 0: all the same."""
+  counts = np.array([*Counter(values).values()], np.float64)
+  share = counts / counts.sum()
+  return float(max(-(share * np.log2(share)).sum(), 0.0))
+
+
+def collapse_report(
+  predictions: Sequence[LabelledExample],
+  corpora: Mapping[str, Mapping[str, Any]],
+  schemes: Mapping[str, str],
+) -> dict[str, Any]:
+  """How much the predictions vary, and warnings where they do not.
+
+  Args:
+    predictions: of a whole split, at least one.
+    corpora: its scores, with the constant predictor's.
+    schemes: corpus -> the slot in which its emotions are written.
+
+  Returns:
+    distinct_share: distinct outputs / outputs.
+    entropy: slot -> bits of what was predicted in it.
+    warnings: one sentence each; empty for a healthy model.
+  """
+  fields = [each.labelled.parsed.fields for each in predictions]
+  outputs = {each.labelled.output for each in predictions}
+  warnings = []
+  if len(outputs) == 1 < len(predictions):
+    warnings.append(
+      f"collapse: all {len(predictions)} outputs are {min(outputs)!r}"
+    )
+  for name, scores in corpora.items():
+    own = [each for each in predictions if each.example.corpus == name]
+    for constant, (field, told) in _TOLD.items():
+      if constant in scores:
+        slot = "intensity" if field == "intensity" else schemes[name]
+        rated = [each for each in own if _target(each, field) is not None]
+        warnings += _warn(name, field, slot, rated, scores, constant, told)
+  return {
+    "distinct_share": len(outputs) / len(predictions),
+    "entropy": {
+      slot: entropy([each[slot] for each in fields]) for slot in fields[0]
+    },
+    "warnings": warnings,
+  }
+
+
+def _target(prediction: LabelledExample, field: str) -> Any:
+  record = prediction.example.record
+  return record.intensity if field == "intensity" else record.emotion or None
+
+
+def _warn(
+  name: str,
+  field: str,
+  slot: str,
+  rated: Sequence[LabelledExample],
+  scores: Mapping[str, Any],
+  constant: str,
+  told: Sequence[str],
+) -> list[str]:
+  """A warning if the field does not vary, or scores as a constant does."""
+  values = [each.labelled.parsed.fields.get(slot) for each in rated]
+  targets = [_target(each, field) for each in rated]
+  value, count = Counter(values).most_common(1)[0]
+  collapsed = len(values) - count < _LEAST_SHARE * len(values)
+  # Where the truth itself hardly varies, a constant is right.
+  varies = len(targets) - Counter(targets).most_common(1)[0][1]
+  if varies < max(_LEAST_SHARE * len(targets), 1):
+    return []
+  equal = all(scores[key] == scores[constant][key] for key in told)
+  if not collapsed and not equal:
+    return []
+  found = (
+    f"{count} of {len(values)} predicted values are {value!r}"
+    if collapsed
+    else "the predictions score exactly as a constant does"
+  )
+  kind = "median" if field == "intensity" else "majority"
+  return [
+    f"collapse: {name}, {field}: {found}; scores {_named(scores, told)}, and "
+    f"always saying the train {kind} {_named(scores[constant], told)}"
+  ]
+
+
+def _named(scores: Mapping[str, Any], told: Sequence[str]) -> str:
+  return " ".join(f"{key} {scores[key]:.4f}" for key in told)
