@@ -1,0 +1,95 @@
+"""Collapsed and healthy outputs."""
+
+import pytest
+
+from unimse_jax.data import mixture
+from unimse_jax.evaluation import collapse, scoring
+from unimse_jax.evaluation.scoring import LabelledExample
+from unimse_jax.labels import LabelText
+from unimse_jax.prediction.labeller import Labelled
+
+
+@pytest.fixture(scope="module")
+def loaded(corpora):
+  labels = str(corpora / "films_friends.jsonl")
+  return mixture.load(str(corpora), ("films", "friends"), labels)
+
+
+@pytest.fixture(scope="module")
+def report(loaded):
+  """The report of a function from an example to its output."""
+  text = LabelText(loaded.schema)
+
+  def make(write, examples=None):
+    predictions = [
+      LabelledExample(each, Labelled(output, text.parse(output), {}))
+      for each in (examples or loaded.examples["test"])
+      for output in [write(each, text)]
+    ]
+    return collapse.collapse_report(
+      predictions,
+      scoring.score_corpora(predictions, loaded),
+      {name: each.scheme_name for name, each in loaded.corpora.items()},
+    )
+
+  return make
+
+
+@pytest.mark.parametrize(
+  ("values", "bits"),
+  [("aaaa", 0), ("aabb", 1), ("abcd", 2), ("abbbbbbb", 0.5436)],
+)
+def test_entropy_in_bits(values, bits):
+  assert collapse.entropy(values) == pytest.approx(bits, abs=1e-4)
+
+
+def test_a_healthy_model_is_not_warned_of(report):
+  found = report(lambda example, text: text.write(example.label))
+  assert found["warnings"] == []
+  assert found["distinct_share"] > 0.2
+  assert min(found["entropy"].values()) > 0.5
+  assert set(found["entropy"]) == {"polarity", "intensity", "moods"}
+
+
+def test_one_output_for_all_names_what_a_constant_would_get(report):
+  found = report(lambda example, text: "neutral, 0, anger")
+  everything, films, friends = found["warnings"]
+  assert everything == "collapse: all 10 outputs are 'neutral, 0, anger'"
+  # The targets of the five films are 1.6, -1.2, 0, 1.6 and -1.2.
+  assert films.startswith(
+    "collapse: films, intensity: 5 of 5 predicted values are 0.0; "
+  )
+  assert films.endswith(
+    "scores mae 1.1200 acc7 0.2000 acc2_has0 0.6000 f1_has0 0.4500, and always "
+    "saying the train median mae 1.1200 acc7 0.2000 acc2_has0 0.6000 f1_has0 "
+    "0.4500"
+  )
+  assert "friends, emotion: 5 of 5 predicted values are 'anger'" in friends
+  assert "the train majority acc 0.4000" in friends
+  assert found["entropy"] == {"polarity": 0, "intensity": 0, "moods": 0}
+  assert found["distinct_share"] == 0.1
+
+
+def test_one_field_may_collapse_alone(report):
+  found = report(
+    lambda example, text: (
+      f"{example.label.polarity}, 1.5, {example.label.emotions['moods']}"
+    )
+  )
+  (warning,) = found["warnings"]
+  assert "films, intensity: 5 of 5 predicted values are 1.5" in warning
+
+
+def test_malformed_outputs_score_as_a_constant(report):
+  """Different nonsense each time: the fallbacks are the constant."""
+  numbers = iter(range(100))
+  found = report(lambda example, text: f"nonsense {next(numbers)}")
+  assert len(found["warnings"]) == 2
+  assert found["distinct_share"] == 1
+  assert "predicted values are None" in found["warnings"][0]
+
+
+def test_a_constant_truth_asks_for_a_constant(report, loaded):
+  first = loaded.examples["test"][0]
+  found = report(lambda example, text: text.write(example.label), [first])
+  assert found["warnings"] == []
