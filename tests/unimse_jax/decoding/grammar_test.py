@@ -1,12 +1,14 @@
 """Every output of the automaton is a legal text, for every vocabulary."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import sentencepiece
 
 from unimse_jax.data import tokenizer
 from unimse_jax.data.tokenizer import EOS, Tokenizer
-from unimse_jax.decoding import grammar
+from unimse_jax.decoding import generate, grammar
 from unimse_jax.errors import InputError
 from unimse_jax.labels import EmotionScheme, LabelSchema, LabelText
 
@@ -172,3 +174,50 @@ def test_the_space_as_a_byte_is_never_written(vocabulary):
   for _ in range(50):
     written = vocabulary.decode(write_at_random(automaton, 200, rng))
     assert written == written.strip()
+
+
+class RandomLogits:
+  """A "model" that wants something else at every place."""
+
+  def __init__(self, entries: int):
+    self.entries = entries
+
+  def apply(self, variables, *args, method):
+    if method == "start_cache":
+      return jnp.zeros((len(args[0]), 1)), jnp.zeros(())
+    tokens, index, cache = args[:3]
+    key = jax.random.fold_in(variables["params"], index)
+    # As wide as the logits of a sure model.
+    logits = 5 * jax.random.normal(key, (len(tokens), self.entries))
+    return logits, cache
+
+
+@pytest.mark.parametrize(
+  "outputs", [40, pytest.param(10_000, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("beams", [1, 2])
+@pytest.mark.parametrize(("text", "length"), _LABELS[:3])
+def test_the_compiled_loop_writes_no_malformed_text(
+  shared_data, text, length, beams, outputs
+):
+  vocabulary = Tokenizer(tokenizer.find(str(shared_data / "t5_vocab")))
+  automaton = grammar.compile_grammar(text, vocabulary.surfaces(), length)
+  mask = jnp.ones((40, 1), bool)
+  model = RandomLogits(32128)
+  write = jax.jit(
+    lambda key: generate.search(
+      model, key, mask[..., None], mask, automaton, length - 1, beams
+    )
+  )
+  words = [set(text.words(slot)) for slot in text.slots]
+  written = set()
+  for number in range(outputs // 40):
+    for tokens in np.asarray(write(jax.random.key(number))):
+      assert EOS in tokens.tolist()
+      output = vocabulary.decode(tokens)
+      written.add(output)
+      fields = output.split(text.separator)
+      assert all(
+        field in legal for field, legal in zip(fields, words, strict=True)
+      ), output
+  assert len(written) > outputs / 2

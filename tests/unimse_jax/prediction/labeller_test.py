@@ -1,0 +1,194 @@
+"""Labels, probabilities and numbers of a batch, against scoring one by one."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unimse_jax import experiment
+from unimse_jax.data.batching import BatchPlan
+from unimse_jax.data.tokenizer import EOS
+from unimse_jax.decoding import probabilities
+from unimse_jax.errors import InputError
+from unimse_jax.parallel import mesh as mesh_lib
+from unimse_jax.parallel import sharding
+from unimse_jax.prediction.labeller import Labeller
+
+_ROWS = 8
+
+
+@pytest.fixture(scope="module")
+def opened(straight, tiny_config):
+  return experiment.open_experiment(tiny_config(), straight)
+
+
+@pytest.fixture(scope="module")
+def arrays(opened):
+  batcher = opened.batcher("test")
+  return batcher.batch(
+    BatchPlan(tuple(range(_ROWS)), 64), _ROWS, slice(0, _ROWS)
+  )
+
+
+@pytest.fixture(scope="module")
+def noise(opened):
+  """Parameters that write nonsense, another one for every row."""
+  shapes = opened.pipeline.abstract_params()
+  rng = np.random.default_rng(0)
+  return jax.tree.map(
+    lambda leaf: np.asarray(rng.standard_normal(leaf.shape), np.float32), shapes
+  )
+
+
+@pytest.fixture(scope="module")
+def label(opened, arrays, noise):
+  """Labels of the batch, with changes to the config's decoding."""
+
+  def make(devices=1, shape=(1, 1), params=None, probable=True, **changes):
+    base = opened.pipeline
+    decoding = dataclasses.replace(
+      base.config.decoding, batch_size=_ROWS, **changes
+    )
+    config = dataclasses.replace(base.config, decoding=decoding)
+    mesh = mesh_lib.make_mesh(fsdp=shape[0], model=shape[1], devices=devices)
+    params = noise if params is None else params
+    placed = jax.device_put(params, sharding.state_sharding(params, mesh))
+    labeller = Labeller(dataclasses.replace(base, config=config), mesh)
+    return labeller.label(placed, arrays, _ROWS, probable)
+
+  return make
+
+
+@pytest.fixture(scope="module")
+def labelled(label):
+  return label()
+
+
+def test_every_output_is_legal_though_the_model_writes_nonsense(
+  labelled, opened
+):
+  text = opened.pipeline.label_text
+  words = [set(text.words(slot)) for slot in text.slots]
+  for each in labelled:
+    fields = each.output.split(text.separator)
+    assert all(
+      field in legal for field, legal in zip(fields, words, strict=True)
+    )
+    assert not each.parsed.malformed
+    assert each.free.malformed
+  assert len({each.output for each in labelled}) > 1
+
+
+def test_without_the_grammar_the_free_text_is_the_output(label, labelled):
+  free = label(constrained=False, probable=False)
+  assert [each.parsed for each in free] == [each.free for each in labelled]
+  assert all(each.free is None for each in free)
+
+
+@pytest.fixture(scope="module")
+def brute_force(opened, arrays, noise):
+  """float64 log P of a text of one row, alone, by teacher forcing."""
+  model = opened.pipeline.model
+  encoded = jax.jit(
+    lambda batch: model.apply({"params": noise}, batch, method="encode")
+  )(arrays)
+  mask = jnp.asarray(arrays["encoder_mask"])
+  score = jax.jit(
+    lambda row, targets: probabilities.log_probabilities(
+      model,
+      noise,
+      encoded[row][None],
+      mask[row][None],
+      targets[:, None],
+    )
+  )
+
+  def log_p(row: int, texts: list[str], end: bool) -> np.ndarray:
+    tokens = [
+      opened.pipeline.tokenizer.encode(text) + [EOS] * end for text in texts
+    ]
+    targets = np.zeros((len(texts), 20), np.int32)
+    for place, each in enumerate(tokens):
+      targets[place, : len(each)] = each
+    return np.asarray(score(row, targets), np.float64)[:, 0]
+
+  return log_p
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+  shares = np.exp(values - values.max())
+  return shares / shares.sum()
+
+
+def test_class_probabilities_are_those_of_brute_force(
+  labelled, opened, brute_force
+):
+  text = opened.pipeline.label_text
+  for row, each in enumerate(labelled[:3]):
+    polarity, number, _ = each.output.split(text.separator)
+    expected = {
+      "polarity": [f"{word}," for word in text.words("polarity")],
+      "moods": [
+        f"{polarity}, {number}, {word}" for word in text.words("moods")
+      ],
+    }
+    assert set(each.probabilities) == set(expected)
+    for slot, texts in expected.items():
+      found = list(each.probabilities[slot].values())
+      assert sum(found) == pytest.approx(1, abs=1e-9)
+      shares = softmax(brute_force(row, texts, slot == "moods"))
+      # float32 log-probabilities of about -100.
+      np.testing.assert_allclose(found, shares, rtol=1e-3, atol=1e-6)
+
+
+def test_the_numbers_are_those_of_brute_force(labelled, opened, brute_force):
+  text = opened.pipeline.label_text
+  words = text.words("intensity")
+  values = np.array([float(word) for word in words])
+  assert len(values) == 601
+  for row, each in enumerate(labelled[:2]):
+    polarity, number, _ = each.output.split(text.separator)
+    shares = softmax(
+      brute_force(row, [f"{polarity}, {word}," for word in words], False)
+    )
+    assert each.intensity["greedy"] == float(number)
+    # As above, times numbers up to 3.
+    assert each.intensity["mean"] == pytest.approx(shares @ values, abs=1e-3)
+    middle = values[np.searchsorted(np.cumsum(shares), 0.5)]
+    assert each.intensity["median"] == pytest.approx(middle)
+
+
+@pytest.mark.parametrize("chosen", ["mean", "median"])
+def test_the_chosen_number_is_the_predicted_one(label, labelled, chosen):
+  found = label(intensity=chosen)
+  for each, before in zip(found, labelled, strict=True):
+    assert each.output == before.output
+    assert each.probabilities == before.probabilities
+    assert each.parsed.fields["intensity"] == before.intensity[chosen]
+    same = dict(each.parsed.fields) | {"intensity": before.intensity["greedy"]}
+    assert same == dict(before.parsed.fields)
+
+
+def test_eight_devices_label_as_one(label, labelled):
+  found = label(devices=8, shape=(2, 2))
+  assert [each.output for each in found] == [each.output for each in labelled]
+  for each, before in zip(found, labelled, strict=True):
+    assert each.free == before.free
+    # Sums over devices are grouped in another way.
+    assert each.intensity == pytest.approx(before.intensity, abs=1e-3)
+    for slot, probable in before.probabilities.items():
+      assert each.probabilities[slot] == pytest.approx(probable, abs=1e-3)
+
+
+def test_eight_devices_search_beams_as_one(label):
+  one = label(beams=3, probable=False)
+  eight = label(devices=8, shape=(2, 2), beams=3, probable=False)
+  assert [each.output for each in eight] == [each.output for each in one]
+  assert not any(each.parsed.malformed for each in eight)
+
+
+def test_too_few_tokens_for_a_label_are_refused(label):
+  with pytest.raises(InputError, match="max_new_tokens: expected at least"):
+    label(max_new_tokens=3)
