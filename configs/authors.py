@@ -18,4 +18,5 @@ def get_config() -> ConfigDict:
   config.optimizer.trainable = r"^t5/(en|de)coder/layers_1[01]/|^(?!t5/)"
   config.train.batch_size = 32  # D29
   config.decoding.max_new_tokens = 19  # D25
+  config.decoding.constrained = False  # D26
   return config

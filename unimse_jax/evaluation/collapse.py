@@ -25,7 +25,7 @@ def entropy(values: Sequence[Hashable]) -> float:
   """Shannon entropy of the values' frequencies, in bits; 0: all the same."""
   counts = np.array([*Counter(values).values()], np.float64)
   share = counts / counts.sum()
-  return float(max(-(share * np.log2(share)).sum(), 0.0))
+  return abs(float((share * np.log2(share)).sum()))
 
 
 def collapse_report(
