@@ -6,15 +6,24 @@ from flax import linen as nn
 
 
 class ContrastiveProjection(nn.Module):
-  """Eq. 3: Conv1D over time, then the mean over the valid steps."""
+  """Eq. 3: Conv1D over time, then the mean over the valid steps.
+
+  With `include_padding` (D14, as the authors' code) the mean is over all
+  steps, and what stands at padded ones takes part: a row's projection then
+  depends on the length that its batch is padded to.
+  """
 
   width: int
   kernel: int
+  include_padding: bool = False
 
   @nn.compact
   def __call__(self, states: jax.Array, mask: jax.Array) -> jax.Array:
     """[B, S, N], bool[B, S] -> float32[B, C]; zeros where nothing is valid."""
-    states = jnp.where(mask[..., None], states, 0.0).astype(jnp.float32)
+    states = states.astype(jnp.float32)
+    if self.include_padding:
+      mask = jnp.ones_like(mask)
+    states = jnp.where(mask[..., None], states, 0.0)
     projected = nn.Conv(
       self.width, (self.kernel,), padding="SAME", use_bias=False, name="conv"
     )(states)

@@ -1,22 +1,86 @@
 """Pre-trained modality fusion, PMF (section 3.3, Eq. 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from flax import struct
 
-from unimse_jax.models.layers import ACTIVATIONS
+from unimse_jax.models import masks
+from unimse_jax.models.layers import (
+  ACTIVATIONS,
+  FeedForward,
+  MultiHeadAttention,
+  RMSNorm,
+)
+
+_EPSILON = 1e-6  # of the norms, as T5's
+_CROSS_LAYERS = 2  # of a cross-modal Transformer, as in the authors' code
 
 
-def _identity_then_zeros(key, shape, dtype=jnp.float32) -> jax.Array:
-  """Passes the first block (the text) through and ignores the rest."""
-  del key
-  return jnp.eye(*shape, dtype=dtype)
+@struct.dataclass
+class Modality:
+  """One modality of a batch, as the fusion reads it.
+
+  Attributes:
+    vector: float32[B, N], X^a or X^v; zeros where absent.
+    states: float32[B, A, M], the LSTM's.
+    mask: bool[B, A].
+  """
+
+  vector: jax.Array
+  states: jax.Array
+  mask: jax.Array
+
+
+def _identity_then(deviation: float) -> nn.initializers.Initializer:
+  """Passes the first block (the text) through; the rest is N(0, deviation)."""
+
+  def init(key, shape, dtype=jnp.float32) -> jax.Array:
+    noise = deviation * jax.random.normal(key, shape, dtype)
+    return jnp.where(
+      jnp.arange(shape[0])[:, None] < shape[1], jnp.eye(*shape), noise
+    ).astype(dtype)
+
+  return init
+
+
+def _uniform(inputs: int) -> nn.initializers.Initializer:
+  """What torch.nn.Linear starts with, kernel and bias alike."""
+
+  def init(key, shape, dtype=jnp.float32) -> jax.Array:
+    limit = inputs**-0.5
+    return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+  return init
+
+
+def _out(
+  kind: str, inputs: int, width: int, dtype: jnp.dtype
+) -> Callable[[jax.Array], jax.Array]:
+  """W of Eq. 2, with bias: maps the concatenation back to T5's width.
+
+  Args:
+    kind: of the start (D2): "identity" passes the text through, so does
+      "near_identity" with N(0, 1e-3) for the modalities, "authors_random" is
+      torch's default.
+    inputs: width of the concatenation.
+    width: D.
+    dtype: of the computation.
+  """
+  if kind == "authors_random":
+    kernel, bias = _uniform(inputs), _uniform(inputs)
+  else:
+    kernel = _identity_then(1e-3 if kind == "near_identity" else 0.0)
+    bias = nn.initializers.zeros
+  return nn.Dense(
+    width, dtype=dtype, kernel_init=kernel, bias_init=bias, name="out"
+  )
 
 
 class PMFAdapter(nn.Module):
-  """Mixes the voice and the face into every token of one encoder layer.
+  """Mixes the voice and the face into every token of one layer.
 
   Eq. 2 with F = [F^(j-1); X^a; X^v]:
 
@@ -24,24 +88,35 @@ class PMFAdapter(nn.Module):
     F^(j) = W (F^u + F) + b
 
   The sum is with the whole concatenation: the only reading where the paper's
-  "maps the concatenation's size back" and its Eq. 2 both hold. W starts as the
-  identity on the text and W^u as zeros, so that a freshly added adapter leaves
-  T5 as it is.
+  "maps the concatenation's size back" and its Eq. 2 both hold. With the
+  residual "text" (D1) it is with F^(j-1) alone, and W^u maps to its width. W
+  starts as the identity on the text and W^u as zeros, so that a freshly added
+  adapter leaves T5 as it is; D2 has other starts.
   """
 
   adapter_width: int
   activation: str
   dtype: jnp.dtype
+  residual: str = "concat"
+  init_kind: str = "identity"
+  norm: bool = (
+    False  # of the text before W^d: T5's residual stream is un-normed
+  )
 
   @nn.compact
   def __call__(
-    self, hidden: jax.Array, modalities: Sequence[jax.Array]
+    self,
+    hidden: jax.Array,
+    modalities: Sequence[jax.Array],
+    read: jax.Array | None = None,
   ) -> jax.Array:
     """Fuses.
 
     Args:
       hidden: [B, S, D], the output of the layer's feed-forward.
       modalities: each float32[B, N], the same for every token; may be empty.
+      read: [B, S, D], what W^d reads in place of `hidden`: the feed-forward's
+        input where the adapter stands parallel to it (D6).
 
     Returns:
       [B, S, D].
@@ -54,19 +129,101 @@ class PMFAdapter(nn.Module):
       )
       for modality in modalities
     ]
-    fused = jnp.concatenate([hidden, *spread], axis=-1)
+    read = hidden if read is None else read
+    if self.norm:
+      read = RMSNorm(_EPSILON, self.dtype, name="norm")(read)
+    kept = hidden
+    if self.residual == "concat":
+      kept = jnp.concatenate([hidden, *spread], axis=-1)
     down = nn.Dense(
       self.adapter_width,
       dtype=self.dtype,
       kernel_init=nn.initializers.normal(1e-3),
       name="down",
-    )(fused)
+    )(jnp.concatenate([read, *spread], axis=-1))
+    random = self.init_kind == "authors_random"
     up = nn.Dense(
-      fused.shape[-1],
+      kept.shape[-1],
       dtype=self.dtype,
-      kernel_init=nn.initializers.zeros,
+      kernel_init=nn.initializers.normal(1e-3 if random else 0.0),
       name="up",
     )(ACTIVATIONS[self.activation](down))
-    return nn.Dense(
-      width, dtype=self.dtype, kernel_init=_identity_then_zeros, name="out"
-    )(fused + up)
+    out = _out(self.init_kind, kept.shape[-1], width, self.dtype)
+    return out(kept + up)
+
+
+class CrossModalLayer(nn.Module):
+  """Tokens attend to frames; a Transformer layer in T5's pre-norm form."""
+
+  width: int
+  heads: int
+  dtype: jnp.dtype
+
+  def setup(self) -> None:
+    self.text_norm = RMSNorm(_EPSILON, self.dtype)
+    self.frame_norm = RMSNorm(_EPSILON, self.dtype)
+    self.attention = MultiHeadAttention(
+      width=self.width,
+      heads=self.heads,
+      head_width=self.width // self.heads,
+      dropout=0.0,
+      dtype=self.dtype,
+    )
+    self.feed_forward_norm = RMSNorm(_EPSILON, self.dtype)
+    self.feed_forward = FeedForward(
+      width=self.width,
+      hidden=4 * self.width,
+      activation="relu",
+      gated=False,
+      dropout=0.0,
+      dtype=self.dtype,
+    )
+
+  def __call__(
+    self, text: jax.Array, frames: jax.Array, bias: jax.Array
+  ) -> jax.Array:
+    """[B, S, R], [B, A, R], float32[B, 1, 1, A] -> [B, S, R]."""
+    keys, values = self.attention.project(self.frame_norm(frames))
+    text = text + self.attention(self.text_norm(text), keys, values, bias, True)
+    return text + self.feed_forward(self.feed_forward_norm(text), True)
+
+
+class CrossAttentionFusion(nn.Module):
+  """D6 `cross_attention`: every token looks for its own frames.
+
+  Text and each modality's LSTM states are projected to one small width (a
+  Conv1D of kernel 1); two layers of a Transformer of its own let the tokens
+  read each modality; W maps the text and what was read back to T5's width.
+  """
+
+  width: int
+  heads: int
+  init_kind: str
+  dtype: jnp.dtype
+
+  @nn.compact
+  def __call__(
+    self, hidden: jax.Array, modalities: dict[str, Modality]
+  ) -> jax.Array:
+    """[B, S, D] -> [B, S, D]; an absent modality is read as zeros."""
+
+    def project(name: str, x: jax.Array) -> jax.Array:
+      dense = nn.Dense(self.width, use_bias=False, dtype=self.dtype, name=name)
+      return dense(x.astype(self.dtype))
+
+    text = project("text", hidden)
+    parts = [hidden]
+    for name, modality in modalities.items():
+      frames = project(name, modality.states)
+      bias = masks.padding_bias(modality.mask)
+      read = text
+      for number in range(_CROSS_LAYERS):
+        layer = CrossModalLayer(
+          self.width, self.heads, self.dtype, name=f"{name}_layers_{number}"
+        )
+        read = layer(read, frames, bias)
+      present = modality.mask.any(1)[:, None, None]
+      parts.append(jnp.where(present, read, jnp.zeros_like(read)))
+    joined = jnp.concatenate(parts, axis=-1)
+    width = hidden.shape[-1]
+    return _out(self.init_kind, joined.shape[-1], width, self.dtype)(joined)

@@ -8,6 +8,21 @@ import jax.numpy as jnp
 NEGATIVE = -1e9
 
 
+def frame_mask(
+  batch: dict[str, jax.Array], modality: str, absent_as_zeros: bool
+) -> jax.Array:
+  """bool[B, A], the frames of a modality that count.
+
+  With `absent_as_zeros` (D16, as the authors' code) a text without the
+  modality has it after all: as many frames of zeros as the batch is padded to.
+  """
+  mask = batch[f"{modality}_mask"]
+  if not absent_as_zeros:
+    return mask
+  absent = batch["encoder_mask"].any(1) & ~mask.any(1)
+  return mask | absent[:, None]
+
+
 def padding_bias(mask: jax.Array) -> jax.Array:
   """Hides padded keys from every query.
 

@@ -151,6 +151,7 @@ class ModalityEncoder(nn.Module):
   width: int
   longest: int  # frames, of a clip
   dropout: float
+  bidirectional: bool = False  # a second LSTM reads from the end
 
   @nn.compact
   def __call__(
@@ -160,9 +161,18 @@ class ModalityEncoder(nn.Module):
 
     Returns:
       float32[B, width], zeros for a row without frames (absent), and the
-      LSTM's states float32[B, A, width].
+      LSTM's states float32[B, A, width], or [B, A, 2 width] where it reads in
+      both directions; zeros at invalid frames.
     """
     last, states = LSTM(self.width, self.longest, name="lstm")(frames, mask)
+    if self.bidirectional:
+      # From the end, padding comes first, and there the state stands still.
+      first, back = LSTM(self.width, self.longest, name="lstm_backward")(
+        frames[:, ::-1], mask[:, ::-1]
+      )
+      last = jnp.concatenate([last, first], -1)
+      states = jnp.concatenate([states, back[:, ::-1]], -1)
+    states = jnp.where(mask[..., None], states, 0.0)
     last = Dropout(self.dropout)(last, deterministic)
     present = mask.any(axis=1, keepdims=True)
     out = nn.Dense(self.width, name="out")(last)

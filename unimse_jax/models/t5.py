@@ -21,6 +21,14 @@ KeyValue = tuple[jax.Array, jax.Array]
 # Texts that share beginnings, as one sequence: int32[Q], the place of each
 # token in its text, and bool[Q, Q], whether the first sees the second.
 Tree = tuple[jax.Array, jax.Array]
+# (layer number from 0, [B, Q, D] before its feed-forward, after it) -> what
+# goes on. This is where PMF sits.
+AfterLayer = Callable[[int, jax.Array, jax.Array], jax.Array]
+
+
+def _pass_on(number: int, before: jax.Array, after: jax.Array) -> jax.Array:
+  del number, before
+  return after
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,14 +109,15 @@ class EncoderLayer(nn.Module):
 
   def __call__(
     self, x: jax.Array, bias: jax.Array, deterministic: bool
-  ) -> jax.Array:
+  ) -> tuple[jax.Array, jax.Array]:
+    """[B, S, D] -> two of [B, S, D], before and after the feed-forward."""
     y = self.self_attention_norm(x)
     y = self.self_attention(
       y, *self.self_attention.project(y), bias, deterministic
     )
     x = x + self.drop(y, deterministic=deterministic)
     y = self.feed_forward(self.feed_forward_norm(x), deterministic)
-    return x + self.drop(y, deterministic=deterministic)
+    return x, x + self.drop(y, deterministic=deterministic)
 
 
 class DecoderLayer(nn.Module):
@@ -134,11 +143,12 @@ class DecoderLayer(nn.Module):
     deterministic: bool,
     cache: KeyValue | None = None,
     index: jax.Array | None = None,
-  ) -> tuple[jax.Array, KeyValue]:
+  ) -> tuple[jax.Array, jax.Array, KeyValue]:
     """One layer over [B, Q, D]; with a cache, Q = 1 and `index` its place.
 
     Returns:
-      The new x, and the layer's keys and values (the updated cache).
+      x before and after the feed-forward, and the layer's keys and values
+      (the updated cache).
     """
     y = self.self_attention_norm(x)
     keys, values = self.self_attention.project(y)
@@ -153,7 +163,8 @@ class DecoderLayer(nn.Module):
     y = self.cross_attention(y, *cross, cross_bias, deterministic)
     x = x + self.drop(y, deterministic=deterministic)
     y = self.feed_forward(self.feed_forward_norm(x), deterministic)
-    return x + self.drop(y, deterministic=deterministic), (keys, values)
+    after = x + self.drop(y, deterministic=deterministic)
+    return x, after, (keys, values)
 
 
 class Encoder(nn.Module):
@@ -173,7 +184,7 @@ class Encoder(nn.Module):
     x: jax.Array,
     mask: jax.Array,
     deterministic: bool,
-    after_layer: Callable[[int, jax.Array], jax.Array] | None = None,
+    after_layer: AfterLayer = _pass_on,
   ) -> jax.Array:
     """Encodes embedded tokens.
 
@@ -181,8 +192,7 @@ class Encoder(nn.Module):
       x: [B, S, D] embedded tokens.
       mask: bool[B, S].
       deterministic: no dropout.
-      after_layer: called with (layer number from 0, [B, S, D]) after each
-        layer's feed-forward; what it returns goes on. This is where PMF sits.
+      after_layer: called after each layer; what it returns goes on.
 
     Returns:
       [B, S, D] in the compute type.
@@ -192,9 +202,7 @@ class Encoder(nn.Module):
     bias = bias + masks.padding_bias(mask)
     x = self.drop(x, deterministic=deterministic)
     for number, layer in enumerate(self.layers):
-      x = layer(x, bias, deterministic)
-      if after_layer is not None:
-        x = after_layer(number, x)
+      x = after_layer(number, *layer(x, bias, deterministic))
     return self.drop(self.final_norm(x), deterministic=deterministic)
 
 
@@ -223,12 +231,13 @@ class Decoder(nn.Module):
     cache: list[KeyValue] | None = None,
     index: jax.Array | int = 0,
     tree: Tree | None = None,
+    after_layer: AfterLayer = _pass_on,
   ) -> tuple[jax.Array, list[KeyValue]]:
     """Decodes embedded tokens [B, Q, D] that stand at index, index + 1, ...
 
     Without a cache the tokens see each other; with one (Q = 1) they see the
     cached positions up to `index`. In a tree (no cache) each sees what the
-    tree says.
+    tree says. `after_layer` as in `Encoder`.
     """
     if tree is not None:
       positions, visible = tree
@@ -244,7 +253,7 @@ class Decoder(nn.Module):
     x = self.drop(x, deterministic=deterministic)
     new_cache = []
     for number, layer in enumerate(self.layers):
-      x, key_value = layer(
+      before, after, key_value = layer(
         x,
         self_bias,
         cross[number],
@@ -253,6 +262,7 @@ class Decoder(nn.Module):
         None if cache is None else cache[number],
         index,
       )
+      x = after_layer(number, before, after)
       new_cache.append(key_value)
     return self.drop(self.final_norm(x), deterministic=deterministic), new_cache
 
@@ -314,6 +324,7 @@ class T5(nn.Module):
     encoder_mask: jax.Array,
     deterministic: bool = True,
     tree: Tree | None = None,
+    after_layer: AfterLayer = _pass_on,
   ) -> jax.Array:
     """Teacher forcing: int32[B, T] -> float32[B, T, V]."""
     decoded, _ = self.decoder(
@@ -322,6 +333,7 @@ class T5(nn.Module):
       encoder_mask,
       deterministic,
       tree=tree,
+      after_layer=after_layer,
     )
     return self.logits(decoded)
 
@@ -342,10 +354,17 @@ class T5(nn.Module):
     cache: list[KeyValue],
     cross: list[KeyValue],
     encoder_mask: jax.Array,
+    after_layer: AfterLayer = _pass_on,
   ) -> tuple[jax.Array, list[KeyValue]]:
     """One token a row: int32[B] at place `index` -> float32[B, V], cache."""
     decoded, cache = self.decoder(
-      self.embed(tokens[:, None]), cross, encoder_mask, True, cache, index
+      self.embed(tokens[:, None]),
+      cross,
+      encoder_mask,
+      True,
+      cache,
+      index,
+      after_layer,
     )
     return self.logits(decoded)[:, 0], cache
 

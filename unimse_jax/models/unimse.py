@@ -1,48 +1,87 @@
-"""UniMSE: T5 with voice and face fused into its last encoder layers."""
+"""UniMSE: T5 with voice and face fused into its last layers."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
+from unimse_jax.models import masks
 from unimse_jax.models.contrastive import ContrastiveProjection
-from unimse_jax.models.fusion import PMFAdapter
+from unimse_jax.models.fusion import (
+  CrossAttentionFusion,
+  Modality,
+  PMFAdapter,
+)
 from unimse_jax.models.recurrent import ModalityEncoder
-from unimse_jax.models.t5 import T5, KeyValue, T5Config
+from unimse_jax.models.t5 import T5, AfterLayer, KeyValue, T5Config
 
 MODALITIES = ("audio", "video")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UniMSEConfig:
-  """Shape of UniMSE (section 4.4). Modalities: "audio", "video", in order."""
+  """Shape of UniMSE (section 4.4). Modalities: "audio", "video", in order.
+
+  configs/base.py says what each field means and may be.
+  """
 
   t5: T5Config
   modalities: tuple[str, ...] = MODALITIES
+  zeroed_modalities: tuple[str, ...] = ()
+  absent_as_zeros: bool = False
   audio_frames: int = 157  # of the longest clip
   video_frames: int = 32
   modality_width: int = 64  # d_a = d_v
   modality_dropout: float = 0.3
-  pmf_layers: int = 3  # the last ones of the encoder
+  bidirectional: bool = False
   pmf: bool = True
+  pmf_layers: int = 3  # the last ones ...
+  pmf_layer_numbers: tuple[int, ...] = ()  # ... unless these are given
+  pmf_decoder: bool = False
+  pmf_place: str = "after"
   adapter_width: int = 64
   adapter_activation: str = "sigmoid"
+  adapter_residual: str = "concat"
+  adapter_init: str = "identity"
+  adapter_norm: bool = False
+  adapter_heads: int = 4
   segments: bool = True  # Eq. 1 as an embedding
   contrastive: bool = True
+  contrastive_layers: str = "pmf"
+  contrastive_decoder: bool = False
   contrastive_width: int = 64
   contrastive_kernel: int = 1
+  contrastive_shared: bool = False
+  contrastive_include_padding: bool = False
 
   def frames(self, modality: str) -> int:
     """Frames of the longest clip."""
     return {"audio": self.audio_frames, "video": self.video_frames}[modality]
 
+  def _last_layers(self, layers: int) -> tuple[int, ...]:
+    return self.pmf_layer_numbers or tuple(
+      range(layers - self.pmf_layers, layers)
+    )
+
   @property
   def fused_layers(self) -> tuple[int, ...]:
     """Numbers, from 0, of the encoder layers that PMF follows."""
-    layers = self.t5.encoder_layers
-    return tuple(range(layers - self.pmf_layers, layers))
+    return self._last_layers(self.t5.encoder_layers)
+
+  @property
+  def fused_decoder_layers(self) -> tuple[int, ...]:
+    """The decoder's, whether or not `pmf_decoder` puts adapters there."""
+    return self._last_layers(self.t5.decoder_layers)
+
+  def contrasted(self, fused: Sequence[int]) -> tuple[int, ...]:
+    """Numbers of the layers whose output the contrastive loss sees (D10)."""
+    if self.contrastive_layers == "pmf":
+      return tuple(fused)
+    back = 1 if self.contrastive_layers == "pre_block" else 0
+    return tuple(number - back for number in fused[-1:])
 
 
 @struct.dataclass
@@ -51,7 +90,7 @@ class UniMSEOutput:
 
   Attributes:
     logits: float32[B, T, V].
-    anchors: per fused layer float32[B, C], the projected text (Eq. 3).
+    anchors: per contrasted layer float32[B, C], the projected text (Eq. 3).
     keys: per modality float32[B, C], the projected modality (Eq. 3).
     present: per modality bool[B], whether the row has it.
   """
@@ -60,6 +99,28 @@ class UniMSEOutput:
   anchors: tuple[jax.Array, ...]
   keys: dict[str, jax.Array]
   present: dict[str, jax.Array]
+
+
+@struct.dataclass
+class FusedText:
+  """What a decoder with adapters reads: more than the encoded text.
+
+  Attributes:
+    text: [B, S, D].
+    modalities: by name.
+  """
+
+  text: jax.Array
+  modalities: dict[str, Modality]
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    return self.text.shape
+
+
+# From `encode` to `start_cache` and `score_tokens`; opaque to all others. Rows
+# come first in every array of it.
+Encoded = jax.Array | FusedText
 
 
 class UniMSE(nn.Module):
@@ -79,89 +140,202 @@ class UniMSE(nn.Module):
       )
     self.modality_encoder = {
       name: ModalityEncoder(
-        config.modality_width, config.frames(name), config.modality_dropout
+        config.modality_width,
+        config.frames(name),
+        config.modality_dropout,
+        config.bidirectional,
       )
       for name in config.modalities
     }
     if config.pmf:
-      self.fusion = {
-        f"layers_{number}": PMFAdapter(
+      self.fusion = self._adapters(config.fused_layers)
+      if config.pmf_decoder:
+        self.fusion_decoder = self._adapters(config.fused_decoder_layers)
+    if config.contrastive:
+      self._set_up_contrastive()
+
+  def _adapters(self, layers: Sequence[int]) -> dict[str, nn.Module]:
+    config = self.config
+    if config.pmf_place == "cross_attention":
+      return {
+        f"layers_{number}": CrossAttentionFusion(
           config.adapter_width,
-          config.adapter_activation,
+          config.adapter_heads,
+          config.adapter_init,
           config.t5.compute_dtype,
         )
-        for number in config.fused_layers
+        for number in layers
       }
-    if config.contrastive:
-      self.contrastive_text = ContrastiveProjection(
-        config.contrastive_width, config.contrastive_kernel
+    return {
+      f"layers_{number}": PMFAdapter(
+        config.adapter_width,
+        config.adapter_activation,
+        config.t5.compute_dtype,
+        config.adapter_residual,
+        config.adapter_init,
+        config.adapter_norm,
       )
-      self.contrastive_modality = {
-        name: ContrastiveProjection(
-          config.contrastive_width, config.contrastive_kernel
-        )
-        for name in config.modalities
-      }
+      for number in layers
+    }
+
+  def _set_up_contrastive(self) -> None:
+    config = self.config
+
+    def projection() -> ContrastiveProjection:
+      return ContrastiveProjection(
+        config.contrastive_width,
+        config.contrastive_kernel,
+        config.contrastive_include_padding,
+      )
+
+    self.contrastive_text = projection()
+    if config.contrastive_decoder:
+      self.contrastive_decoder = projection()
+    names = config.modalities
+    if config.contrastive_shared:
+      names = ("shared",) if names else ()
+    self.contrastive_modality = {name: projection() for name in names}
+
+  def _read_modalities(
+    self, batch: dict[str, jax.Array], deterministic: bool
+  ) -> dict[str, Modality]:
+    """Voice and face, each a vector and the LSTM's states."""
+    config, found = self.config, {}
+    for name in config.modalities:
+      mask = masks.frame_mask(batch, name, config.absent_as_zeros)
+      if name in config.zeroed_modalities:
+        mask = jnp.zeros_like(mask)
+      vector, states = self.modality_encoder[name](
+        batch[name], mask, deterministic
+      )
+      found[name] = Modality(vector, states, mask)
+    return found
+
+  def _fuser(
+    self,
+    stack: str,
+    modalities: dict[str, Modality],
+    collected: list[jax.Array],
+  ) -> AfterLayer:
+    """What follows each layer of a stack: PMF, and a look for Eq. 3."""
+    config = self.config
+    decoder = stack == "decoder"
+    fused = config.fused_decoder_layers if decoder else config.fused_layers
+    adapters: dict[str, nn.Module] = {}
+    if config.pmf and (config.pmf_decoder or not decoder):
+      adapters = self.fusion_decoder if decoder else self.fusion
+    contrasted = config.contrasted(fused)
+
+    def after_layer(
+      number: int, before: jax.Array, after: jax.Array
+    ) -> jax.Array:
+      adapter = adapters.get(f"layers_{number}")
+      if isinstance(adapter, CrossAttentionFusion):
+        after = adapter(after, modalities)
+      elif adapter is not None:
+        vectors = [modality.vector for modality in modalities.values()]
+        read = before if config.pmf_place == "parallel" else None
+        after = adapter(after, vectors, read)
+      if number in contrasted:
+        collected.append(after)
+      return after
+
+    return after_layer
 
   def _encode(
     self, batch: dict[str, jax.Array], deterministic: bool
-  ) -> tuple[jax.Array, list[jax.Array], dict[str, jax.Array]]:
-    """Encoded text, the fused layers' outputs, the modalities' states."""
-    mask = batch["encoder_mask"]
+  ) -> tuple[jax.Array, list[jax.Array], dict[str, Modality]]:
+    """Encoded text, the contrasted layers' outputs, the modalities."""
     x = self.t5.embed(batch["encoder_input_tokens"])
     if self.config.segments:
       x = x + self.segment_embedding(batch["segment_ids"])
-    vectors, states = [], {}
-    for name in self.config.modalities:
-      vector, states[name] = self.modality_encoder[name](
-        batch[name], batch[f"{name}_mask"], deterministic
-      )
-      vectors.append(vector)
-    fused = []
+    modalities = self._read_modalities(batch, deterministic)
+    collected: list[jax.Array] = []
+    encoded = self.t5.encoder(
+      x,
+      batch["encoder_mask"],
+      deterministic,
+      self._fuser("encoder", modalities, collected),
+    )
+    return encoded, collected, modalities
 
-    def after_layer(number: int, hidden: jax.Array) -> jax.Array:
-      if number not in self.config.fused_layers:
-        return hidden
-      if self.config.pmf:
-        hidden = self.fusion[f"layers_{number}"](hidden, vectors)
-      fused.append(hidden)
-      return hidden
+  def encode(self, batch: dict[str, jax.Array]) -> Encoded:
+    """The fused text [B, S, D], without dropout.
 
-    encoded = self.t5.encoder(x, mask, deterministic, after_layer)
-    return encoded, fused, states
-
-  def encode(self, batch: dict[str, jax.Array]) -> jax.Array:
-    """The fused text, [B, S, D], without dropout."""
-    return self._encode(batch, deterministic=True)[0]
+    With adapters in the decoder, a `FusedText` that holds it.
+    """
+    encoded, _, modalities = self._encode(batch, deterministic=True)
+    if self.config.pmf and self.config.pmf_decoder:
+      return FusedText(encoded, modalities)
+    return encoded
 
   def start_cache(
-    self, encoded: jax.Array, length: int
-  ) -> tuple[list[KeyValue], list[KeyValue]]:
-    return self.t5.start_cache(encoded, length)
+    self, encoded: Encoded, length: int
+  ) -> tuple[list[KeyValue], tuple]:
+    """The empty cache of `length` tokens, and what each step reads of rows.
 
-  def decode_step(self, *args) -> tuple[jax.Array, list[KeyValue]]:
-    return self.t5.decode_step(*args)
+    Rows come first in every array of both.
+    """
+    text, modalities = _unpacked(encoded)
+    cache, cross = self.t5.start_cache(text, length)
+    return cache, (cross, modalities)
 
-  def score_tokens(self, *args) -> jax.Array:
-    return self.t5.decode(*args)
+  def decode_step(
+    self,
+    tokens: jax.Array,
+    index: jax.Array,
+    cache: list[KeyValue],
+    cross: tuple,
+    encoder_mask: jax.Array,
+  ) -> tuple[jax.Array, list[KeyValue]]:
+    """One token a row: int32[B] at place `index` -> float32[B, V], cache."""
+    keys, modalities = cross
+    fuse = self._fuser("decoder", modalities, [])
+    return self.t5.decode_step(tokens, index, cache, keys, encoder_mask, fuse)
+
+  def score_tokens(
+    self,
+    decoder_input_tokens: jax.Array,
+    encoded: Encoded,
+    encoder_mask: jax.Array,
+  ) -> jax.Array:
+    """Teacher forcing: int32[B, T] -> float32[B, T, V], without dropout."""
+    text, modalities = _unpacked(encoded)
+    fuse = self._fuser("decoder", modalities, [])
+    return self.t5.decode(
+      decoder_input_tokens, text, encoder_mask, after_layer=fuse
+    )
 
   def __call__(
     self, batch: dict[str, jax.Array], deterministic: bool = True
   ) -> UniMSEOutput:
     """Teacher forcing over the batch; see `UniMSEOutput`."""
-    encoded, fused, states = self._encode(batch, deterministic)
+    encoded, text_states, modalities = self._encode(batch, deterministic)
+    label_states: list[jax.Array] = []
     logits = self.t5.decode(
       batch["decoder_input_tokens"],
       encoded,
       batch["encoder_mask"],
       deterministic,
+      self._fuser("decoder", modalities, label_states),
     )
-    anchors, keys, present = (), {}, {}
-    if self.config.contrastive:
-      mask = batch["encoder_mask"]
-      anchors = tuple(self.contrastive_text(x, mask) for x in fused)
-      for name in self.config.modalities:
-        mask = batch[f"{name}_mask"]
-        keys[name] = self.contrastive_modality[name](states[name], mask)
-        present[name] = jnp.any(mask, axis=1)
-    return UniMSEOutput(logits, anchors, keys, present)
+    if not self.config.contrastive:
+      return UniMSEOutput(logits, (), {}, {})
+    mask = batch["encoder_mask"]
+    anchors = [self.contrastive_text(x, mask) for x in text_states]
+    if self.config.contrastive_decoder:
+      mask = batch["decoder_target_tokens"] > 0  # 0 is T5's padding
+      anchors += [self.contrastive_decoder(x, mask) for x in label_states]
+    keys, present = {}, {}
+    for name, modality in modalities.items():
+      shared = self.config.contrastive_shared
+      project = self.contrastive_modality["shared" if shared else name]
+      keys[name] = project(modality.states, modality.mask)
+      present[name] = jnp.any(modality.mask, axis=1)
+    return UniMSEOutput(logits, tuple(anchors), keys, present)
+
+
+def _unpacked(encoded: Encoded) -> tuple[jax.Array, dict[str, Modality]]:
+  if isinstance(encoded, FusedText):
+    return encoded.text, encoded.modalities
+  return encoded, {}
