@@ -10,10 +10,22 @@ def get_config() -> ConfigDict:
   config.name = "authors"
   config.label.separator = ","  # D23
   config.model.modality_width = 32  # D7
+  config.model.pmf_decoder = True  # D5: the last 3 of both stacks
+  config.model.adapter_init = "authors_random"  # D2
   config.model.segments = False  # D19: none
-  config.model.contrastive_width = 30
+  # D9: 0.5 and 0.5 as in the base, once their code is edited to switch the
+  # loss on; alpha = beta = 0 is that code as it is published.
+  config.model.contrastive_layers = "pre_block"  # D10: the last block's input
+  config.model.contrastive_decoder = True  # D10
+  config.model.contrastive_width = 30  # D13
+  config.model.contrastive_keys = "shared"  # D13
+  config.model.contrastive_pooling = "include_padding"  # D14
+  config.loss.absent = "as_zeros"  # D16
+  config.optimizer.frozen = "^contrastive"  # D13
   config.optimizer.kind = "adam_l2"  # D28
-  config.optimizer.clip_norm = 0.0
+  # D28: all but T5's biases, of which T5 has the relative positions alone.
+  config.optimizer.decayed = r"^(?!.*relative_bias/embedding$)"
+  config.optimizer.clip_norm = 0.0  # D28: none
   # D27: blocks 10 and 11 of both stacks; everything that is not T5.
   config.optimizer.trainable = r"^t5/(en|de)coder/layers_1[01]/|^(?!t5/)"
   config.train.batch_size = 32  # D29

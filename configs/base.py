@@ -70,14 +70,40 @@ def get_config() -> ConfigDict:
   # Voice and face (sections 3.3 and 3.4).
   model = config.model = ConfigDict()
   model.modality_width = 64  # d_a = d_v (D7)
-  model.modality_dropout = 0.3  # after the LSTM (D7)
+  model.modality_dropout = 0.3  # after the LSTM, before its linear map (D7)
+  model.lstm = "uni"  # or "bi": also from the last frame to the first (D8)
+  # Some of data.modalities whose clips all count as absent: their weights and
+  # their places in the concatenation stay. The other way to do without a
+  # modality is to leave it out of data.modalities (D42).
+  model.zeroed_modalities = ()
   model.pmf = True  # False: the ablation w/o PMF
-  model.pmf_layers = 3  # the last encoder layers (D5)
+  model.pmf_layers = 3  # the last ones of the encoder (D5)
+  model.pmf_layer_numbers = ()  # in their place any layers, counted from 0 (D5)
+  model.pmf_decoder = False  # also after the decoder's layers of these numbers
+  # (D6) "after" the feed-forward and its residual; "parallel": W^d reads the
+  # feed-forward's input instead; "cross_attention": every token attends to the
+  # LSTM states of each modality in two layers of width adapter_width.
+  model.pmf_place = "after"
   model.adapter_width = 64  # D4
-  model.adapter_activation = "sigmoid"  # D3
+  model.adapter_activation = "sigmoid"  # or "relu", "gelu" (D3)
+  # What F^u is added to: "concat" [F; X^a; X^v], or "text", F alone (D1).
+  model.adapter_residual = "concat"
+  # (D2) "identity": step 0 equals plain T5; "near_identity": W starts N(0,
+  # 1e-3) on voice and face, so that the LSTMs have a gradient at once;
+  # "authors_random": W as torch starts a linear map, which undoes T5 at step 0.
+  model.adapter_init = "identity"
+  model.adapter_norm = False  # RMSNorm of the text before W^d (D2)
+  model.adapter_heads = 4  # of "cross_attention"; must divide adapter_width
   model.segments = True  # 2-row segment embedding of Eq. 1, zero at start (D19)
+  # (D10) "pmf": after every PMF layer; "last_only": after the last of them;
+  # "pre_block": the last one's input.
+  model.contrastive_layers = "pmf"
+  model.contrastive_decoder = False  # also the decoder's layers (D10)
   model.contrastive_width = 64  # out dimension of the Conv1D of Eq. 3 (D13)
-  model.contrastive_kernel = 1  # frames (D13)
+  model.contrastive_kernel = 1  # tokens and frames, odd: 3, 5 (D13)
+  model.contrastive_keys = "separate"  # or "shared" by voice and face (D13)
+  # Mean over valid steps, or "include_padding": over padded ones too (D14).
+  model.contrastive_pooling = "masked"
 
   # Eq. 4 and 5.
   loss = config.loss = ConfigDict()
@@ -86,16 +112,27 @@ def get_config() -> ConfigDict:
   loss.temperature = 0.1  # D12
   loss.normalize = True  # cosine instead of raw dot product (D12)
   loss.count_positive_twice = False  # Eq. 4 to the letter (D11)
+  # A text without voice (face) is "left_out" of this loss and has X^a = 0;
+  # "as_zeros": it has a clip of zero frames like any other clip (D16).
+  loss.absent = "left_out"
   # Of label fields that are a donor's in L^task; annotated ones weigh 1.
   loss.completed_weight = 1.0
 
   optimizer = config.optimizer = ConfigDict()
-  optimizer.kind = "adamw"  # or "adam_l2": decay inside the gradient (D28)
+  # (D28) "adamw"; "adam_l2": decay inside the gradient; "adafactor": second
+  # moments of rows and columns alone, which saves memory.
+  optimizer.kind = "adamw"
   optimizer.lr_t5 = 3e-4  # section 4.4
   optimizer.lr_pmf = 1e-4
   optimizer.lr_main = 1e-4  # LSTMs, projections, segment embedding
-  optimizer.trainable = ".*"  # parameter paths that learn; the rest stays (D27)
-  optimizer.weight_decay = 1e-4  # not on norms and biases
+  # Regular expressions, found anywhere in a parameter's path (D27): what
+  # learns, and of that what stays after all. r"^t5/" freezes T5; the last two
+  # blocks of T5-base learn with trainable = r"^t5/.*/layers_1[01]/|^(?!t5/)".
+  optimizer.trainable = ".*"
+  optimizer.frozen = "^$"  # nothing; "^contrastive": the Conv1D of Eq. 3 (D13)
+  optimizer.weight_decay = 1e-4  # a step, times the learning rate (D28)
+  # The paths that it is for: no norm scales, biases, relative positions (D28).
+  optimizer.decayed = r"^(?!.*(scale|bias|relative_bias/embedding)$)"
   optimizer.clip_norm = 1.0  # global gradient norm; 0: none
   optimizer.schedule = "constant"  # or "linear" decay to zero (D30)
   optimizer.warmup_steps = 0

@@ -71,13 +71,26 @@ class T5Fields:
 class ModelConfig:
   modality_width: int
   modality_dropout: float
+  lstm: str
+  zeroed_modalities: tuple[str, ...]
   pmf: bool
   pmf_layers: int
+  pmf_layer_numbers: tuple[int, ...]
+  pmf_decoder: bool
+  pmf_place: str
   adapter_width: int
   adapter_activation: str
+  adapter_residual: str
+  adapter_init: str
+  adapter_norm: bool
+  adapter_heads: int
   segments: bool
+  contrastive_layers: str
+  contrastive_decoder: bool
   contrastive_width: int
   contrastive_kernel: int
+  contrastive_keys: str
+  contrastive_pooling: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,6 +100,7 @@ class LossConfig:
   temperature: float
   normalize: bool
   count_positive_twice: bool
+  absent: str
   completed_weight: float
 
 
@@ -97,7 +111,9 @@ class OptimizerConfig:
   lr_pmf: float
   lr_main: float
   trainable: str
+  frozen: str
   weight_decay: float
+  decayed: str
   clip_norm: float
   schedule: str
   warmup_steps: int
@@ -172,7 +188,15 @@ _CHOICES = {
   "t5.dtype": ("float32", "bfloat16"),
   "model.adapter_activation": ("sigmoid", "relu", "gelu"),
   "decoding.intensity": ("greedy", "mean", "median"),
-  "optimizer.kind": ("adamw", "adam_l2"),
+  "model.lstm": ("uni", "bi"),
+  "model.pmf_place": ("after", "parallel", "cross_attention"),
+  "model.adapter_residual": ("concat", "text"),
+  "model.adapter_init": ("identity", "near_identity", "authors_random"),
+  "model.contrastive_layers": ("pmf", "last_only", "pre_block"),
+  "model.contrastive_keys": ("separate", "shared"),
+  "model.contrastive_pooling": ("masked", "include_padding"),
+  "loss.absent": ("left_out", "as_zeros"),
+  "optimizer.kind": ("adamw", "adam_l2", "adafactor"),
   "optimizer.schedule": ("constant", "linear"),
 }
 # Least legal value of numbers.
@@ -193,6 +217,7 @@ _AT_LEAST = {
   "model.pmf_layers": 0,
   "model.modality_width": 1,
   "model.adapter_width": 1,
+  "model.adapter_heads": 1,
   "model.contrastive_width": 1,
   "model.contrastive_kernel": 1,
   "loss.alpha": 0,
@@ -325,6 +350,7 @@ def _check(config: Config) -> list[str]:
     if flat[path] < least
   ]
   faults += _check_data(config.data, config.text.max_tokens)
+  faults += _check_model(config)
   faults += _check_rest(config)
   return faults
 
@@ -353,6 +379,82 @@ def _check_data(data: DataConfig, max_tokens: int) -> list[str]:
   return faults
 
 
+def _check_model(config: Config) -> list[str]:
+  """Fields of the model that do not go together."""
+  model, faults = config.model, []
+  strange = set(model.zeroed_modalities) - set(config.data.modalities)
+  if strange:
+    faults.append(
+      "config.model.zeroed_modalities: expected some of data.modalities = "
+      f"{config.data.modalities}, found {model.zeroed_modalities}"
+    )
+  # A pretrained T5 has layers of its own; they are counted when it is opened.
+  if not config.t5.pretrained:
+    t5 = config.t5
+    faults += layer_faults(config, t5.encoder_layers, t5.decoder_layers)
+  if (
+    not (model.pmf_layers or model.pmf_layer_numbers)
+    and (config.loss.alpha or config.loss.beta)
+    and config.data.modalities
+  ):
+    faults.append(
+      "config.model.pmf_layers: expected at least 1, for the contrastive loss "
+      "looks at these layers, found 0; model.pmf = False leaves out the "
+      "adapters alone, loss.alpha = loss.beta = 0 the loss"
+    )
+  if not model.pmf or model.pmf_place != "cross_attention":
+    return faults
+  refusals = {
+    "data.modalities: expected at least one": not config.data.modalities,
+    "model.adapter_residual: expected concat": model.adapter_residual == "text",
+    "model.adapter_norm: expected False": model.adapter_norm,
+    f"model.adapter_width: expected a multiple of model.adapter_heads = "
+    f"{model.adapter_heads}": model.adapter_heads
+    and model.adapter_width % model.adapter_heads,
+  }
+  return faults + [
+    f"config.{text} with model.pmf_place = cross_attention"
+    for text, refused in refusals.items()
+    if refused
+  ]
+
+
+def layer_faults(
+  config: Config, encoder_layers: int, decoder_layers: int
+) -> list[str]:
+  """What is wrong with the choice of PMF layers for a T5 of this depth."""
+  model = config.model
+  numbers = model.pmf_layer_numbers
+  # Both stacks have the same layers, where the decoder is asked about.
+  depths = {"encoder": encoder_layers}
+  if model.pmf_decoder or model.contrastive_decoder:
+    depths["decoder"] = decoder_layers
+  if list(numbers) != sorted(set(numbers)) or min(numbers, default=0) < 0:
+    return [
+      "config.model.pmf_layer_numbers: expected rising numbers from 0, found "
+      f"{numbers}"
+    ]
+  faults = []
+  for stack, depth in depths.items():
+    if not numbers and model.pmf_layers > depth:
+      faults.append(
+        f"config.model.pmf_layers: expected at most t5.{stack}_layers = "
+        f"{depth}, found {model.pmf_layers}"
+      )
+    if numbers and numbers[-1] >= depth:
+      faults.append(
+        "config.model.pmf_layer_numbers: expected numbers below "
+        f"t5.{stack}_layers = {depth}, found {numbers}"
+      )
+    last = numbers[-1] if numbers else depth - 1
+    if model.contrastive_layers == "pre_block" and last == 0:
+      faults.append(
+        "config.model.contrastive_layers: expected a PMF layer with a layer "
+        f"before it for pre_block, found the first of the {stack} alone"
+      )
+  return faults
+
+
 def _check_rest(config: Config) -> list[str]:
   faults = []
   if config.loss.temperature <= 0:
@@ -365,15 +467,6 @@ def _check_rest(config: Config) -> list[str]:
       faults.append(
         f"config.*.{name}: expected in [0, 1), found {getattr(section, name)}"
       )
-  # A pretrained T5 has layers of its own; they are counted when it is opened.
-  if (
-    not config.t5.pretrained
-    and config.model.pmf_layers > config.t5.encoder_layers
-  ):
-    faults.append(
-      f"config.model.pmf_layers: expected at most t5.encoder_layers = "
-      f"{config.t5.encoder_layers}, found {config.model.pmf_layers}"
-    )
   if config.train.microbatches and (
     config.train.batch_size % config.train.microbatches
   ):
@@ -381,10 +474,11 @@ def _check_rest(config: Config) -> list[str]:
       f"config.train.batch_size: expected a multiple of train.microbatches "
       f"({config.train.microbatches}), found {config.train.batch_size}"
     )
-  try:
-    re.compile(config.optimizer.trainable)
-  except re.error as error:
-    faults.append(f"config.optimizer.trainable: no regular expression, {error}")
+  for name in ("trainable", "frozen", "decayed"):
+    try:
+      re.compile(getattr(config.optimizer, name))
+    except re.error as error:
+      faults.append(f"config.optimizer.{name}: no regular expression, {error}")
   if "," not in config.label.separator:
     faults.append(
       "config.label.separator: expected a text with a comma, found "

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from unimse_jax.config import Config
+from unimse_jax.config import Config, layer_faults
 from unimse_jax.data import inputs
 from unimse_jax.data.batching import Collator, Encoded
 from unimse_jax.data.features import FeatureTransform
@@ -102,6 +102,7 @@ class Pipeline:
       "segment_ids": tokens,
       "encoder_mask": tokens > 0,
       "decoder_input_tokens": tokens,
+      "decoder_target_tokens": tokens,
     }
     for name in self.config.data.modalities:
       width = self.collator.transform.width(name)
@@ -111,29 +112,47 @@ class Pipeline:
 
 
 def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
-  """The model's own view of a config."""
+  """The model's own view of a config.
+
+  Raises:
+    InputError: the PMF layers are not all layers of this T5.
+  """
   model = config.model
   t5 = dataclasses.replace(t5, dtype=config.t5.dtype, dropout=config.t5.dropout)
-  if model.pmf_layers > t5.encoder_layers:
+  faults = layer_faults(config, t5.encoder_layers, t5.decoder_layers)
+  if faults:
     raise InputError(
-      f"config.model.pmf_layers: expected at most the {t5.encoder_layers} "
-      f"encoder layers of the T5, found {model.pmf_layers}."
+      "The T5 does not fit the config:\n  " + "\n  ".join(faults)
     )
   return UniMSEConfig(
     t5=t5,
     modalities=config.data.modalities,
+    zeroed_modalities=model.zeroed_modalities,
+    absent_as_zeros=config.loss.absent == "as_zeros",
     audio_frames=config.data.audio_frames,
     video_frames=config.data.video_frames,
     modality_width=model.modality_width,
     modality_dropout=model.modality_dropout,
-    pmf_layers=model.pmf_layers,
+    bidirectional=model.lstm == "bi",
     pmf=model.pmf,
+    pmf_layers=model.pmf_layers,
+    pmf_layer_numbers=model.pmf_layer_numbers,
+    pmf_decoder=model.pmf_decoder,
+    pmf_place=model.pmf_place,
     adapter_width=model.adapter_width,
     adapter_activation=model.adapter_activation,
+    adapter_residual=model.adapter_residual,
+    adapter_init=model.adapter_init,
+    adapter_norm=model.adapter_norm,
+    adapter_heads=model.adapter_heads,
     segments=model.segments,
     contrastive=bool(config.loss.alpha or config.loss.beta),
+    contrastive_layers=model.contrastive_layers,
+    contrastive_decoder=model.contrastive_decoder,
     contrastive_width=model.contrastive_width,
     contrastive_kernel=model.contrastive_kernel,
+    contrastive_shared=model.contrastive_keys == "shared",
+    contrastive_include_padding=model.contrastive_pooling == "include_padding",
   )
 
 

@@ -59,7 +59,7 @@ def test_more_fused_layers_than_a_pretrained_t5_has_are_refused(
   tiny_config, tiny_t5
 ):
   config = tiny_config({"t5.pretrained": "some/t5", "model.pmf_layers": 3})
-  with pytest.raises(InputError, match="at most the 2 encoder layers"):
+  with pytest.raises(InputError, match="at most t5.encoder_layers = 2"):
     pipeline.model_config(config, tiny_t5)
 
 

@@ -16,7 +16,7 @@ from unimse_jax.models.layers import (
 )
 
 _EPSILON = 1e-6  # of the norms, as T5's
-_CROSS_LAYERS = 2  # of a cross-modal Transformer, as in the authors' code
+CROSS_LAYERS = 2  # of a cross-modal Transformer, as in the authors' code
 
 
 @struct.dataclass
@@ -99,9 +99,7 @@ class PMFAdapter(nn.Module):
   dtype: jnp.dtype
   residual: str = "concat"
   init_kind: str = "identity"
-  norm: bool = (
-    False  # of the text before W^d: T5's residual stream is un-normed
-  )
+  norm: bool = False  # of the text before W^d; T5's residual stream has none
 
   @nn.compact
   def __call__(
@@ -217,7 +215,7 @@ class CrossAttentionFusion(nn.Module):
       frames = project(name, modality.states)
       bias = masks.padding_bias(modality.mask)
       read = text
-      for number in range(_CROSS_LAYERS):
+      for number in range(CROSS_LAYERS):
         layer = CrossModalLayer(
           self.width, self.heads, self.dtype, name=f"{name}_layers_{number}"
         )

@@ -5,13 +5,15 @@ import jax.numpy as jnp
 import optax
 
 from unimse_jax.config import LossConfig
-from unimse_jax.models import UniMSEOutput
+from unimse_jax.models import UniMSEOutput, masks
 from unimse_jax.models.contrastive import info_nce
 
 Batch = dict[str, jax.Array]
 
 
-def weights(batch: Batch) -> dict[str, jax.Array]:
+def weights(
+  batch: Batch, absent_as_zeros: bool = False
+) -> dict[str, jax.Array]:
   """What each part of the loss is divided by, over the whole batch.
 
   Known before any forward pass, so that a batch worked off in parts has the
@@ -20,7 +22,8 @@ def weights(batch: Batch) -> dict[str, jax.Array]:
   found = {"nll": batch["loss_weights"].sum()}
   for name in ("audio", "video"):
     if f"{name}_mask" in batch:
-      found[name] = batch[f"{name}_mask"].any(1).sum().astype(jnp.float32)
+      mask = masks.frame_mask(batch, name, absent_as_zeros)
+      found[name] = mask.any(1).sum().astype(jnp.float32)
   # A batch without any voice divides zero by one.
   return {name: jnp.maximum(value, 1.0) for name, value in found.items()}
 
@@ -38,7 +41,7 @@ def nll(output: UniMSEOutput, batch: Batch) -> tuple[jax.Array, jax.Array]:
 def contrastive(
   output: UniMSEOutput, modality: str, config: LossConfig
 ) -> jax.Array:
-  """Sum over the fused layers and rows of Eq. 4 for one modality."""
+  """Sum over the contrasted layers and rows of Eq. 4 for one modality."""
   total = jnp.zeros(())
   for anchors in output.anchors:
     value, _ = info_nce(

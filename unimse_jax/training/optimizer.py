@@ -1,4 +1,4 @@
-"""Adam with three learning rates, by parameter path (section 4.4; D27, D28)."""
+"""Three learning rates, by parameter path (section 4.4; D27, D28)."""
 
 from typing import Any
 
@@ -9,8 +9,6 @@ from unimse_jax.parallel import trees
 
 # First match wins.
 GROUPS = ((r"^t5/", "t5"), (r"^fusion", "pmf"), (r".*", "main"))
-# Norm scales, biases and the relative position table are not decayed.
-DECAYED = ((r"(scale|bias|relative_bias/embedding)$", False), (r".*", True))
 
 
 def make_schedule(
@@ -39,19 +37,17 @@ def make_optimizer(
   Frozen parameters have no moments and count in no norm.
 
   Raises:
-    ValueError: config.trainable matches no parameter.
+    ValueError: nothing is left to learn.
   """
-  trainable = trees.match(((config.trainable, True), (r".*", False)), params)
+  rules = ((config.frozen, False), (config.trainable, True), (r".*", False))
+  trainable = trees.match(rules, params)
   chosen = [path for path, keep in _leaves(trainable) if keep]
   if not chosen:
     raise ValueError(
-      f"config.optimizer.trainable: {config.trainable!r} matches none of the "
-      "parameter paths."
+      f"config.optimizer.trainable: {config.trainable!r}, less what "
+      f"optimizer.frozen = {config.frozen!r} matches, is none of the parameter "
+      "paths."
     )
-  decay = optax.add_decayed_weights(
-    config.weight_decay, mask=lambda tree: trees.match(DECAYED, tree)
-  )
-  adam = optax.scale_by_adam()
   rates = {"t5": config.lr_t5, "pmf": config.lr_pmf, "main": config.lr_main}
   steps = optax.partition(
     {
@@ -65,7 +61,7 @@ def make_optimizer(
   clip = [optax.clip_by_global_norm(config.clip_norm)]
   update = optax.chain(
     *(clip if config.clip_norm else []),
-    *((adam, decay) if config.kind == "adamw" else (decay, adam)),
+    *_direction(config),
     steps,
   )
   if all(keep for _, keep in _leaves(trainable)):
@@ -76,6 +72,23 @@ def make_optimizer(
   return optax.partition(
     {"learns": update, "frozen": optax.set_to_zero()}, groups
   )
+
+
+def _direction(
+  config: OptimizerConfig,
+) -> tuple[optax.GradientTransformation, ...]:
+  """From the gradient to the step that a learning rate then scales (D28)."""
+  rules = ((config.decayed, True), (r".*", False))
+  decay = optax.add_decayed_weights(
+    config.weight_decay, mask=lambda tree: trees.match(rules, tree)
+  )
+  if config.kind == "adafactor":
+    # Shazeer and Stern 2018, with updates clipped at a root mean square of 1
+    # but without rates relative to the parameters': ours are given.
+    clip = optax.clip_by_block_rms(1.0)
+    return optax.scale_by_factored_rms(), clip, decay
+  adam = optax.scale_by_adam()
+  return (adam, decay) if config.kind == "adamw" else (decay, adam)
 
 
 def _leaves(tree: Any) -> list[tuple[str, Any]]:

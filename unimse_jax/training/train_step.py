@@ -45,7 +45,7 @@ def train_step(
     The state at step n + 1 and float32 scalars.
   """
   key = jax.random.fold_in(key, state.step)
-  divisors = losses.weights(batch)
+  divisors = losses.weights(batch, loss.absent == "as_zeros")
 
   def part_loss(params: Any, part: Batch, part_key: jax.Array):
     output = model.apply(

@@ -20,6 +20,7 @@ _LOSS = LossConfig(
   temperature=0.1,
   normalize=True,
   count_positive_twice=False,
+  absent="left_out",
   completed_weight=1.0,
 )
 

@@ -23,7 +23,9 @@ _CONFIG = OptimizerConfig(
   lr_pmf=2e-1,
   lr_main=1e-1,
   trainable=".*",
+  frozen="^$",
   weight_decay=0.0,
+  decayed=r"^(?!.*(scale|bias|relative_bias/embedding)$)",
   clip_norm=0.0,
   schedule="constant",
   warmup_steps=0,
@@ -140,12 +142,14 @@ def test_the_authors_train_33_million_parameters_of_t5():
   batch = dict.fromkeys(
     ("encoder_input_tokens", "segment_ids", "decoder_input_tokens"), tokens
   )
+  batch["decoder_target_tokens"] = tokens
   masks = ("encoder_mask", "audio_mask", "video_mask")
   batch |= dict.fromkeys(masks, tokens > 0)
   batch |= {name: jnp.ones((1, 1, 64)) for name in ("audio", "video")}
   shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), batch))
   shapes = shapes["params"]
-  rules = ((config.optimizer.trainable, True), (".*", False))
+  frozen, learns = config.optimizer.frozen, config.optimizer.trainable
+  rules = ((frozen, False), (learns, True), (".*", False))
   chosen = trees.match(rules, shapes)
   t5 = sum(
     leaf.size
@@ -157,7 +161,10 @@ def test_the_authors_train_33_million_parameters_of_t5():
   # Matrices and norms of two encoder and two decoder blocks of T5-base.
   assert t5 == 2 * (7_079_424 + 9_439_488)
   del chosen["t5"]
-  assert all(jax.tree.leaves(chosen))
+  for path, keep in zip(
+    trees.paths(chosen), jax.tree.leaves(chosen), strict=True
+  ):
+    assert keep != path.startswith("contrastive"), path  # D13: frozen
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ _LOSS = LossConfig(
   temperature=0.1,
   normalize=True,
   count_positive_twice=False,
+  absent="left_out",
   completed_weight=1.0,
 )
 _PLAIN = LossConfig(
@@ -28,6 +29,7 @@ _PLAIN = LossConfig(
   temperature=0.1,
   normalize=True,
   count_positive_twice=False,
+  absent="left_out",
   completed_weight=1.0,
 )
 
