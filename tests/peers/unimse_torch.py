@@ -1,0 +1,287 @@
+"""UniMSE in torch, on transformers' T5: the oracle of the parity test.
+
+Written from the paper (Eq. 1 to 5) and, for what configs/authors.py asks, from
+the behaviour that fidelity describes. It shares no code with unimse_jax.models;
+weights come as a flat dict of unimse_jax's paths.
+"""
+
+import torch
+import transformers
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils import rnn
+
+from unimse_jax.models import UniMSEConfig
+from unimse_jax.pretrained import names
+
+Batch = dict[str, torch.Tensor]
+ACTIVATIONS = {
+  "sigmoid": torch.sigmoid,
+  "relu": functional.relu,
+  "gelu": functional.gelu,
+}
+
+
+class Reader(nn.Module):
+  """LSTM over a clip's frames, then a linear map: X^a or X^v."""
+
+  def __init__(self, features: int, width: int):
+    super().__init__()
+    self.lstm = nn.LSTM(features, width, batch_first=True)
+    self.lstm.bias_hh_l0.requires_grad_(False)  # one bias is enough
+    self.out = nn.Linear(width, width)
+
+  def forward(self, frames, mask):
+    """[B, A, N], [B, A] -> vector [B, W], states [B, A, W]."""
+    counts = mask.sum(1)
+    rows = torch.nonzero(counts).flatten()
+    vector = frames.new_zeros(len(frames), self.lstm.hidden_size)
+    states = frames.new_zeros(*frames.shape[:2], self.lstm.hidden_size)
+    if len(rows):
+      packed = rnn.pack_padded_sequence(
+        frames[rows], counts[rows], batch_first=True, enforce_sorted=False
+      )
+      found, (last, _) = self.lstm(packed)
+      found, _ = rnn.pad_packed_sequence(
+        found, batch_first=True, total_length=frames.shape[1]
+      )
+      vector = vector.index_copy(0, rows, self.out(last[0]))
+      states = states.index_copy(0, rows, found)
+    return vector, states
+
+
+class Adapter(nn.Module):
+  """Eq. 2."""
+
+  def __init__(self, config: UniMSEConfig):
+    super().__init__()
+    width = config.t5.width
+    joined = width + len(config.modalities) * config.modality_width
+    self.concat = config.adapter_residual == "concat"
+    self.activate = ACTIVATIONS[config.adapter_activation]
+    kept = joined if self.concat else width
+    self.down = nn.Linear(joined, config.adapter_width)
+    self.up = nn.Linear(config.adapter_width, kept)
+    self.out = nn.Linear(kept, width)
+
+  def forward(self, hidden, vectors):
+    spread = [v[:, None].expand(-1, hidden.shape[1], -1) for v in vectors]
+    joined = torch.cat([hidden, *spread], -1)
+    kept = joined if self.concat else hidden
+    return self.out(self.up(self.activate(self.down(joined))) + kept)
+
+
+class UniMSETorch(nn.Module):
+  """The model, its losses and every intermediate."""
+
+  def __init__(self, config: UniMSEConfig, features: dict[str, int]):
+    super().__init__()
+    t5 = config.t5
+    self.config = config
+    self.t5 = transformers.T5ForConditionalGeneration(
+      transformers.T5Config(
+        vocab_size=t5.vocab_size,
+        d_model=t5.width,
+        d_kv=t5.head_width,
+        d_ff=t5.hidden,
+        num_heads=t5.heads,
+        num_layers=t5.encoder_layers,
+        num_decoder_layers=t5.decoder_layers,
+        dropout_rate=0.0,
+        feed_forward_proj=t5.activation,
+      )
+    ).eval()
+    if config.segments:
+      self.segment_embedding = nn.Embedding(2, t5.width)
+    self.modality_encoder = nn.ModuleDict(
+      {name: Reader(features[name], config.modality_width) for name in features}
+    )
+    stacks = {"fusion": config.fused_layers}
+    if config.pmf_decoder:
+      stacks["fusion_decoder"] = config.fused_decoder_layers
+    for stack, layers in stacks.items():
+      adapters = {f"layers_{number}": Adapter(config) for number in layers}
+      setattr(self, stack, nn.ModuleDict(adapters))
+    self._add_projections()
+
+  def _add_projections(self) -> None:
+    config = self.config
+
+    def conv(width: int) -> nn.Conv1d:
+      return nn.Conv1d(
+        width,
+        config.contrastive_width,
+        config.contrastive_kernel,
+        padding="same",
+        bias=False,
+      )
+
+    self.contrastive_text = conv(config.t5.width)
+    if config.contrastive_decoder:
+      self.contrastive_decoder = conv(config.t5.width)
+    keys = ("shared",) if config.contrastive_shared else config.modalities
+    self.contrastive_modality = nn.ModuleDict(
+      {name: conv(config.modality_width) for name in keys}
+    )
+
+  def _project(self, conv, states, mask):
+    """Eq. 3 and the mean over time."""
+    if self.config.contrastive_include_padding:
+      return conv(states.mT).mT.mean(1)
+    kept = mask[..., None].to(states.dtype)
+    projected = conv((states * kept).mT).mT * kept
+    return projected.sum(1) / kept.sum(1).clamp(min=1)
+
+  def _run_stack(self, stack: str, vectors, found, **inputs):
+    """A T5 stack with PMF after each fused block; its blocks' outputs."""
+    module = getattr(self.t5, stack)
+    name = "fusion" if stack == "encoder" else "fusion_decoder"
+    adapters = getattr(self, name, {})
+    outputs, hooks = {}, []
+
+    def after(number: int):
+      def hook(block, arguments, output):
+        hidden = output[0] if isinstance(output, tuple) else output
+        key = f"layers_{number}"
+        if key in adapters:
+          hidden = adapters[key](hidden, vectors)
+          found[f"{name}_{key}"] = hidden
+        outputs[number] = hidden
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+      return hook
+
+    for number, block in enumerate(module.block):
+      hooks.append(block.register_forward_hook(after(number)))
+    try:
+      last = module(**inputs, use_cache=False).last_hidden_state
+    finally:
+      for hook in hooks:
+        hook.remove()
+    return last, outputs
+
+  def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+    """Every intermediate by name, `logits` among them."""
+    config, found = self.config, {}
+    real = batch["encoder_mask"].any(1)
+    vectors, states, frame_masks = [], {}, {}
+    for name in config.modalities:
+      mask = batch[f"{name}_mask"]
+      if config.absent_as_zeros:
+        mask = mask | (real & ~mask.any(1))[:, None]
+      vector, states[name] = self.modality_encoder[name](batch[name], mask)
+      found[f"vector_{name}"] = vector
+      found[f"states_{name}"] = states[name]
+      vectors.append(torch.where(mask.any(1)[:, None], vector, 0.0))
+      frame_masks[name] = mask
+      found[f"present_{name}"] = mask.any(1)
+    embedded = self.t5.shared(batch["encoder_input_tokens"])
+    if config.segments:
+      embedded = embedded + self.segment_embedding(batch["segment_ids"])
+    encoded, text = self._run_stack(
+      "encoder",
+      vectors,
+      found,
+      inputs_embeds=embedded,
+      attention_mask=batch["encoder_mask"].long(),
+    )
+    decoded, labels = self._run_stack(
+      "decoder",
+      vectors,
+      found,
+      input_ids=batch["decoder_input_tokens"],
+      encoder_hidden_states=encoded,
+      encoder_attention_mask=batch["encoder_mask"].long(),
+    )
+    scale = config.t5.width**-0.5
+    found["logits"] = decoded @ self.t5.shared.weight.T * scale
+    self._contrast(batch, found, text, labels, states, frame_masks)
+    return found
+
+  def _contrast(self, batch, found, text, labels, states, frame_masks) -> None:
+    config = self.config
+    sides = [(self.contrastive_text, text, batch["encoder_mask"])]
+    fused = [config.fused_layers]
+    if config.contrastive_decoder:
+      target = batch["decoder_target_tokens"] > 0
+      sides.append((self.contrastive_decoder, labels, target))
+      fused.append(config.fused_decoder_layers)
+    anchors = []
+    for (conv, outputs, mask), layers in zip(sides, fused, strict=True):
+      chosen = {
+        "pmf": list(layers),
+        "last_only": [layers[-1]],
+        "pre_block": [layers[-1] - 1],
+      }[config.contrastive_layers]
+      anchors += [self._project(conv, outputs[n], mask) for n in chosen]
+    for number, anchor in enumerate(anchors):
+      found[f"anchor_{number}"] = anchor
+    for name in config.modalities:
+      key = "shared" if config.contrastive_shared else name
+      conv = self.contrastive_modality[key]
+      found[f"key_{name}"] = self._project(
+        conv, states[name], frame_masks[name]
+      )
+
+
+def contrastive_loss(found, name: str, loss) -> torch.Tensor:
+  """Eq. 4, row by row as written, over the rows that have the modality."""
+  rows = torch.nonzero(found[f"present_{name}"]).flatten()
+  keys = found[f"key_{name}"][rows]
+  total = torch.zeros(())
+  number = 0
+  while f"anchor_{number}" in found:
+    anchors = found[f"anchor_{number}"][rows]
+    other = keys
+    if loss.normalize:
+      anchors = functional.normalize(anchors, dim=1)
+      other = functional.normalize(keys, dim=1)
+    for i in range(len(rows)):
+      scores = other @ anchors[i] / loss.temperature
+      if loss.count_positive_twice:
+        scores = torch.cat([scores[i : i + 1], scores])
+        total = total + torch.logsumexp(scores, 0) - scores[0]
+      else:
+        total = total + torch.logsumexp(scores, 0) - scores[i]
+    number += 1
+  return total / max(len(rows), 1)
+
+
+def losses(found, batch: Batch, loss) -> dict[str, torch.Tensor]:
+  """Eq. 5 and its parts."""
+  weights = batch["loss_weights"]
+  nll = functional.cross_entropy(
+    found["logits"].flatten(0, 1),
+    batch["decoder_target_tokens"].flatten(),
+    reduction="none",
+  )
+  parts = {"nll": (nll * weights.flatten()).sum() / weights.sum()}
+  for name in ("audio", "video"):
+    if f"key_{name}" in found:
+      parts[f"contrastive_{name}"] = contrastive_loss(found, name, loss)
+  parts["loss"] = parts["nll"]
+  for name, factor in (("audio", loss.alpha), ("video", loss.beta)):
+    if f"key_{name}" in found:
+      parts["loss"] = parts["loss"] + factor * parts[f"contrastive_{name}"]
+  return parts
+
+
+def path(name: str) -> tuple[str, bool]:
+  """unimse_jax's path of a torch parameter, and whether it is transposed."""
+  if name.startswith("t5."):
+    ours = "t5/" + names.path(name.removeprefix("t5."))
+    return ours, ours.endswith("/kernel")
+  for stem in ("modality_encoder", "fusion_decoder", "fusion"):
+    name = name.replace(f"{stem}.", f"{stem}_", 1)
+  name = name.replace("contrastive_modality.", "contrastive_modality_")
+  if name.startswith("contrastive"):
+    return name.replace(".weight", "/conv/kernel"), True
+  for theirs, ours in (
+    ("lstm.weight_ih_l0", "lstm/input/kernel"),
+    ("lstm.bias_ih_l0", "lstm/input/bias"),
+    ("lstm.weight_hh_l0", "lstm/recurrent"),
+    ("segment_embedding.weight", "segment_embedding/embedding"),
+  ):
+    name = name.replace(theirs, ours)
+  transposed = not name.endswith(("bias", "embedding"))
+  return name.replace(".weight", "/kernel").replace(".", "/"), transposed
