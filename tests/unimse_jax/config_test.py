@@ -157,3 +157,27 @@ def test_more_fused_layers_than_layers_are_refused(values):
 def test_no_microbatches_is_a_fault_not_a_division_by_zero(values):
   values["train"]["microbatches"] = 0
   assert "config.train.microbatches: expected at least 1" in faults(values)
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"pmf_place": "cross_attention", "adapter_residual": "text"}, "concat"),
+    ({"pmf_place": "cross_attention", "adapter_norm": True}, "adapter_norm"),
+    ({"pmf_place": "cross_attention", "adapter_heads": 5}, "adapter_heads"),
+    ({"zeroed_modalities": ("smell",)}, "zeroed_modalities"),
+    ({"pmf_layers": 0}, "the contrastive loss"),
+    ({"pmf_layer_numbers": (3, 1)}, "rising numbers"),
+    ({"pmf_layer_numbers": (12,)}, "below t5.encoder_layers = 12"),
+    (
+      {"pmf_layer_numbers": (0,), "contrastive_layers": "pre_block"},
+      "pre_block",
+    ),
+  ],
+)
+def test_options_that_do_not_go_together_are_refused(values, changes, message):
+  values["t5"]["pretrained"] = ""
+  values["model"].update(changes)
+  found = faults(values)
+  assert "1 fault(s)" in found
+  assert message in found

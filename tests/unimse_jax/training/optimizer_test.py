@@ -184,3 +184,17 @@ def test_schedules(changes, expected):
   schedule = make_schedule(2.0, config, 10)
   found = [float(schedule(step)) / 2 for step in range(6)]
   np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_adafactor_moves_by_the_learning_rate():
+  config = dataclasses.replace(_CONFIG, kind="adafactor")
+  moved, _ = step(config, nested(1.0), nested(0.5))
+  # The first step divides the gradient by its own root mean square.
+  np.testing.assert_allclose(moved[_PATHS[0]], 1 - 0.3, atol=1e-4)
+
+
+def test_frozen_wins_over_trainable():
+  config = dataclasses.replace(_CONFIG, frozen="^t5/|^contrastive")
+  moved, _ = step(config, nested(1.0), nested(0.5))
+  for path, value in moved.items():
+    assert (value == 1).all() == path.startswith(("t5/", "contrastive")), path
