@@ -88,8 +88,18 @@ def test_rows_are_counted_each_and_do_not_overflow():
   assert 3 * found[0] == pytest.approx(340e9, rel=0.1)
 
 
-@pytest.mark.parametrize("gated", [False, True])
-def test_xla_counts_the_same(gated):
+_OPTIONS = {
+  "plain": {},
+  "text, both directions": {"adapter_residual": "text", "bidirectional": True},
+  "decoder": {"pmf_decoder": True, "contrastive_decoder": True},
+  "cross-attention": {"pmf_place": "cross_attention", "pmf_decoder": True},
+}
+
+
+@pytest.mark.parametrize(
+  ("gated", "name"), [(True, "plain"), *((False, name) for name in _OPTIONS)]
+)
+def test_xla_counts_the_same(gated, name):
   t5 = T5Config(
     vocab_size=512,
     width=128,
@@ -100,7 +110,7 @@ def test_xla_counts_the_same(gated):
     decoder_layers=2,
     gated=gated,
   )
-  config = UniMSEConfig(t5=t5, pmf_layers=2)
+  config = UniMSEConfig(t5=t5, pmf_layers=2, **_OPTIONS[name])
   rows, text, label, widths = 4, 96, 16, {"audio": 64, "video": 64}
   tokens = np.ones((rows, text), np.int32)
   batch = {
@@ -108,6 +118,7 @@ def test_xla_counts_the_same(gated):
     "segment_ids": tokens,
     "encoder_mask": tokens > 0,
     "decoder_input_tokens": np.ones((rows, label), np.int32),
+    "decoder_target_tokens": np.ones((rows, label), np.int32),
   }
   # One frame: XLA counts the body of a loop once, whatever its length.
   for name, width in widths.items():
