@@ -121,8 +121,7 @@ def log_probabilities(
   """log P of every packed text of each row's context.
 
   Args:
-    model: with a method `score_tokens(tokens, encoded, encoder_mask,
-      deterministic, tree)`.
+    model: with a method `score_tokens(tokens, encoded, encoder_mask, tree)`.
     params: its parameters.
     encoded: [B, S, D].
     encoder_mask: bool[B, S].
@@ -140,9 +139,8 @@ def log_probabilities(
     logits = model.apply(
       {"params": params},
       tree.tokens[None],
-      encoded[None],
+      jax.tree.map(lambda leaf: leaf[None], encoded),
       mask[None],
-      True,
       (tree.positions, tree.visible),
       method="score_tokens",
     )[0]
@@ -155,7 +153,7 @@ def log_probabilities(
   found = jax.lax.map(
     lambda trees: rows(trees, encoded, encoder_mask, context), packed
   )
-  return found.transpose(1, 0, 2).reshape(len(encoded), -1)
+  return found.transpose(1, 0, 2).reshape(len(context), -1)
 
 
 def estimates(

@@ -13,6 +13,18 @@ A mask is bool, True where the value is valid, and travels with its values.
 """
 
 from unimse_jax.models.t5 import T5, T5Config
-from unimse_jax.models.unimse import UniMSE, UniMSEConfig, UniMSEOutput
+from unimse_jax.models.unimse import (
+  UniMSE,
+  UniMSEConfig,
+  UniMSEOutput,
+  decoder_mask,
+)
 
-__all__ = ["T5", "T5Config", "UniMSE", "UniMSEConfig", "UniMSEOutput"]
+__all__ = [
+  "T5",
+  "T5Config",
+  "UniMSE",
+  "UniMSEConfig",
+  "UniMSEOutput",
+  "decoder_mask",
+]

@@ -16,7 +16,7 @@ from unimse_jax.models.fusion import (
   PMFAdapter,
 )
 from unimse_jax.models.recurrent import ModalityEncoder
-from unimse_jax.models.t5 import T5, AfterLayer, KeyValue, T5Config
+from unimse_jax.models.t5 import T5, AfterLayer, KeyValue, T5Config, Tree
 
 MODALITIES = ("audio", "video")
 
@@ -49,6 +49,7 @@ class UniMSEConfig:
   adapter_norm: bool = False
   adapter_heads: int = 4
   segments: bool = True  # Eq. 1 as an embedding
+  slice_encoder: bool = False  # the decoder sees the utterance alone
   contrastive: bool = True
   contrastive_layers: str = "pmf"
   contrastive_decoder: bool = False
@@ -121,6 +122,21 @@ class FusedText:
 # From `encode` to `start_cache` and `score_tokens`; opaque to all others. Rows
 # come first in every array of it.
 Encoded = jax.Array | FusedText
+
+
+def decoder_mask(
+  config: UniMSEConfig, batch: dict[str, jax.Array]
+) -> jax.Array:
+  """bool[B, S]: the encoder positions that the decoder may see (D19).
+
+  A row without a token of its own utterance sees all that it has: a softmax
+  over nothing would see the padding.
+  """
+  mask = batch["encoder_mask"]
+  if not config.slice_encoder:
+    return mask
+  own = mask & (batch["segment_ids"] == 1)
+  return jnp.where(own.any(axis=1, keepdims=True), own, mask)
 
 
 class UniMSE(nn.Module):
@@ -298,12 +314,13 @@ class UniMSE(nn.Module):
     decoder_input_tokens: jax.Array,
     encoded: Encoded,
     encoder_mask: jax.Array,
+    tree: Tree | None = None,
   ) -> jax.Array:
     """Teacher forcing: int32[B, T] -> float32[B, T, V], without dropout."""
     text, modalities = _unpacked(encoded)
     fuse = self._fuser("decoder", modalities, [])
     return self.t5.decode(
-      decoder_input_tokens, text, encoder_mask, after_layer=fuse
+      decoder_input_tokens, text, encoder_mask, tree=tree, after_layer=fuse
     )
 
   def __call__(
@@ -315,7 +332,7 @@ class UniMSE(nn.Module):
     logits = self.t5.decode(
       batch["decoder_input_tokens"],
       encoded,
-      batch["encoder_mask"],
+      decoder_mask(self.config, batch),
       deterministic,
       self._fuser("decoder", modalities, label_states),
     )

@@ -14,6 +14,7 @@ from unimse_jax.data.batching import Batch
 from unimse_jax.data.tokenizer import EOS
 from unimse_jax.decoding import generate, grammar, intensity, probabilities
 from unimse_jax.labels import ParsedLabel
+from unimse_jax.models import decoder_mask
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import Pipeline
 
@@ -86,7 +87,7 @@ class Labeller:
       with_probabilities: scores the closed slots too.
     """
     batch = sharding.shard_batch(arrays, self._mesh)
-    outputs, encoded = self._generate(params, batch)
+    outputs, encoded, mask = self._generate(params, batch)
     texts = [self._texts(tokens, rows) for tokens in outputs]
     parsed = [*map(self._pipeline.label_text.parse, texts[0])]
     free: Sequence[ParsedLabel | None] = [None] * rows
@@ -94,7 +95,6 @@ class Labeller:
       free = [*map(self._pipeline.label_text.parse, texts[1])]
     scored: list[Probabilities] = [{} for _ in parsed]
     numbers: list[Mapping[str, float | None]] = [{} for _ in parsed]
-    mask = batch["encoder_mask"]
     if with_probabilities:
       scored = self._probabilities(params, encoded, mask, parsed)
     chosen = self._pipeline.config.decoding.intensity
@@ -217,7 +217,7 @@ def _by_slot(
 
 
 def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
-  """(params, batch) -> the tokens, those without grammar too, and encoded."""
+  """(params, batch) -> tokens (those without grammar too), encoded, mask."""
   config, model = pipeline.config.decoding, pipeline.model
   free = grammar.free(model.config.t5.vocab_size)
   automata = [free]
@@ -231,12 +231,14 @@ def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
 
   def generate_all(params: Any, batch: Mapping[str, jax.Array]) -> tuple:
     encoded = model.apply({"params": params}, batch, method="encode")
+    # What the decoder may see of the encoded text.
+    mask = decoder_mask(model.config, batch)
     found = [
       generate.search(
         model,
         params,
         encoded,
-        batch["encoder_mask"],
+        mask,
         automaton,
         config.max_new_tokens,
         config.beams,
@@ -244,7 +246,7 @@ def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
       )
       for automaton in automata
     ]
-    return found, encoded
+    return found, encoded, mask
 
   return generate_all
 

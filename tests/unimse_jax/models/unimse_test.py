@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from unimse_jax.config import LossConfig
-from unimse_jax.models import T5, UniMSE
+from unimse_jax.models import T5, UniMSE, decoder_mask
 from unimse_jax.parallel import trees
 from unimse_jax.training import losses
 
@@ -238,3 +238,37 @@ def test_encode_is_what_the_whole_model_decodes_from(model, batch, params, run):
   found = two_steps({"params": params}, batch)
   # The same operations in two programs.
   np.testing.assert_allclose(found, run(params, batch).logits, atol=1e-5)
+
+
+def test_a_sliced_encoder_shows_the_decoder_the_utterance_alone(tiny_model):
+  batch = {
+    "encoder_mask": np.array([[1, 1, 1, 0], [1, 1, 0, 0]], bool),
+    # The second row has no token of its own utterance.
+    "segment_ids": np.array([[0, 1, 0, 1], [0, 0, 1, 1]]),
+  }
+  config = tiny_model(slice_encoder=True).config
+  np.testing.assert_array_equal(
+    decoder_mask(config, batch), [[0, 1, 0, 0], [1, 1, 0, 0]]
+  )
+  np.testing.assert_array_equal(
+    decoder_mask(tiny_model().config, batch), batch["encoder_mask"]
+  )
+
+
+def test_logits_of_a_sliced_encoder_are_those_of_its_mask(
+  tiny_model, make_batch, fill
+):
+  batch = make_batch()
+  sliced, whole = tiny_model(slice_encoder=True), tiny_model()
+  variables = {"params": fill(whole, batch)}
+  found = sliced.apply(variables, batch).logits
+  encoded = whole.apply(variables, batch, method="encode")
+  expected = whole.apply(
+    variables,
+    batch["decoder_input_tokens"],
+    encoded,
+    decoder_mask(sliced.config, batch),
+    method="score_tokens",
+  )
+  np.testing.assert_array_equal(found, expected)
+  assert np.abs(found - whole.apply(variables, batch).logits).max() > 1e-3
