@@ -10,9 +10,12 @@ def get_config() -> ConfigDict:
   config.name = "authors"
   config.label.separator = ","  # D23
   config.model.modality_width = 32  # D7
+  config.text.same_speaker = ("iemocap",)  # D18
+  config.text.marking = "eos_marks"  # D19
+  config.text.turn_separator = ""  # D19: </s> is the only mark
+  config.text.speaker_end = " "  # D20
   config.model.pmf_decoder = True  # D5: the last 3 of both stacks
   config.model.adapter_init = "authors_random"  # D2
-  config.model.segments = False  # D19: none
   # D9: 0.5 and 0.5 as in the base, once their code is edited to switch the
   # loss on; alpha = beta = 0 is that code as it is published.
   config.model.contrastive_layers = "pre_block"  # D10: the last block's input

@@ -17,10 +17,20 @@ def get_config() -> ConfigDict:
   # What the encoder reads (Eq. 1).
   text = config.text = ConfigDict()
   text.prefix = "sst2 sentence: "  # D17: a task T5 was pre-trained on
+  text.prefixes = ()  # "corpus=prefix", where a corpus has another one (D17)
   text.window = 2  # turns of dialogue either side, 0 to 8 (D18)
   text.context = "both"  # "both" sides, or "past" for real-time use
-  text.turn_separator = "|"  # between turns (D19)
+  # Corpora whose window holds turns of the utterance's own speaker alone, as
+  # the authors' IEMOCAP files do (D18).
+  text.same_speaker = ()
+  # How the decoder learns which turn is meant (D19): "segments", a 2-row
+  # embedding, zero at start (Eq. 1); "eos_marks", </s> before and after it;
+  # "slice_encoder", the decoder sees that turn alone; or "none".
+  text.marking = "segments"
+  text.turn_separator = "|"  # between turns; "" for nothing (D19)
   text.speakers = ("meld",)  # corpora whose turns start with a name (D20)
+  text.speaker_names = "real"  # or "anonymised": P1, P2 as they speak (D20)
+  text.speaker_end = ": "  # between name and words
   text.lowercase = ("mosi", "mosei")  # corpora to lower-case (D21)
   text.max_tokens = 512  # tokens; beyond it the farthest turns go first
 
@@ -94,7 +104,6 @@ def get_config() -> ConfigDict:
   model.adapter_init = "identity"
   model.adapter_norm = False  # RMSNorm of the text before W^d (D2)
   model.adapter_heads = 4  # of "cross_attention"; must divide adapter_width
-  model.segments = True  # 2-row segment embedding of Eq. 1, zero at start (D19)
   # (D10) "pmf": after every PMF layer; "last_only": after the last of them;
   # "pre_block": the last one's input.
   model.contrastive_layers = "pmf"

@@ -19,10 +19,15 @@ from unimse_jax.errors import InputError
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextConfig:
   prefix: str
+  prefixes: tuple[str, ...]
   window: int
   context: str
+  same_speaker: tuple[str, ...]
+  marking: str
   turn_separator: str
   speakers: tuple[str, ...]
+  speaker_names: str
+  speaker_end: str
   lowercase: tuple[str, ...]
   max_tokens: int
 
@@ -84,7 +89,6 @@ class ModelConfig:
   adapter_init: str
   adapter_norm: bool
   adapter_heads: int
-  segments: bool
   contrastive_layers: str
   contrastive_decoder: bool
   contrastive_width: int
@@ -181,8 +185,12 @@ FREE_FIELDS = (
   "parallel",
 )
 
+MOST_TURNS = 8  # of context that records hold either side
+
 _CHOICES = {
   "text.context": ("both", "past"),
+  "text.marking": ("segments", "eos_marks", "slice_encoder", "none"),
+  "text.speaker_names": ("real", "anonymised"),
   "data.audio_level": ("absolute", "clip"),
   "t5.activation": ("relu", "gelu", "gelu_new", "silu"),
   "t5.dtype": ("float32", "bfloat16"),
@@ -349,9 +357,32 @@ def _check(config: Config) -> list[str]:
     for path, least in _AT_LEAST.items()
     if flat[path] < least
   ]
+  faults += _check_text(config.text, config.data.corpora)
   faults += _check_data(config.data, config.text.max_tokens)
   faults += _check_model(config)
   faults += _check_rest(config)
+  return faults
+
+
+def _check_text(text: TextConfig, corpora: tuple[str, ...]) -> list[str]:
+  faults = []
+  if text.window > MOST_TURNS:
+    faults.append(
+      f"config.text.window: expected at most {MOST_TURNS}, the turns that "
+      f"records hold either side, found {text.window}"
+    )
+  named = [each.partition("=") for each in text.prefixes]
+  for name, equals, _ in named:
+    if not equals or name not in corpora:
+      faults.append(
+        f'config.text.prefixes: expected "corpus=prefix" with one of '
+        f"{', '.join(corpora)}, found {name + equals!r}"
+      )
+  if len({name for name, _, _ in named}) < len(named):
+    faults.append(
+      f"config.text.prefixes: expected one prefix a corpus, found "
+      f"{text.prefixes}"
+    )
   return faults
 
 

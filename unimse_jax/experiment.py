@@ -169,7 +169,10 @@ def _make_tokenizer(
   if source:
     write_atomically(path, tokenizer.find(source).read_bytes())
     return
-  texts = [config.text.prefix, config.text.turn_separator]
+  texts = [
+    *(inputs.prefix(name, config.text) for name in config.data.corpora),
+    config.text.turn_separator,
+  ]
   for example in loaded.examples["train"]:
     before, current, after = inputs.turns(example, config.text)
     texts += [*before, current, *after, label_text.write(example.label)]

@@ -1,5 +1,7 @@
 """An utterance with its context as encoder tokens (Eq. 1; D17 to D21)."""
 
+import dataclasses
+
 from unimse_jax.config import TextConfig
 from unimse_jax.data.mixture import Example
 from unimse_jax.data.tokenizer import EOS, Tokenizer
@@ -8,28 +10,59 @@ from unimse_jax.errors import InputError
 CONTEXT, CURRENT = 0, 1  # segment ids
 
 
+@dataclasses.dataclass(frozen=True)
+class _Turn:
+  text: str
+  speaker: str
+
+
+def prefix(corpus: str, config: TextConfig) -> str:
+  """What every text of a corpus starts with (D17)."""
+  exceptions = dict(each.split("=", 1) for each in config.prefixes)
+  return exceptions.get(corpus, config.prefix)
+
+
 def turns(
   example: Example, config: TextConfig
 ) -> tuple[list[str], str, list[str]]:
   """Turns before (first to last), the utterance, turns after, as read."""
   record = example.record
 
-  def written(text: str, speaker: str) -> str:
-    if example.corpus in config.lowercase:
-      text = text.lower()
-    if speaker and example.corpus in config.speakers:
-      text = f"{speaker}: {text}"
-    return text
-
-  def side(texts: tuple[str, ...], speakers: tuple[str, ...]) -> list[str]:
-    pairs = list(zip(texts, speakers, strict=True))[: config.window]
-    return [written(text, speaker) for text, speaker in pairs]
+  def side(texts: tuple[str, ...], speakers: tuple[str, ...]) -> list[_Turn]:
+    found = [
+      _Turn(text, speaker)
+      for text, speaker in zip(texts, speakers, strict=True)
+      if example.corpus not in config.same_speaker or speaker == record.speaker
+    ]
+    return found[: config.window]
 
   before = side(record.before, record.before_speakers)[::-1]
   after = side(record.after, record.after_speakers)
   if config.context == "past":
     after = []
-  return before, written(record.text, record.speaker), after
+  read = [*before, _Turn(record.text, record.speaker), *after]
+  texts = _written(read, example.corpus, config)
+  place = len(before)
+  return texts[:place], texts[place], texts[place + 1 :]
+
+
+def _written(read: list[_Turn], corpus: str, config: TextConfig) -> list[str]:
+  """The turns as text: case (D21), and who speaks (D20)."""
+  people = dict.fromkeys(turn.speaker for turn in read if turn.speaker)
+  names = {name: name for name in people}
+  if config.speaker_names == "anonymised":
+    # In the order in which they speak here, so that no name can be learnt.
+    names = {name: f"P{number}" for number, name in enumerate(people, 1)}
+
+  def written(turn: _Turn) -> str:
+    text = turn.text
+    if corpus in config.lowercase:
+      text = text.lower()
+    if turn.speaker and corpus in config.speakers:
+      text = f"{names[turn.speaker]}{config.speaker_end}{text}"
+    return text
+
+  return [written(turn) for turn in read]
 
 
 def encode(
@@ -44,25 +77,58 @@ def encode(
     InputError: the prefix leaves no room for the utterance.
   """
   before, current, after = turns(example, config)
-  separator = tokenizer.encode(config.turn_separator)
-  prefix = tokenizer.encode(config.prefix) if config.prefix else []
-  own = tokenizer.encode(current)
-  early = [[*tokenizer.encode(text), *separator] for text in before]
-  late = [[*separator, *tokenizer.encode(text)] for text in after]
-  room = config.max_tokens - len(prefix) - 1
-  if room < 1:
+  start = prefix(example.corpus, config)
+  head = tokenizer.encode(start) if start else []
+  early, own, late = (
+    [tokenizer.encode(text) for text in texts]
+    for texts in (before, [current], after)
+  )
+  limit = config.max_tokens - len(head) - 1
+  if limit < 1:
     raise InputError(
       f"config.text.prefix: expected fewer than config.text.max_tokens - 1 = "
-      f"{config.max_tokens - 1} tokens, found {len(prefix)}."
+      f"{config.max_tokens - 1} tokens, found {len(head)}."
     )
-  own = own[:room]
-  while sum(map(len, early)) + len(own) + sum(map(len, late)) > room:
+  separator = _separator(tokenizer, config)
+  marks = config.marking == "eos_marks"
+  while True:
+    left, right = _joined(early, late, separator, marks)
+    if len(left) + len(own[0]) + len(right) <= limit or not early + late:
+      break
     if len(late) >= len(early):
       late.pop()
     else:
       early.pop(0)
-  head = prefix + [token for turn in early for token in turn]
-  tail = [token for turn in late for token in turn] + [EOS]
-  tokens = head + own + tail
-  segments = [CONTEXT] * len(head) + [CURRENT] * len(own)
-  return tokens, segments + [CONTEXT] * len(tail)
+  own = own[0][: limit - len(left) - len(right)]
+  tokens = [*head, *left, *own, *right, EOS]
+  segments = [CONTEXT] * len(tokens)
+  place = len(head) + len(left)
+  segments[place : place + len(own)] = [CURRENT] * len(own)
+  return tokens, segments
+
+
+def _separator(tokenizer: Tokenizer, config: TextConfig) -> list[int]:
+  return (
+    tokenizer.encode(config.turn_separator) if config.turn_separator else []
+  )
+
+
+def _joined(
+  early: list[list[int]],
+  late: list[list[int]],
+  separator: list[int],
+  marks: bool,
+) -> tuple[list[int], list[int]]:
+  """The tokens left and right of the utterance.
+
+  With marks </s> stands on both of its sides in place of the separator, as
+  soon as there is a turn that it could be taken for; a piece of text cannot
+  say so, for SentencePiece reads "</s>" as letters.
+  """
+  left = [token for turn in early for token in [*turn, *separator]]
+  right = [token for turn in late for token in [*separator, *turn]]
+  if marks and (early or late):
+    left = left[: len(left) - len(separator)] if early else left
+    right = right[len(separator) :] if late else right
+    return [*left, EOS], [EOS, *right]
+  return left, right

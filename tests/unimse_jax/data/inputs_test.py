@@ -13,10 +13,15 @@ from unimse_jax.labels import UniversalLabel
 
 _CONFIG = TextConfig(
   prefix="P",
+  prefixes=(),
   window=2,
   context="both",
+  same_speaker=(),
+  marking="segments",
   turn_separator="|",
   speakers=(),
+  speaker_names="real",
+  speaker_end=": ",
   lowercase=(),
   max_tokens=100,
 )
@@ -129,3 +134,51 @@ def test_a_turn_without_a_speaker_has_no_colon():
     given, record=dataclasses.replace(given.record, speaker="")
   )
   assert encoded(given, speakers=("meld",))[0] == "Pu$"
+
+
+def test_a_corpus_may_have_a_prefix_of_its_own():
+  prefixes = ("meld=E=", "mosi=M")
+  assert encoded(example(), prefixes=prefixes)[0] == "E=a|b|UVW|c|d$"
+  other = example(corpus="mosei", before=(), after=())
+  assert encoded(other, prefixes=prefixes)[0] == "PUVW$"
+
+
+def test_same_speaker_context_skips_the_other_party():
+  given = example(before=("b", "a", "z"), after=("c", "d"))
+  record = dataclasses.replace(
+    given.record,
+    before_speakers=("You", "Me", "Me"),
+    after_speakers=("Me", "You"),
+  )
+  given = dataclasses.replace(given, record=record)
+  assert encoded(given, same_speaker=("meld",))[0] == "Pz|a|UVW|c$"
+  # The window counts the turns that are read, not those passed over.
+  assert encoded(given, same_speaker=("meld",), window=1)[0] == "Pa|UVW|c$"
+  assert encoded(given, same_speaker=("iemocap",))[0] == "Pa|b|UVW|c|d$"
+
+
+def test_end_marks_stand_around_the_utterance():
+  marks = {"marking": "eos_marks"}
+  assert encoded(example(), **marks) == ("Pa|b$UVW$c|d$", "0000011100000")
+  found = encoded(example(), turn_separator="", **marks)
+  assert found == ("Pab$UVW$cd$", "00001110000")
+  first = example(before=())
+  assert encoded(first, **marks)[0] == "P$UVW$c|d$"
+  assert encoded(first, context="past", **marks)[0] == "PUVW$"
+
+
+@pytest.mark.parametrize(
+  ("room", "text"),
+  [(13, "Pa|b$UVW$c|d$"), (12, "Pa|b$UVW$c$"), (7, "PUVW$")],
+)
+def test_end_marks_go_with_the_last_turn_of_context(room, text):
+  assert encoded(example(), marking="eos_marks", max_tokens=room)[0] == text
+
+
+def test_anonymised_speakers_are_numbered_as_they_speak():
+  options = {"speakers": ("meld",), "speaker_names": "anonymised"}
+  given = example(before=("b",), after=("c",))
+  found, _ = encoded(given, **options)
+  assert found == "PP1: b|P2: UVW|P3: c$"
+  found, _ = encoded(given, **options, speaker_end=" ", context="past")
+  assert found == "PP1 b|P2 UVW$"
