@@ -9,6 +9,7 @@ def get_config() -> ConfigDict:
   config = base.get_config()
   config.name = "authors"
   config.label.separator = ","  # D23
+  config.label.numbers = "raw"  # D24
   config.model.modality_width = 32  # D7
   config.text.same_speaker = ("iemocap",)  # D18
   config.text.marking = "eos_marks"  # D19

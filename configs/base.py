@@ -36,8 +36,17 @@ def get_config() -> ConfigDict:
 
   # What the decoder writes (section 3.2).
   label = config.label = ConfigDict()
+  # "all": one emotion per scheme of the mixture; "three_field": one emotion,
+  # the sample's own or its most similar donor's (Algorithm 1; D22).
+  label.fields = "all"
   label.separator = ", "  # one token per emotion word (D23)
-  label.decimals = 2  # of the intensity, trailing zeros trimmed (D24)
+  # "rounded" to so many decimals, trailing zeros trimmed; or "raw", as the
+  # authors' files print float32 (D24).
+  label.numbers = "rounded"
+  label.decimals = 2
+  # Reads a written number as the nearest intensity of the training labels, and
+  # constrained decoding then writes no other (D24).
+  label.snap = False
 
   tokenizer = config.tokenizer = ConfigDict()
   # A SentencePiece file or a directory with spiece.model; "" takes the one

@@ -11,6 +11,8 @@ def get_config() -> ConfigDict:
   config.text.prefix = ""  # D17: none is mentioned
   config.text.speakers = ()  # D20: not mentioned
   config.text.lowercase = ()  # D21: not mentioned
+  config.text.turn_separator = ""  # D19: Eq. 1 has segment ids alone
+  config.label.fields = "three_field"  # D22: Algorithm 1
   config.loss.normalize = False  # D12: raw dot product ...
   config.loss.temperature = 1.0  # ... without a temperature
   config.loss.count_positive_twice = True  # D11: Eq. 4's sum includes k = i

@@ -34,8 +34,11 @@ class TextConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelConfig:
+  fields: str
   separator: str
+  numbers: str
   decimals: int
+  snap: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -185,12 +188,15 @@ FREE_FIELDS = (
   "parallel",
 )
 
+MOST_DECIMALS = 3  # of an intensity's text
 MOST_TURNS = 8  # of context that records hold either side
 
 _CHOICES = {
   "text.context": ("both", "past"),
   "text.marking": ("segments", "eos_marks", "slice_encoder", "none"),
   "text.speaker_names": ("real", "anonymised"),
+  "label.fields": ("all", "three_field"),
+  "label.numbers": ("rounded", "raw"),
   "data.audio_level": ("absolute", "clip"),
   "t5.activation": ("relu", "gelu", "gelu_new", "silu"),
   "t5.dtype": ("float32", "bfloat16"),
@@ -357,6 +363,11 @@ def _check(config: Config) -> list[str]:
     for path, least in _AT_LEAST.items()
     if flat[path] < least
   ]
+  if config.label.decimals > MOST_DECIMALS:
+    faults.append(
+      f"config.label.decimals: expected at most {MOST_DECIMALS}, found "
+      f"{config.label.decimals}"
+    )
   faults += _check_text(config.text, config.data.corpora)
   faults += _check_data(config.data, config.text.max_tokens)
   faults += _check_model(config)

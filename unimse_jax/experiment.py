@@ -136,9 +136,7 @@ def _make_pipeline(
   config: Config, workdir: pathlib.Path, loaded: Mixture
 ) -> None:
   """Writes what the pipeline needs, as far as it is not there yet."""
-  label_text = LabelText(
-    loaded.schema, config.label.separator, config.label.decimals
-  )
+  label_text = pipeline_lib.make_label_text(config, loaded.slots, loaded.grid)
   _make_tokenizer(config, workdir, loaded, label_text)
   _make_transform(config, workdir, loaded)
   if not (workdir / pipeline_lib.MODEL_FILE).is_file():
@@ -147,6 +145,7 @@ def _make_pipeline(
       workdir,
       _t5_config(config, vocabulary),
       loaded.slots,
+      loaded.grid,
       _target_length(config, loaded, vocabulary, label_text),
       loaded.sha256,
       loaded.extraction,
@@ -176,7 +175,7 @@ def _make_tokenizer(
   for example in loaded.examples["train"]:
     before, current, after = inputs.turns(example, config.text)
     texts += [*before, current, *after, label_text.write(example.label)]
-  schema = loaded.schema
+  schema = label_text.schema
   slots = [slot for slot in schema.slots if slot != "intensity"]
   words = dict.fromkeys(word for slot in slots for word in schema.classes(slot))
   tokenizer.train(filter(None, texts), words, config.tokenizer.vocab_size, path)

@@ -7,7 +7,7 @@ there, without the corpora and without the pretrained weights.
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -69,6 +69,7 @@ class Pipeline:
     A token belongs to the field that it ends in. Separators weigh 1: that a
     field follows is no guess, whatever stands in it.
     """
+    label = self.label_text.schema.project(label)
     fields = self.label_text.fields(label)
     separator = self.label_text.separator
     tokens, ends = self.tokenizer.encode_with_ends(separator.join(fields))
@@ -157,10 +158,36 @@ def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
   )
 
 
+def make_label_text(
+  config: Config, slots: Mapping[str, Any], grid: Sequence[float]
+) -> LabelText:
+  """How the config writes labels.
+
+  Args:
+    config: its label section.
+    slots: of the universal labels' .meta.json.
+    grid: the intensities of the training labels, rising.
+  """
+  label = config.label
+  schema = LabelSchema.from_slots(slots)
+  if label.fields == "three_field":
+    schema = schema.three_field()
+  raw = label.numbers == "raw"
+  return LabelText(
+    schema,
+    label.separator,
+    label.decimals,
+    raw,
+    tuple(grid) if raw or label.snap else (),
+    label.snap,
+  )
+
+
 def write_model_file(
   workdir: pathlib.Path,
   t5: T5Config,
   slots: Mapping[str, Any],
+  grid: Sequence[float],
   target_length: int,
   data_sha256: str,
   extraction: Mapping[str, Any],
@@ -171,6 +198,7 @@ def write_model_file(
     "extraction": extraction,
     "t5": dataclasses.asdict(t5),
     "slots": slots,
+    "grid": list(grid),
     "target_length": target_length,
   }
   text = json.dumps(values, indent=2)
@@ -209,11 +237,7 @@ def open_pipeline(
       f"in {workdir}; train first, or correct --workdir."
     )
   stored = json.loads((workdir / MODEL_FILE).read_text())
-  label_text = LabelText(
-    LabelSchema.from_slots(stored["slots"]),
-    config.label.separator,
-    config.label.decimals,
-  )
+  label_text = make_label_text(config, stored["slots"], stored["grid"])
   return Pipeline(
     config=config,
     tokenizer=Tokenizer(vocabulary),

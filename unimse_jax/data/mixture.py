@@ -56,6 +56,12 @@ class Mixture:
     """The slots of the labels, typed."""
     return LabelSchema.from_slots(self.slots)
 
+  @property
+  def grid(self) -> list[float]:
+    """The intensities of the training labels, rising."""
+    found = {example.label.intensity for example in self.examples["train"]}
+    return sorted(found - {None})
+
   def frames(self, split: str, example: Example) -> dict[str, np.ndarray]:
     """The example's {"audio", "video"} frames, float16."""
     return self.corpora[example.corpus].frames(split, example.number)
@@ -235,6 +241,10 @@ def _read_labels(
           row.get("intensity"),
           row["emotions"],
           frozenset(row["completed"]),
+          {
+            slot: donor["similarity"]
+            for slot, donor in row["completed"].items()
+          },
         )
   return rows
 

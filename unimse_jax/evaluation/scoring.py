@@ -95,7 +95,7 @@ def _score_emotion(
     return {}
   _, majority = fallbacks(train)
   predicted = [
-    each.labelled.parsed.fields.get(scheme) or majority for each in rated
+    each.labelled.parsed.emotion(scheme) or majority for each in rated
   ]
   target = [each.example.record.emotion for each in rated]
   known = [

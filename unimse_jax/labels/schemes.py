@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 POLARITIES = ("negative", "neutral", "positive")
 INTENSITY_RANGE = (-3.0, 3.0)
+EMOTION = "emotion"  # the one emotion slot of the paper's three fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +25,14 @@ class UniversalLabel:
   """y = {polarity, intensity in [-3, 3], one emotion per scheme}.
 
   None stands for a slot that could not be completed; `completed` names the
-  slots that are a donor's.
+  slots that are a donor's, `similarity` the cosine of that donor's text.
   """
 
   polarity: str
   intensity: float | None
   emotions: Mapping[str, str | None]
   completed: frozenset[str] = frozenset()
+  similarity: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +41,17 @@ class LabelSchema:
 
   Polarity always; intensity if a corpus annotates it; then one slot per
   emotion scheme.
+
+  Attributes:
+    intensity: whether there is such a slot.
+    schemes: of the emotion slots.
+    sources: of the three-field form, the schemes that its one emotion slot
+      stands for; empty otherwise.
   """
 
   intensity: bool
   schemes: tuple[EmotionScheme, ...]
+  sources: tuple[str, ...] = ()
 
   @classmethod
   def from_slots(cls, slots: Mapping) -> "LabelSchema":
@@ -53,6 +62,44 @@ class LabelSchema:
         EmotionScheme(name, dict(polarity))
         for name, polarity in slots["emotions"].items()
       ),
+    )
+
+  def three_field(self) -> "LabelSchema":
+    """The paper's form: one emotion slot for all schemes (Algorithm 1).
+
+    Its classes are those of all schemes; a class that two schemes give another
+    polarity has none.
+    """
+    polarity: dict[str, str] = {}
+    for scheme in self.schemes:
+      for word, sign in scheme.polarity.items():
+        polarity[word] = sign if polarity.get(word, sign) == sign else ""
+    one = (EmotionScheme(EMOTION, polarity),) if self.schemes else ()
+    names = tuple(scheme.name for scheme in self.schemes)
+    return LabelSchema(self.intensity, one, names)
+
+  def project(self, label: UniversalLabel) -> UniversalLabel:
+    """A label with the slots of this schema.
+
+    In the three-field form the emotion is the annotated one; where a donor
+    gave it, that of the most similar donor over all schemes, as if their
+    corpora were one pool (section 3.2). Of equals the first scheme's wins.
+    """
+    if not self.sources:
+      return label
+    known = [name for name in self.sources if label.emotions.get(name)]
+    own = [name for name in known if name not in label.completed]
+    ranked = sorted(
+      known, key=lambda name: label.similarity.get(name, 0.0), reverse=True
+    )
+    chosen = next(iter([*own, *ranked]), None)
+    completed = label.completed - set(self.sources)
+    if not own:
+      completed |= {EMOTION}
+    return dataclasses.replace(
+      label,
+      emotions={EMOTION: label.emotions[chosen] if chosen else None},
+      completed=completed,
     )
 
   @property

@@ -1,10 +1,13 @@
 """Label to text and back (design 4.3; D23, D24, D26)."""
 
+import bisect
 import dataclasses
 import math
+import struct
 from collections.abc import Mapping
 
 from unimse_jax.labels.schemes import (
+  EMOTION,
   INTENSITY_RANGE,
   LabelSchema,
   UniversalLabel,
@@ -12,6 +15,7 @@ from unimse_jax.labels.schemes import (
 
 # Stands where a slot could not be completed; never a class of a scheme.
 UNKNOWN = "unknown"
+_RAW_DECIMALS = 4  # more are no decimal that anybody wrote down
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,14 +30,32 @@ class ParsedLabel:
   fields: Mapping[str, str | float | None]
   malformed: bool
 
+  def emotion(self, scheme: str) -> str | None:
+    """What stands for a scheme: in its own slot, or in the one for all."""
+    value = self.fields.get(scheme, self.fields.get(EMOTION))
+    return value if isinstance(value, str) else None
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelText:
-  """The text form: fields in the schema's order, e.g. `positive, 1.6, joy`."""
+  """The text form: fields in the schema's order, e.g. `positive, 1.6, joy`.
+
+  Attributes:
+    schema: the slots.
+    separator: between the fields (D23).
+    decimals: of the intensity (D24).
+    raw: writes the intensity as the authors' files do; `decimals` is unused.
+    grid: the training split's intensities, rising. With it the number slot
+      holds their texts alone.
+    snap: reads a number as the nearest one of the grid.
+  """
 
   schema: LabelSchema
   separator: str = ", "
   decimals: int = 2
+  raw: bool = False
+  grid: tuple[float, ...] = ()
+  snap: bool = False
 
   def write(self, label: UniversalLabel) -> str:
     """The text that the model learns to write."""
@@ -41,6 +63,7 @@ class LabelText:
 
   def fields(self, label: UniversalLabel) -> list[str]:
     """The text of each slot of the schema."""
+    label = self.schema.project(label)
     values = [label.polarity]
     if self.schema.intensity:
       values.append(label.intensity)
@@ -51,6 +74,8 @@ class LabelText:
     """One field as it is written."""
     if value is None or isinstance(value, str):
       return value or UNKNOWN
+    if self.raw:
+      return raw_number(value)
     text = f"{value:.{self.decimals}f}"
     if "." in text:
       text = text.rstrip("0").rstrip(".")
@@ -64,11 +89,14 @@ class LabelText:
   def words(self, slot: str) -> tuple[str, ...]:
     """All that may stand in a slot, as it is written; never UNKNOWN.
 
-    Classes of a closed slot; for the intensity every number from -3 to 3.
+    Classes of a closed slot; for the intensity every number from -3 to 3, or
+    those of the grid.
 
     Raises:
       KeyError: no such slot.
     """
+    if slot == "intensity" and self.grid:
+      return tuple(dict.fromkeys(self.field(value) for value in self.grid))
     if slot == "intensity" and self.schema.intensity:
       steps = 10**self.decimals
       low, high = (round(end * steps) for end in INTENSITY_RANGE)
@@ -93,10 +121,34 @@ class LabelText:
 
   def _value(self, slot: str, piece: str) -> str | float | None:
     if slot == "intensity":
-      return parse_number(piece)
+      value = parse_number(piece)
+      return value if value is None else self._snapped(value)
     # The class as the scheme writes it: a user's own may have capitals.
     words = {word.lower(): word for word in self.schema.classes(slot)}
     return words.get(piece)
+
+  def _snapped(self, value: float) -> float:
+    """The nearest number of the grid, of two the lower one."""
+    if not self.snap or not self.grid:
+      return value
+    place = bisect.bisect_left(self.grid, value)
+    near = self.grid[max(place - 1, 0) : place + 1]
+    return min(near, key=lambda known: abs(known - value))
+
+
+def raw_number(value: float) -> str:
+  """A number as the authors' label files have it (D24).
+
+  They write what was rated in tenths as it is, 1.6, and the means of MOSEI's
+  raters as the float32 that they were stored in, -1.3333333730697632. Records
+  hold float32 too, so that 1.6 is told by its shortest text.
+  """
+  (single,) = struct.unpack("f", struct.pack("f", value))
+  for decimals in range(1, _RAW_DECIMALS + 1):
+    text = f"{single:.{decimals}f}"
+    if struct.pack("f", float(text)) == struct.pack("f", single):
+      return "0.0" if text == "-0.0" else text
+  return repr(single)
 
 
 def parse_number(piece: str) -> float | None:

@@ -150,3 +150,100 @@ def test_slots_and_their_words_are_all_that_is_written():
     assert words[0] == "-3" and words[-1] == "3" and "0" in words
   with pytest.raises(KeyError):
     LabelText(LabelSchema(False, (_MELD,))).words("intensity")
+
+
+def test_three_fields_are_those_of_algorithm_1():
+  schema = _SCHEMA.three_field()
+  text = LabelText(schema)
+  assert text.slots == ("polarity", "intensity", "emotion")
+  assert text.words("emotion") == ("joy", "anger", "excited", "sadness")
+  own = UniversalLabel(
+    "positive",
+    1.6,
+    {"meld": "joy", "iemocap": "excited"},
+    frozenset({"intensity", "meld"}),
+    {"intensity": 0.5, "meld": 0.9},
+  )
+  # A donor, however similar, never stands before the sample's own class.
+  assert text.write(own) == "positive, 1.6, excited"
+  assert schema.project(own).completed == {"intensity"}
+
+
+@pytest.mark.parametrize(
+  ("meld", "iemocap", "written"),
+  [(0.9, 0.8, "joy"), (0.8, 0.9, "excited"), (0.7, 0.7, "joy")],
+)
+def test_the_most_similar_donor_gives_the_one_emotion(meld, iemocap, written):
+  text = LabelText(_SCHEMA.three_field())
+  label = UniversalLabel(
+    "positive",
+    1.6,
+    {"meld": "joy", "iemocap": "excited"},
+    frozenset({"meld", "iemocap"}),
+    {"meld": meld, "iemocap": iemocap},
+  )
+  assert text.write(label) == f"positive, 1.6, {written}"
+  assert text.schema.project(label).completed == {"emotion"}
+
+
+def test_a_slot_without_a_donor_leaves_the_emotion_to_another_scheme():
+  text = LabelText(_SCHEMA.three_field())
+  emotions = {"meld": None, "iemocap": "sadness"}
+  label = UniversalLabel(
+    "neutral", None, emotions, frozenset({"iemocap"}), {"iemocap": 0.1}
+  )
+  assert text.write(label) == f"neutral, {UNKNOWN}, sadness"
+  nothing = UniversalLabel("neutral", 0.0, {"meld": None, "iemocap": None})
+  assert text.write(nothing) == f"neutral, 0, {UNKNOWN}"
+
+
+def test_the_one_emotion_is_read_for_every_scheme():
+  parsed = LabelText(_SCHEMA.three_field()).parse("positive, 1.6, excited")
+  assert not parsed.malformed
+  assert parsed.emotion("meld") == parsed.emotion("iemocap") == "excited"
+  both = _TEXT.parse("positive, 1.6, joy, excited")
+  assert (both.emotion("meld"), both.emotion("iemocap")) == ("joy", "excited")
+  # A slot that was malformed is not filled from elsewhere.
+  assert _TEXT.parse("positive, 1.6, joy").emotion("iemocap") is None
+
+
+def test_a_class_that_schemes_colour_differently_has_no_polarity():
+  other = EmotionScheme("other", {"joy": "negative", "anger": "negative"})
+  schema = LabelSchema(True, (_MELD, other)).three_field()
+  assert schema.schemes[0].polarity == {"joy": "", "anger": "negative"}
+
+
+@pytest.mark.parametrize(
+  ("value", "written"),
+  [
+    (1.600000023841858, "1.6"),
+    (1.6, "1.6"),
+    (-1.3333333730697632, "-1.3333333730697632"),
+    (1 / 3, "0.3333333432674408"),
+    (0.0, "0.0"),
+    (-0.0, "0.0"),
+    (3.0, "3.0"),
+    (1.75, "1.75"),
+  ],
+)
+def test_raw_numbers_are_printed_as_in_the_authors_files(value, written):
+  text = LabelText(_SCHEMA, raw=True)
+  assert text.field(value) == written
+  assert text.parse(f"neutral,{written},joy,excited").fields["intensity"] == (
+    pytest.approx(value, abs=1e-7)
+  )
+
+
+def test_snapping_restores_what_rounding_took():
+  grid = (-4 / 3, 0.0, 1.0, 4 / 3, 1.6)
+  text = LabelText(_SCHEMA, decimals=1, grid=grid, snap=True)
+  for value in grid:
+    written = text.write(UniversalLabel("neutral", value, {"meld": "joy"}))
+    assert text.parse(written).fields["intensity"] == value
+  for written, value in (("-3", -4 / 3), ("3", 1.6), ("0.5", 0.0)):
+    parsed = text.parse(f"neutral, {written}, joy, excited")
+    assert parsed.fields["intensity"] == value
+  assert text.words("intensity") == ("-1.3", "0", "1", "1.3", "1.6")
+  # Without snapping the number stays what was written.
+  loose = LabelText(_SCHEMA, decimals=1, grid=grid)
+  assert loose.parse("neutral, 0.5, joy, excited").fields["intensity"] == 0.5
