@@ -8,6 +8,10 @@ from configs import base
 def get_config() -> ConfigDict:
   config = base.get_config()
   config.name = "authors"
+  # D34: every split gives labels, test too. Made with
+  # feature_export.universal_labels --donors all_splits.
+  config.data.labels = "data/universal_labels_all_splits.jsonl"
+  config.data.donors = "all_splits"
   config.label.separator = ","  # D23
   config.label.numbers = "raw"  # D24
   config.model.modality_width = 32  # D7

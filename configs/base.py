@@ -59,6 +59,12 @@ def get_config() -> ConfigDict:
   data.dir = "data"  # where feature_export.export wrote
   data.corpora = ("mosi", "mosei", "meld", "iemocap")
   data.labels = "data/universal_labels.jsonl"
+  # What the labels file's donors must be: "train", or "all_splits" as in the
+  # authors' files, which leaks test labels into training (D34).
+  data.donors = "train"
+  # Shares of the corpora in an epoch: rows ** (1 / temperature). 1 is all of
+  # each, once; more lets small corpora come more often (D31).
+  data.temperature = 1.0
   data.modalities = ("audio", "video")  # beside the text (D42)
   data.buckets = (32, 64, 96, 128, 192, 256, 512)  # padded text lengths
   data.audio_frames = 157  # 5 s at 31.25 frames/s; later frames are cut

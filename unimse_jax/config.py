@@ -52,6 +52,8 @@ class DataConfig:
   dir: str
   corpora: tuple[str, ...]
   labels: str
+  donors: str
+  temperature: float
   modalities: tuple[str, ...]
   buckets: tuple[int, ...]
   audio_frames: int
@@ -197,6 +199,7 @@ _CHOICES = {
   "text.speaker_names": ("real", "anonymised"),
   "label.fields": ("all", "three_field"),
   "label.numbers": ("rounded", "raw"),
+  "data.donors": ("train", "all_splits"),
   "data.audio_level": ("absolute", "clip"),
   "t5.activation": ("relu", "gelu", "gelu_new", "silu"),
   "t5.dtype": ("float32", "bfloat16"),
@@ -219,6 +222,7 @@ _AT_LEAST = {
   "text.max_tokens": 8,
   "label.decimals": 0,
   "tokenizer.vocab_size": 64,
+  "data.temperature": 1,
   "data.audio_frames": 1,
   "data.video_frames": 1,
   "data.video_components": 0,

@@ -91,7 +91,10 @@ def check_inputs(config: Config) -> None:
       and the commands that make it.
   """
   faults = mixture.missing(
-    config.data.dir, config.data.corpora, config.data.labels
+    config.data.dir,
+    config.data.corpora,
+    config.data.labels,
+    config.data.donors,
   )
   checks = []
   if config.t5.pretrained:
@@ -117,7 +120,10 @@ def open_experiment(config: Config, workdir: pathlib.Path) -> Experiment:
     InputError: something is missing or does not fit (see `check_inputs`).
   """
   loaded = mixture.load(
-    config.data.dir, config.data.corpora, config.data.labels
+    config.data.dir,
+    config.data.corpora,
+    config.data.labels,
+    config.data.donors,
   )
   if multihost.is_first():
     _make_pipeline(config, workdir, loaded)

@@ -13,6 +13,7 @@ from concurrent import futures
 import numpy as np
 
 from unimse_jax.config import DataConfig
+from unimse_jax.data import sampling
 from unimse_jax.data.features import FeatureTransform, level
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.tokenizer import EOS, PAD
@@ -44,11 +45,14 @@ def plan_epoch(
   batch_size: int,
   seed: int,
   epoch: int,
+  corpora: Sequence[str] | None = None,
+  temperature: float = 1.0,
 ) -> list[BatchPlan]:
   """Batches of one epoch, each within one bucket of lengths.
 
-  Every row comes exactly once; a bucket's last batch may be short. The number
-  of batches is the same in every epoch.
+  Every row comes exactly once, or as often as its corpus's share asks for; a
+  bucket's last batch may be short. The number of batches is the same in every
+  epoch.
 
   Args:
     lengths: tokens of each row.
@@ -56,12 +60,18 @@ def plan_epoch(
     batch_size: rows of a full batch.
     seed: of the order.
     epoch: from 0.
+    corpora: of each row; None where all rows are of one.
+    temperature: of the corpora's shares, see `sampling`.
   """
   rng = np.random.default_rng([seed, epoch])
   waiting: dict[int, list[int]] = {length: [] for length in buckets}
   plans = []
-  for row in rng.permutation(len(lengths)).tolist():
-    length = buckets[bisect.bisect_left(buckets, lengths[row])]
+  padded = [buckets[bisect.bisect_left(buckets, each)] for each in lengths]
+  rows = np.arange(len(lengths))
+  if corpora is not None:
+    rows = sampling.draw(corpora, padded, temperature, rng)
+  for row in rng.permutation(rows).tolist():
+    length = padded[row]
     waiting[length].append(row)
     if len(waiting[length]) == batch_size:
       plans.append(BatchPlan(tuple(waiting[length]), length))
@@ -196,6 +206,11 @@ class Batcher:
   @property
   def lengths(self) -> list[int]:
     return [len(row.tokens) for row in self.encoded]
+
+  @property
+  def corpora(self) -> list[str]:
+    """Of each row."""
+    return [each.corpus for each in self.mixture.examples[self.split]]
 
   def batch(self, plan: BatchPlan, size: int, own: slice) -> Batch:
     """The rows `own` (this process's) of a batch padded to `size` rows."""

@@ -84,14 +84,22 @@ class Mixture:
     }
 
 
-def load(data_dir: str, names: Sequence[str], labels: str) -> Mixture:
+def load(
+  data_dir: str, names: Sequence[str], labels: str, donors: str = "train"
+) -> Mixture:
   """Opens the corpora and joins the labels by corpus, split and id.
+
+  Args:
+    data_dir: where the exporter wrote.
+    names: of the corpora.
+    labels: their universal labels, FILE.jsonl.
+    donors: the splits that labels may be completed from (D34).
 
   Raises:
     InputError: everything that is missing, in one message; a damaged file; or
       datasets and labels that do not belong together.
   """
-  faults = missing(data_dir, names, labels)
+  faults = missing(data_dir, names, labels, donors)
   if faults:
     raise InputError("\n".join(f"  - {fault}" for fault in faults))
   corpora = {name: CorpusRecords(data_dir, name) for name in names}
@@ -99,6 +107,7 @@ def load(data_dir: str, names: Sequence[str], labels: str) -> Mixture:
   meta = _read_meta(_meta_path(path))
   _check_settings(corpora)
   _check_labels(corpora, meta, path)
+  _check_donors(meta, donors, path)
   rows = _read_labels(path, names)
   examples = {
     split: [
@@ -124,7 +133,9 @@ def load(data_dir: str, names: Sequence[str], labels: str) -> Mixture:
   return Mixture(corpora, meta["slots"], examples, provenance)
 
 
-def missing(data_dir: str, names: Sequence[str], labels: str) -> list[str]:
+def missing(
+  data_dir: str, names: Sequence[str], labels: str, donors: str = "train"
+) -> list[str]:
   """What is not there, each with the command that makes it."""
   faults = []
   for name in names:
@@ -139,6 +150,7 @@ def missing(data_dir: str, names: Sequence[str], labels: str) -> list[str]:
       "it, found none. Make them with\n"
       f"      python -m feature_export.universal_labels --data {data_dir} "
       f"--corpora {','.join(names)} --out {path}"
+      + (f" --donors {donors}" if donors != "train" else "")
     )
   return faults
 
@@ -206,6 +218,16 @@ def _check_labels(
     raise InputError(
       f"Universal labels: {', '.join(stale)} was exported again since {path} "
       "was made; make the labels again."
+    )
+
+
+def _check_donors(meta: dict, donors: str, path: pathlib.Path) -> None:
+  """Labels that leak from the test split must be asked for by name."""
+  if meta["donors"] != donors:
+    raise InputError(
+      f"Universal labels: config.data.donors is {donors!r}, found labels made "
+      f"with --donors {meta['donors']} in {path}. Make them again with "
+      f"--donors {donors}, or set --config.data.donors={meta['donors']}."
     )
 
 

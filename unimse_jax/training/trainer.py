@@ -50,8 +50,13 @@ class Outcome:
 class BatchOrder:
   """Step number -> the batch plan of that step."""
 
-  def __init__(self, lengths: list[int], config: Config):
-    self._lengths, self._config = lengths, config
+  def __init__(
+    self,
+    lengths: list[int],
+    config: Config,
+    corpora: list[str] | None = None,
+  ):
+    self._lengths, self._config, self._corpora = lengths, config, corpora
     self._epoch, self._plans = -1, []
     self.steps_per_epoch = len(self._plan(0))
 
@@ -63,6 +68,8 @@ class BatchOrder:
         self._config.train.batch_size,
         self._config.seed,
         epoch,
+        self._corpora,
+        self._config.data.temperature,
       )
       self._epoch = epoch
     return self._plans
@@ -131,7 +138,7 @@ class _Run:
     self.config, self.experiment, self.mesh = config, experiment, mesh
     self.checkpointer, self.guard = checkpointer, guard
     self.batcher = experiment.batcher("train")
-    self.order = BatchOrder(self.batcher.lengths, config)
+    self.order = BatchOrder(self.batcher.lengths, config, self.batcher.corpora)
     self.total_steps = self.order.steps_per_epoch * config.train.epochs
     self.evaluator = Evaluator(experiment, mesh)
     self.assembly = assemble(

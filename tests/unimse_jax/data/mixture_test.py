@@ -71,6 +71,24 @@ def test_everything_missing_is_in_one_message(tmp_path):
     assert part in message
 
 
+def test_donors_other_than_the_configs_are_refused(corpora):
+  """The labels were made of train donors: nobody asked for a leak."""
+  with pytest.raises(InputError, match="found labels made with --donors train"):
+    mixture.load(
+      str(corpora), _NAMES, str(corpora / _LABELS), donors="all_splits"
+    )
+
+
+def test_the_command_that_makes_labels_names_the_donors(tmp_path):
+  labels = str(tmp_path / "all.jsonl")
+  faults = mixture.missing(str(tmp_path), _NAMES, labels, "all_splits")
+  assert faults[-1].endswith(f"--out {labels} --donors all_splits")
+
+
+def test_the_grid_holds_the_training_intensities(corpora):
+  assert load(corpora).grid == pytest.approx([-1.2, 0.0, 1.6])
+
+
 def test_labels_that_were_changed_are_refused(copied):
   path = copied / _LABELS
   path.write_text(path.read_text().replace("positive", "negative", 1))
