@@ -37,6 +37,7 @@ def get_config() -> ConfigDict:
   # D27: blocks 10 and 11 of both stacks; everything that is not T5.
   config.optimizer.trainable = r"^t5/(en|de)coder/layers_1[01]/|^(?!t5/)"
   config.train.batch_size = 32  # D29
+  config.train.selection = "last_epoch"  # D33: nothing is selected
   config.decoding.max_new_tokens = 19  # D25
   config.decoding.constrained = False  # D26
   return config

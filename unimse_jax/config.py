@@ -133,6 +133,7 @@ class TrainConfig:
   batch_size: int
   microbatches: int
   epochs: int
+  selection: str
   evaluate_every_epochs: int
   checkpoint_every_steps: int
   log_every_steps: int
@@ -193,12 +194,13 @@ FREE_FIELDS = (
 MOST_DECIMALS = 3  # of an intensity's text
 MOST_TURNS = 8  # of context that records hold either side
 
-_CHOICES = {
+CHOICES = {
   "text.context": ("both", "past"),
   "text.marking": ("segments", "eos_marks", "slice_encoder", "none"),
   "text.speaker_names": ("real", "anonymised"),
   "label.fields": ("all", "three_field"),
   "label.numbers": ("rounded", "raw"),
+  "train.selection": ("mean_rank", "last_epoch", "best_on_test"),
   "data.donors": ("train", "all_splits"),
   "data.audio_level": ("absolute", "clip"),
   "t5.activation": ("relu", "gelu", "gelu_new", "silu"),
@@ -359,7 +361,7 @@ def _check(config: Config) -> list[str]:
   flat = _flat(config)
   faults = [
     f"config.{path}: expected one of {', '.join(choices)}, found {flat[path]!r}"
-    for path, choices in _CHOICES.items()
+    for path, choices in CHOICES.items()
     if flat[path] not in choices
   ]
   faults += [

@@ -125,6 +125,10 @@ def open_experiment(config: Config, workdir: pathlib.Path) -> Experiment:
     config.data.labels,
     config.data.donors,
   )
+  if config.train.selection == "best_on_test" and not loaded.examples["test"]:
+    raise InputError(
+      "config.train.selection: best_on_test expects a test split, found none."
+    )
   if multihost.is_first():
     _make_pipeline(config, workdir, loaded)
   multihost.wait("pipeline")

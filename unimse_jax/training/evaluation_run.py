@@ -3,6 +3,8 @@
 import pathlib
 from typing import Any
 
+from absl import logging
+
 from unimse_jax import config as config_lib
 from unimse_jax import experiment as experiment_lib
 from unimse_jax import pipeline
@@ -12,6 +14,7 @@ from unimse_jax.evaluation import results, selection
 from unimse_jax.evaluation.evaluator import Evaluation, Evaluator
 from unimse_jax.training import workdir
 from unimse_jax.training.assembly import make_mesh
+from unimse_jax.training.writer import read_scores
 
 
 def evaluate(
@@ -39,5 +42,11 @@ def evaluate(
   found = Evaluator(experiment, mesh).evaluate(
     params, split, with_probabilities=True
   )
-  selected["rule"] = selection.RULE
+  rule = config.train.selection
+  selected["rule"] = selection.RULES[rule]
+  steps, scores = read_scores(path, "validation", selected["step"])
+  selected["best_per_score"] = selection.best_per_score(steps, scores)
+  if rule == "best_on_test":
+    selected["banner"] = selection.BANNER
+    logging.warning(selection.BANNER)
   return found, selected, results.provenance(experiment)

@@ -31,7 +31,7 @@ from unimse_jax.training.assembly import (
 )
 from unimse_jax.training.preemption import PreemptionGuard, agreed
 from unimse_jax.training.train_state import TrainState
-from unimse_jax.training.writer import MetricWriter, read_metrics
+from unimse_jax.training.writer import MetricWriter, read_scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +174,12 @@ class _Run:
     """Runs to the end of the last epoch, or to the first stop signal."""
     state = self._start()
     step = start = int(state.step)
-    history = _history(self.experiment.workdir, start)
+    rule = self.config.train.selection
+    _, history = read_scores(
+      self.experiment.workdir, selection.split_of(rule), start
+    )
+    if rule == "best_on_test":
+      logging.warning(selection.BANNER)
     writer = MetricWriter(
       self.experiment.workdir, start, enabled=multihost.is_first()
     )
@@ -205,7 +210,7 @@ class _Run:
           self._log(step, metrics, clock, writer, bar)
         if evaluated:
           history.append(self._evaluate(step, state, writer, bar))
-          chosen = selection.newest_is_best(history)
+          chosen = selection.newest_is_chosen(rule, history)
           self._save(step, state, step if chosen else -1)
           clock = _Clock()
         elif saved:
@@ -265,31 +270,28 @@ class _Run:
   def _evaluate(
     self, step: int, state: TrainState, writer: MetricWriter, bar: tqdm.tqdm
   ) -> dict[str, float]:
-    """Validation scores, written and shown; those that selection reads."""
-    found = self.evaluator.evaluate(state.params, "validation")
+    """Validation scores, written and shown; returns what selection reads."""
+    scores = self._scores(step, state, "validation", writer)
+    if multihost.is_first():
+      shown = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
+      epoch = step // self.order.steps_per_epoch
+      bar.write(f"epoch {epoch}  {shown}")
+    if selection.split_of(self.config.train.selection) == "test":
+      return self._scores(step, state, "test", writer)
+    return scores
+
+  def _scores(
+    self, step: int, state: TrainState, split: str, writer: MetricWriter
+  ) -> dict[str, float]:
+    """What selection reads of a split, written to the metrics."""
+    found = self.evaluator.evaluate(state.params, split)
     scores = selection.primary_scores(found.corpora)
     decoding = {
       name: found.decoding[name]
       for name in ("malformed_rate", "distinct_outputs")
     }
-    writer.write(step, "validation", {**scores, **decoding})
-    if multihost.is_first():
-      shown = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
-      epoch = step // self.order.steps_per_epoch
-      bar.write(f"epoch {epoch}  {shown}")
+    writer.write(step, split, {**scores, **decoding})
     return scores
-
-
-def _history(workdir: pathlib.Path, step: int) -> list[dict[str, float]]:
-  """Validation scores of the evaluations up to a step, oldest first."""
-  path = workdir / "metrics.jsonl"
-  if not path.is_file():
-    return []
-  return [
-    {name: value for name, value in line.items() if "/" in name}
-    for line in read_metrics(path)
-    if line["split"] == "validation" and line["step"] <= step
-  ]
 
 
 class _Clock:

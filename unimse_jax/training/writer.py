@@ -163,3 +163,19 @@ def _scalar_event(step: int, tag: str, value: float) -> bytes:
     summary=summary_pb2.Summary(value=[scalar]),
   )
   return event.SerializeToString()
+
+
+def read_scores(
+  workdir: pathlib.Path, split: str, step: int
+) -> tuple[list[int], list[dict[str, float]]]:
+  """Steps and scores of a split's evaluations up to a step, oldest first."""
+  path = workdir / "metrics.jsonl"
+  lines = [
+    line
+    for line in (read_metrics(path) if path.is_file() else [])
+    if line["split"] == split and line["step"] <= step
+  ]
+  return [line["step"] for line in lines], [
+    {name: value for name, value in line.items() if "/" in name}
+    for line in lines
+  ]

@@ -37,3 +37,34 @@ def test_equal_scores_share_a_rank_and_the_earlier_one_stays():
   entry = {"meld/wf1": 0.5}
   np.testing.assert_array_equal(selection.mean_ranks([entry] * 3), [0, 0, 0])
   assert not selection.newest_is_best([entry, entry])
+
+
+def test_each_score_names_the_step_that_it_would_have_chosen():
+  history = [
+    {"mosi/mae": 0.9, "meld/wf1": 0.5},
+    {"mosi/mae": 0.8, "meld/wf1": 0.7},
+    {"mosi/mae": 0.8, "meld/wf1": 0.6},
+  ]
+  assert selection.best_per_score([10, 20, 30], history) == {
+    "mosi/mae": {"step": 20, "value": 0.8},
+    "meld/wf1": {"step": 20, "value": 0.7},
+  }
+  assert selection.best_per_score([], []) == {}
+
+
+def test_the_last_epoch_is_chosen_however_bad():
+  worse = [{"mosi/mae": 0.5}, {"mosi/mae": 0.9}]
+  assert selection.newest_is_chosen("last_epoch", worse)
+  assert not selection.newest_is_chosen("mean_rank", worse)
+  assert not selection.newest_is_chosen("best_on_test", worse)
+
+
+def test_rules_are_those_of_the_config():
+  from unimse_jax import config
+
+  assert tuple(selection.RULES) == config.CHOICES["train.selection"]
+  assert [selection.split_of(rule) for rule in selection.RULES] == [
+    "validation",
+    "validation",
+    "test",
+  ]

@@ -243,3 +243,42 @@ def test_other_data_under_the_same_names_is_refused(
   config = tiny_config({"data.labels": str(labels)})
   with pytest.raises(InputError, match="hashes differ"):
     experiment.open_experiment(config, straight)
+
+
+def test_selecting_on_test_is_loud_and_in_the_results(
+  tiny_config, tmp_path, caplog
+):
+  config = tiny_config(
+    {
+      "train.selection": "best_on_test",
+      "train.epochs": 1,
+      "data.temperature": 2.0,
+      "label.fields": "three_field",
+      "label.snap": True,
+      "text.marking": "slice_encoder",
+    }
+  )
+  outcome = trainer.train(config, tmp_path)
+  assert "SELECTED ON THE TEST SPLIT" in caplog.text
+  lines = [
+    json.loads(line)
+    for line in (tmp_path / "metrics.jsonl").read_text().splitlines()
+  ]
+  splits = [line["split"] for line in lines if line["split"] != "train"]
+  assert splits == ["validation", "test"]
+  run = evaluation_run.evaluate(config, tmp_path, "test")
+  stored = json.loads(results.write(tmp_path, "test", *run).read_text())
+  assert "TEST SPLIT" in stored["selection"]["banner"]
+  assert "TEST" in stored["selection"]["rule"]
+  best = stored["selection"]["best_per_score"]["films/mae"]
+  assert best["step"] == outcome.step
+  # Three fields: one emotion, and scores of it all the same.
+  assert {"acc", "wf1"} <= set(stored["corpora"]["friends"])
+  for each in run[0].predictions:
+    assert set(each.labelled.parsed.fields) == {
+      "polarity",
+      "intensity",
+      "emotion",
+    }
+    value = each.labelled.parsed.fields["intensity"]
+    assert value is None or min(abs(value - x) for x in (-1.2, 0, 1.6)) < 1e-6
