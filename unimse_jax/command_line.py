@@ -70,7 +70,7 @@ def _parse(arguments: list[str]) -> list[str]:
   try:
     rest = flags.FLAGS(arguments)
   except flags.Error as error:
-    _fail(str(error))
+    _fail(_without_traceback(str(error)))
   except (AttributeError, KeyError) as error:
     _fail(f"--config: {_unknown_field(str(error))}")
   except _CONFIG_ERRORS as error:
@@ -78,6 +78,14 @@ def _parse(arguments: list[str]) -> list[str]:
   if len(rest) > 1:
     _fail(f"expected flags only, found {' '.join(rest[1:])!r}")
   return rest
+
+
+def _without_traceback(text: str) -> str:
+  """What a config file that raised has to say; ml_collections quotes it all."""
+  if "Traceback" not in text:
+    return text
+  last = text.strip().splitlines()[-1]
+  return f"--config: {last.partition(': ')[2] or last}"
 
 
 def _unknown_field(text: str) -> str:

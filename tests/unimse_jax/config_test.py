@@ -15,7 +15,7 @@ from unimse_jax.errors import InputError
 _CONFIGS = pathlib.Path(base.__file__).parent
 _NAMES = sorted(
   ".".join(path.relative_to(_CONFIGS).with_suffix("").parts)
-  for path in _CONFIGS.rglob("*.py")
+  for path in _CONFIGS.glob("*.py")
   if path.name != "__init__.py"
 )
 
