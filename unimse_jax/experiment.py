@@ -57,13 +57,19 @@ class Experiment:
     """Fresh parameters, T5's from its checkpoint where the config has one."""
     pipeline = self.pipeline
     places = sharding.state_sharding(pipeline.abstract_params(), mesh)
+    source = self.config.t5.pretrained
+    # Random weights of a T5 that is loaded would double its memory.
+    fresh = {name for name in places if name != "t5" or not source}
+
+    def make() -> Any:
+      params = pipeline.init(jax.random.key(self.config.seed))
+      return {name: params[name] for name in fresh}
+
     params = jax.jit(
-      lambda: pipeline.init(jax.random.key(self.config.seed)),
-      out_shardings=places,
+      make, out_shardings={name: places[name] for name in fresh}
     )()
-    if self.config.t5.pretrained:
-      _, loaded = pretrained.load(self.config.t5.pretrained)
-      params["t5"] = jax.tree.map(jax.device_put, loaded, places["t5"])
+    if source:
+      params["t5"] = pretrained.place(source, places["t5"])
     return params
 
 
@@ -214,7 +220,7 @@ def _make_transform(
 def _t5_config(config: Config, vocabulary: Tokenizer) -> T5Config:
   """The T5's shape: its checkpoint's, or the config's for random weights."""
   if config.t5.pretrained:
-    t5, _ = pretrained.load(config.t5.pretrained)
+    t5 = pretrained.open_checkpoint(config.t5.pretrained).config
   else:
     t5 = random_t5(config, vocabulary.size)
   if vocabulary.size > t5.vocab_size:

@@ -1,6 +1,12 @@
 """Pretrained T5 checkpoints in the Hugging Face formats."""
 
-from unimse_jax.pretrained.huggingface import load, locate
+from unimse_jax.pretrained.huggingface import (
+  Checkpoint,
+  load,
+  locate,
+  open_checkpoint,
+  place,
+)
 from unimse_jax.pretrained.writer import save
 
-__all__ = ["load", "locate", "save"]
+__all__ = ["Checkpoint", "load", "locate", "open_checkpoint", "place", "save"]

@@ -5,26 +5,24 @@ the shards named by model.safetensors.index.json). All mismatches between the
 file and the model are collected and raised once.
 """
 
-import contextlib
+import dataclasses
 import json
 import logging
 import pathlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import serialization, traverse_util
+from flax import traverse_util
 
 from unimse_jax.errors import InputError
 from unimse_jax.models import T5, T5Config
-from unimse_jax.pretrained import names
+from unimse_jax.pretrained import names, tensors
+from unimse_jax.pretrained.tensors import WEIGHTS, Tensor, listing, naming
 
-_WEIGHTS = (
-  "flax_model.msgpack",
-  "model.safetensors",
-  "model.safetensors.index.json",
-)
 _CONFIG_FIELDS = (
   "vocab_size",
   "d_model",
@@ -34,15 +32,57 @@ _CONFIG_FIELDS = (
   "num_layers",
 )
 _MODEL_TYPES = ("t5", "mt5")
-_HUB_FILES = (*_WEIGHTS, "model-*.safetensors", "config.json", "*.model")
+_DTYPES = ("float32", "bfloat16")
+# Names that are known without their owner on the hub.
+_OWNERS = (
+  (r"^t5-(small|base|large|3b|11b)$", "google-t5"),
+  (r"^(t5-v1_1|flan-t5|mt5)-(small|base|large|xl|xxl)$", "google"),
+)
+_HUB_FILES = (*WEIGHTS, "model-*.safetensors", "config.json", "*.model")
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+  """A checked T5 checkpoint whose weights have not been read yet.
+
+  Attributes:
+    config: its shape.
+    tensors: our path -> where it is read.
+  """
+
+  config: T5Config
+  tensors: dict[str, Tensor]
+
+  def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+    """Path and float32 array of every tensor; to be called once."""
+    for path, tensor in self.tensors.items():
+      yield path, tensor.read().astype(np.float32, copy=False)
+      tensor.release()
+
+
+def open_checkpoint(path_or_hub_name: str) -> Checkpoint:
+  """Finds a checkpoint and checks every tensor by the files' headers.
+
+  Args:
+    path_or_hub_name: as for `load`.
+
+  Raises:
+    InputError: as `load` does.
+  """
+  directory = locate(path_or_hub_name)
+  values = _read_config(directory / "config.json")
+  found = tensors.find(directory)
+  config = _config(values, found)
+  return Checkpoint(config, _assign(config, found, directory))
 
 
 def load(path_or_hub_name: str) -> tuple[T5Config, dict]:
-  """Loads a T5.
+  """Loads a T5 into the host's memory.
 
   Args:
     path_or_hub_name: a directory as above, or a name such as
-      "google-t5/t5-base", looked up in the local hub cache first.
+      "google-t5/t5-base", looked up in the local hub cache first; "t5-base",
+      "t5-v1_1-base", "flan-t5-base" and "mt5-base" need no owner.
 
   Returns:
     (T5Config, params): params is a nested dict of float32 numpy arrays for
@@ -50,13 +90,32 @@ def load(path_or_hub_name: str) -> tuple[T5Config, dict]:
 
   Raises:
     InputError: nothing there, no readable weights of a T5, or tensors that
-      are missing, unexpected or of another shape (all listed).
+      are missing, unexpected, of another shape or float16 (all listed).
   """
-  directory = locate(path_or_hub_name)
-  values = _read_config(directory / "config.json")
-  tensors = _read(directory)
-  config = _config(values, tensors)
-  return config, _arrange(config, tensors, directory)
+  checkpoint = open_checkpoint(path_or_hub_name)
+  arrays = dict(checkpoint.arrays())
+  return checkpoint.config, traverse_util.unflatten_dict(arrays, sep="/")
+
+
+def place(path_or_hub_name: str, places: Any) -> Any:
+  """Loads a T5 onto devices, with one tensor at a time on the host.
+
+  Args:
+    path_or_hub_name: as for `load`.
+    places: shardings in the structure of the parameters.
+
+  Returns:
+    The parameters as float32 jax arrays.
+
+  Raises:
+    InputError: as `load` does.
+  """
+  flat = traverse_util.flatten_dict(places, sep="/")
+  placed = {}
+  for path, array in open_checkpoint(path_or_hub_name).arrays():
+    # Waits: the host's copy goes before the next one comes.
+    placed[path] = jax.block_until_ready(jax.device_put(array, flat[path]))
+  return traverse_util.unflatten_dict(placed, sep="/")
 
 
 def locate(path_or_hub_name: str) -> pathlib.Path:
@@ -70,11 +129,19 @@ def locate(path_or_hub_name: str) -> pathlib.Path:
   if directory.is_dir():
     if not (directory / "config.json").is_file():
       raise InputError(
-        f"T5 weights: expected config.json and one of {', '.join(_WEIGHTS)} "
-        f"in {directory}, found {_listing(directory)}."
+        f"T5 weights: expected config.json and one of {', '.join(WEIGHTS)} "
+        f"in {directory}, found {listing(directory)}."
       )
     return directory
-  return _from_hub(path_or_hub_name)
+  return _from_hub(full_name(path_or_hub_name))
+
+
+def full_name(name: str) -> str:
+  """The hub's name of a T5, with its owner."""
+  for pattern, owner in _OWNERS:
+    if re.match(pattern, name):
+      return f"{owner}/{name}"
+  return name
 
 
 def _from_hub(name: str) -> pathlib.Path:
@@ -103,25 +170,8 @@ def _from_hub(name: str) -> pathlib.Path:
     ) from error
 
 
-def _listing(directory: pathlib.Path) -> str:
-  found = sorted(entry.name for entry in directory.iterdir())
-  return ", ".join(found[:8]) or "an empty directory"
-
-
-@contextlib.contextmanager
-def _naming(path: pathlib.Path) -> Iterator[None]:
-  """Turns what parsers raise for a damaged file into one message."""
-  try:
-    yield
-  except Exception as error:  # each format's parser raises its own kinds
-    raise InputError(
-      f"T5 weights: expected a readable {path}, found {error or 'none'} "
-      f"({type(error).__name__}): the file is damaged or cut. Fetch it again."
-    ) from error
-
-
 def _read_config(path: pathlib.Path) -> dict:
-  with _naming(path):
+  with naming(path):
     values = json.loads(path.read_text(encoding="utf-8"))
     absent = [name for name in _CONFIG_FIELDS if name not in values]
   kind = values.get("model_type", "t5")
@@ -138,56 +188,7 @@ def _read_config(path: pathlib.Path) -> dict:
   return values
 
 
-def _read(directory: pathlib.Path) -> dict[str, np.ndarray]:
-  """All tensors by their name in the file."""
-  msgpack = directory / "flax_model.msgpack"
-  if msgpack.is_file():
-    with _naming(msgpack):
-      return traverse_util.flatten_dict(
-        serialization.msgpack_restore(msgpack.read_bytes()), sep="/"
-      )
-  if (directory / "model.safetensors").is_file():
-    return _read_safetensors(directory / "model.safetensors")
-  index = directory / "model.safetensors.index.json"
-  if index.is_file():
-    tensors = {}
-    with _naming(index):
-      weight_map = json.loads(index.read_text())["weight_map"]
-    for shard in sorted(set(weight_map.values())):
-      tensors |= _read_safetensors(directory / shard)
-    return tensors
-  advice = ""
-  if list(directory.glob("*.bin")):
-    advice = (
-      " The .bin file is a pickle and is not opened; convert it once with "
-      "`T5ForConditionalGeneration.from_pretrained(DIR).save_pretrained(OUT)`."
-    )
-  raise InputError(
-    f"T5 weights: expected one of {', '.join(_WEIGHTS)} in {directory}, found "
-    f"{_listing(directory)}.{advice}"
-  )
-
-
-def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-  from safetensors.flax import load_file
-
-  if not path.is_file():
-    raise InputError(f"T5 weights: the index names {path}, which is missing.")
-  with _naming(path):
-    tensors = load_file(path)
-  # The torch orientation of a matrix is [out, in]; ours is [in, out].
-  return {
-    name: np.asarray(tensor.T if _is_matrix(name) else tensor)
-    for name, tensor in tensors.items()
-  }
-
-
-def _is_matrix(name: str) -> bool:
-  ours = names.path(name)
-  return ours is not None and ours.endswith("/kernel")
-
-
-def _config(values: Mapping, tensors: Mapping[str, np.ndarray]) -> T5Config:
+def _config(values: Mapping, found: Sequence[Tensor]) -> T5Config:
   """T5Config of a config.json; the tensors decide what it leaves open."""
   projection = values.get("feed_forward_proj", "relu")
   gated, _, activation = projection.rpartition("-")
@@ -195,13 +196,13 @@ def _config(values: Mapping, tensors: Mapping[str, np.ndarray]) -> T5Config:
     activation = "gelu"  # the exact one, by its unambiguous name
   elif gated and activation == "gelu":
     activation = "gelu_new"  # what Hugging Face means by gated-gelu
-  paths = {names.path(name): name for name in tensors}
+  paths = {names.path(tensor.name): tensor for tensor in found}
   tied = values.get("tie_word_embeddings", True)
   head = paths.get("lm_head/kernel")
   if head is not None and tied:
     # Some exporters tie nothing but leave the flag at its default.
-    shared = tensors.get(paths.get("shared/embedding"))
-    tied = shared is not None and np.array_equal(tensors[head].T, shared)
+    shared = paths.get("shared/embedding")
+    tied = shared is not None and np.array_equal(head.read().T, shared.read())
   return T5Config(
     vocab_size=values["vocab_size"],
     width=values["d_model"],
@@ -223,40 +224,43 @@ def _config(values: Mapping, tensors: Mapping[str, np.ndarray]) -> T5Config:
   )
 
 
-def _arrange(
-  config: T5Config,
-  tensors: Mapping[str, np.ndarray],
-  directory: pathlib.Path,
-) -> dict:
-  """Our tree, after checking every tensor against the model."""
+def _assign(
+  config: T5Config, found: Sequence[Tensor], directory: pathlib.Path
+) -> dict[str, Tensor]:
+  """Our path -> tensor, after checking every tensor against the model."""
   expected = {
     path: leaf.shape
     for path, leaf in traverse_util.flatten_dict(
       abstract_params(config), sep="/"
     ).items()
   }
-  found, faults = {}, []
-  missing = set(expected) - {names.path(name) for name in tensors}
-  for name, tensor in tensors.items():
-    path = names.path(name)
-    if names.is_copy(name) or (path == "lm_head/kernel" and config.tied):
+  assigned, faults = {}, []
+  missing = set(expected) - {names.path(tensor.name) for tensor in found}
+  for tensor in found:
+    path = names.path(tensor.name)
+    if names.is_copy(tensor.name) or (path == "lm_head/kernel" and config.tied):
       continue
     if path not in expected:
-      faults.append(f"unexpected {name} {list(tensor.shape)}")
+      faults.append(f"unexpected {tensor.name} {list(tensor.shape)}")
     elif tensor.shape != expected[path]:
       faults.append(
-        f"{name} has shape {list(tensor.shape)}, config.json says "
+        f"{tensor.name} has shape {list(tensor.shape)}, config.json says "
         f"{list(expected[path])}"
       )
+    elif tensor.dtype not in _DTYPES:
+      faults.append(
+        f"{tensor.name} is {tensor.dtype}, expected {' or '.join(_DTYPES)}"
+        + (": T5 leaves the range of float16" * (tensor.dtype == "float16"))
+      )
     else:
-      found[path] = np.asarray(tensor, np.float32)
+      assigned[path] = tensor
   faults += [f"missing {path}" for path in sorted(missing)]
   if faults:
     raise InputError(
       f"T5 weights in {directory} do not fit its config.json "
       f"({len(faults)} faults):\n  " + "\n  ".join(faults)
     )
-  return traverse_util.unflatten_dict(found, sep="/")
+  return assigned
 
 
 def abstract_params(config: T5Config) -> dict:

@@ -3,14 +3,22 @@
 import json
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import jax
 import numpy as np
 import pytest
 
 from unimse_jax.errors import InputError
-from unimse_jax.models import T5
-from unimse_jax.pretrained import load
+from unimse_jax.models import T5, T5Config
+from unimse_jax.pretrained import (
+  huggingface,
+  load,
+  open_checkpoint,
+  place,
+  tensors,
+)
 
 # Issue 2 demands it: float32 sums in another order, a few layers deep.
 _TOLERANCE = 1e-4
@@ -267,3 +275,197 @@ def test_the_config_travels(saved):
   assert (config.norm_epsilon, config.dropout) == (1e-5, 0.2)
   assert (config.relative_buckets, config.relative_max_distance) == (32, 128)
   shutil.rmtree(saved)
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_an_mt5_of_torch_gives_torchs_logits(tmp_path, sharded):
+  """Gated, with a head of its own, and a vocabulary that no tokenizer fills."""
+  import torch
+  from transformers import MT5Config, MT5ForConditionalGeneration
+
+  torch.manual_seed(0)
+  shape = {"vocab_size": 60, "d_model": 16, "d_kv": 8, "d_ff": 24}
+  shape |= {"num_layers": 2, "num_decoder_layers": 1, "num_heads": 3}
+  model = MT5ForConditionalGeneration(
+    MT5Config(**shape, tie_word_embeddings=False)
+  ).eval()
+  with torch.no_grad():
+    model.lm_head.weight = torch.nn.Parameter(torch.randn(60, 16) * 0.3)
+  options = {"max_shard_size": "8KB"} if sharded else {}
+  model.save_pretrained(tmp_path, **options)
+  edit_config(tmp_path, tie_word_embeddings=False, scale_decoder_outputs=False)
+  tokens, mask, targets = inputs()
+  with torch.no_grad():
+    expected = model(
+      input_ids=torch.as_tensor(tokens),
+      attention_mask=torch.as_tensor(mask.astype(np.int64)),
+      decoder_input_ids=torch.as_tensor(targets),
+    ).logits.numpy()
+  config, params = load(str(tmp_path))
+  assert (config.gated, config.activation, config.tied) == (
+    True,
+    "gelu_new",
+    False,
+  )
+  assert "lm_head" in params
+  found = logits_of(tmp_path, tokens, mask, targets)
+  np.testing.assert_allclose(found, expected, rtol=0, atol=_TOLERANCE)
+  assert np.std(expected) > 100 * _TOLERANCE
+
+
+def test_half_precision_that_overflows_is_refused(torch_model, tmp_path):
+  import torch
+
+  torch_model(**_SHAPES["t5"]).to(torch.float16).save_pretrained(tmp_path)
+  with pytest.raises(InputError) as caught:
+    load(str(tmp_path))
+  message = str(caught.value)
+  assert "float16, expected float32 or bfloat16: T5 leaves" in message
+  assert "shared.weight" in message
+
+
+def test_a_pickles_message_holds_the_command_and_the_reason(saved):
+  (saved / "model.safetensors").unlink()
+  (saved / "pytorch_model.bin").write_bytes(b"anything")
+  with pytest.raises(InputError) as caught:
+    load(str(saved))
+  message = str(caught.value)
+  assert "can run any code when it is opened" in message
+  assert "AutoModelForSeq2SeqLM as M; M.from_pretrained('DIR')" in message
+
+
+def test_all_missing_shards_are_named_at_once(torch_model, tmp_path):
+  torch_model(**_SHAPES["v1_1"]).save_pretrained(tmp_path, max_shard_size="8KB")
+  shards = sorted(tmp_path.glob("model-*.safetensors"))
+  assert len(shards) > 2
+  for shard in shards[:2]:
+    shard.unlink()
+  with pytest.raises(InputError) as caught:
+    load(str(tmp_path))
+  assert all(shard.name in str(caught.value) for shard in shards[:2])
+
+
+def test_a_checkpoint_is_checked_before_a_weight_is_read(saved, monkeypatch):
+  def refuse(*args):
+    raise AssertionError("a weight was read")
+
+  monkeypatch.setattr(tensors, "_read_safetensor", refuse)
+  assert open_checkpoint(str(saved)).config.width == 16
+  edit_config(saved, d_model=32)
+  with pytest.raises(InputError, match="config.json says"):
+    open_checkpoint(str(saved))
+
+
+def test_placed_weights_are_the_loaded_ones(saved):
+  from jax.sharding import SingleDeviceSharding
+
+  _, expected = load(str(saved))
+  device = SingleDeviceSharding(jax.devices()[1])
+  placed = place(str(saved), jax.tree.map(lambda _: device, expected))
+  jax.tree.map(np.testing.assert_array_equal, placed, expected)
+  assert {leaf.sharding for leaf in jax.tree.leaves(placed)} == {device}
+
+
+# Shapes and parameters of the published config.json files.
+_V1 = {"t5-small": (512, 64, 2048, 8, 6, 60_506_624)}
+_V1 |= {"t5-base": (768, 64, 3072, 12, 12, 222_903_552)}
+_V1 |= {"t5-large": (1024, 64, 4096, 16, 24, 737_668_096)}
+_V1 |= {"t5-3b": (1024, 128, 16384, 32, 24, 2_851_598_336)}
+_V1 |= {"t5-11b": (1024, 128, 65536, 128, 24, 11_307_321_344)}
+_GATED = {"flan-t5-base": (768, 64, 2048, 12, 12, 247_577_856)}
+_GATED |= {"t5-v1_1-small": (512, 64, 1024, 6, 8, 76_961_152)}
+_GATED |= {"mt5-small": (512, 64, 1024, 6, 8, 300_176_768)}
+_GATED |= {"mt5-base": (768, 64, 2048, 12, 12, 582_401_280)}
+
+
+@pytest.mark.parametrize("name", [*_V1, *_GATED])
+def test_published_sizes_have_their_parameters(name):
+  width, head_width, hidden, heads, layers, count = (_V1 | _GATED)[name]
+  gated = name in _GATED
+  config = T5Config(
+    vocab_size=250112 if name.startswith("mt5") else 32128,
+    width=width,
+    head_width=head_width,
+    hidden=hidden,
+    heads=heads,
+    encoder_layers=layers,
+    decoder_layers=layers,
+    gated=gated,
+    tied=not gated,
+    activation="gelu_new" if gated else "relu",
+  )
+  leaves = jax.tree.leaves(huggingface.abstract_params(config))
+  assert sum(leaf.size for leaf in leaves) == count
+
+
+@pytest.mark.parametrize(
+  ("name", "full"),
+  [
+    ("t5-11b", "google-t5/t5-11b"),
+    ("flan-t5-xxl", "google/flan-t5-xxl"),
+    ("t5-v1_1-base", "google/t5-v1_1-base"),
+    ("mt5-small", "google/mt5-small"),
+    ("someone/t5-base", "someone/t5-base"),
+    ("t5-huge", "t5-huge"),
+  ],
+)
+def test_known_names_need_no_owner(name, full):
+  assert huggingface.full_name(name) == full
+
+
+_MEASURE = """
+import resource, sys, threading, time
+import jax
+from unimse_jax import pretrained
+from unimse_jax.models import T5
+def anonymous():
+  lines = open("/proc/self/status").read().splitlines()
+  return next(int(l.split()[1]) for l in lines if l.startswith("RssAnon"))
+checkpoint = pretrained.open_checkpoint(sys.argv[1])
+place = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+from flax import traverse_util
+places = traverse_util.unflatten_dict(
+  {path: place for path in checkpoint.tensors}, sep="/")
+before, peak, done = anonymous(), 0, False
+def watch():
+  global peak
+  while not done:
+    peak = max(peak, anonymous())
+    time.sleep(0.002)
+thread = threading.Thread(target=watch)
+thread.start()
+params = pretrained.place(sys.argv[1], places)
+done = True
+thread.join()
+size = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+largest = max(leaf.nbytes for leaf in jax.tree.leaves(params))
+print(size, largest, (peak - before) * 1024)
+"""
+
+
+@pytest.mark.slow
+def test_loading_holds_no_second_copy(tmp_path):
+  """1 GB of float32 in shards; the CPU is the device, so its copy counts."""
+  import torch
+  from transformers import T5Config as TheirConfig
+  from transformers import T5ForConditionalGeneration
+
+  shape = {"vocab_size": 32128, "d_model": 1024, "d_kv": 64, "d_ff": 4096}
+  shape |= {"num_layers": 8, "num_decoder_layers": 6, "num_heads": 16}
+  model = T5ForConditionalGeneration(TheirConfig(**shape)).to(torch.bfloat16)
+  model.save_pretrained(tmp_path, max_shard_size="100MB")
+  del model
+  root = str(pathlib.Path(__file__).parents[3])
+  done = subprocess.run(
+    [sys.executable, "-c", _MEASURE, str(tmp_path)],
+    capture_output=True,
+    text=True,
+    check=True,
+    cwd=root,
+  )
+  size, largest, peak = map(int, done.stdout.split())
+  print(f"{size / 1e9:.2f} GB, peak {peak / 1e9:.2f} GB")
+  assert size > 0.9e9
+  # The weights themselves, and of one tensor the file's, the float32 and the
+  # device's copy.
+  assert peak < size + 3 * largest
