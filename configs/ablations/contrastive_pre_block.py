@@ -1,0 +1,11 @@
+"""The contrastive loss sees the last PMF layer's input (D10)."""
+
+from ml_collections import ConfigDict
+
+from configs import ablations
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  config = ablations.derive(parent, __file__)
+  config.model.contrastive_layers = "pre_block"
+  return config

@@ -1,0 +1,11 @@
+"""PMF in the first layers of the encoder, as many as in the parent (D5)."""
+
+from ml_collections import ConfigDict
+
+from configs import ablations
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  config = ablations.derive(parent, __file__)
+  config.model.pmf_layer_numbers = tuple(range(config.model.pmf_layers))
+  return config
