@@ -29,7 +29,7 @@ $(VENV)/.test: $(VENV)/.export
 # real ones. Four frames of 96 px a clip: enough for drawn faces, and quick.
 $(DEMO)/universal_labels.jsonl: | $(VENV)/.export
 	$(BIN)/python -m feature_export.export --corpus demo --raw $(DEMO)/raw \
-	  --out $(DEMO) --frames 4 --image_size 96 --jobs $(JOBS) --overwrite
+	  --out $(DEMO) --frames 4 --image_size 96 --faces none --jobs $(JOBS) --overwrite
 	$(BIN)/python -m feature_export.universal_labels --data $(DEMO) \
 	  --corpora $(DEMO_CORPORA) --out $@
 

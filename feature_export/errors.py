@@ -16,10 +16,16 @@ class InputError(ValueError):
 
 
 class MediaError(ValueError):
-  """A clip whose media cannot be used; the message is the reason.
+  """A medium that cannot be used; the exporter stores it as absent.
 
-  The exporter stores such a clip as absent (length 0) and reports it.
+  Attributes:
+    kind: a key of features/findings.py's `KINDS`.
+    detail: what is particular to this medium.
   """
+
+  def __init__(self, kind: str, detail: str = ""):
+    super().__init__(f"{kind}: {detail}" if detail else kind)
+    self.kind, self.detail = kind, detail
 
 
 def list_faults(title: str, faults: Sequence[str]) -> str:

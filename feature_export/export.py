@@ -6,6 +6,7 @@ python -m feature_export.export --corpus ravdess --raw RAW --out DATA_DIR
 import argparse
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -24,12 +25,21 @@ from feature_export.errors import InputError
 from feature_export.features.audio import AudioSettings
 from feature_export.features.efficientnet import (
   DEFAULT_BACKBONE,
+  DEVICES,
   VideoSettings,
+  choose_device,
+  describe_network,
   find_weights,
-  hash_file,
 )
-from feature_export.features.extraction import ExtractionSettings
+from feature_export.features.extraction import ExtractionSettings, media_of
+from feature_export.features.faces import DETECTORS, describe_faces
+from feature_export.features.findings import (
+  KINDS,
+  default_policies,
+  parse_policies,
+)
 from feature_export.features.video import MAX_FRAMES
+from feature_export.features.weights import hash_file
 from feature_export.importers import (
   IMPORTERS,
   add_importer_flags,
@@ -38,7 +48,9 @@ from feature_export.importers import (
 from feature_export.records.pipeline import Pipeline
 from feature_export.records.report import ExportReport, format_reports
 from feature_export.records.schema import build_metadata, build_record
+from feature_export.records.store import open_store
 from feature_export.records.tensorflow_start import prepare
+from feature_export.records.workers import Workers
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SMALLEST_IMAGE = 32  # five halvings leave one pixel
@@ -67,13 +79,72 @@ def build_parser() -> argparse.ArgumentParser:
   add("--overwrite", action="store_true", help="replace an existing dataset")
   add("--noaudio", action="store_true", help="leave the audio out")
   add("--novideo", action="store_true", help="leave the video out")
-  add("--max_seconds", type=float, default=20.0, help="longer audio is cut")
-  add("--frames", type=int, default=MAX_FRAMES, help="pictures per clip")
-  add("--image_size", type=int, default=224, help="side of a picture, pixels")
-  add("--backbone", default=DEFAULT_BACKBONE, help="or timm:NAME")
-  add("--backbone_weights", type=Path, help="a state dict file")
+  _add_extraction_flags(add)
+  _add_run_flags(add)
   add_importer_flags(parser)
   return parser
+
+
+def _add_extraction_flags(add) -> None:
+  """Flags that change features, and so the settings' hash."""
+  add("--max_seconds", type=float, default=20.0, help="longer clips are cut")
+  add(
+    "--far_seconds",
+    type=float,
+    default=120.0,
+    help="a file without an interval that is longer is no utterance",
+  )
+  add(
+    "--policy",
+    action="append",
+    default=[],
+    metavar="KIND=ACTION",
+    help="what to do about a kind of fault (docs/features.md): "
+    + ", ".join(
+      f"{name}={'|'.join(kind.actions)}"
+      for name, kind in KINDS.items()
+      if len(kind.actions) > 1
+    ),
+  )
+  add("--frames", type=int, default=MAX_FRAMES, help="pictures per clip")
+  add("--image_size", type=int, default=224, help="side of a picture, pixels")
+  add(
+    "--faces",
+    choices=DETECTORS,
+    default=DETECTORS[0],
+    help="face detector; none: whole frames (default: haar)",
+  )
+  add("--face_model", type=Path, help="yunet: its .onnx file")
+  add(
+    "--backbone",
+    default=DEFAULT_BACKBONE,
+    help="efficientnet_lite0, hsemotion or timm:NAME (an EfficientNet)",
+  )
+  add("--backbone_weights", type=Path, help="hsemotion, timm: their file")
+
+
+def _add_run_flags(add) -> None:
+  """Flags that say how the work is done and when to give up."""
+  add("--device", choices=DEVICES, default="auto", help="of the network")
+  add(
+    "--clip_seconds",
+    type=float,
+    default=300.0,
+    help="most seconds of work on one medium (default: 300)",
+  )
+  add(
+    "--max_bad",
+    type=float,
+    default=1.0,
+    help="largest share of labelled clips with an unusable medium; more, and "
+    "no dataset appears (default: 1, no limit)",
+  )
+  add("--beam_runner", help="Apache Beam instead of --jobs: DirectRunner, ...")
+  add(
+    "--beam_options",
+    default="",
+    help='of Beam, in one string: "--direct_num_workers=4 ..."',
+  )
 
 
 def _check_options(options: argparse.Namespace) -> None:
@@ -84,11 +155,16 @@ def _check_options(options: argparse.Namespace) -> None:
     ("frames", 1, MAX_FRAMES),
     ("image_size", _SMALLEST_IMAGE, 1024),
     ("max_seconds", 1, 3600),
+    ("far_seconds", 1, 86400),
+    ("clip_seconds", 1, 86400),
+    ("max_bad", 0, 1),
   ):
     value = getattr(options, flag)
     if not low <= value <= high:
       faults.append(f"--{flag} must be in [{low}, {high}], found {value}")
   faults += importer_flag_faults(options)
+  if options.beam_options and not options.beam_runner:
+    faults.append("--beam_options goes with --beam_runner only")
   if options.name is not None and options.corpus == "demo":
     faults.append("--name does not go with --corpus demo, which makes four")
   if faults:
@@ -146,17 +222,35 @@ def build_settings(options: argparse.Namespace) -> ExtractionSettings:
   """The extraction settings that the flags ask for.
 
   Raises:
-    InputError: unknown backbone or missing weights.
+    InputError: unknown backbone, missing weights, a missing detector or GPU.
   """
   weights = find_weights(options.backbone, options.backbone_weights)
+  changes = parse_policies(options.policy)
+  policies = {
+    modality: {
+      name: changes.get(name, action)
+      for name, action in default_policies(modality).items()
+    }
+    for modality in ("audio", "video")
+  }
+  limits = {
+    "max_seconds": options.max_seconds,
+    "far_seconds": options.far_seconds,
+  }
   video = VideoSettings(
     backbone=options.backbone,
     weights_sha256=hash_file(weights),
     image_size=options.image_size,
     frames=options.frames,
+    faces=describe_faces(options.faces, options.face_model),
+    policies=policies["video"],
+    **limits,
+    **describe_network(options.backbone),
   )
-  audio = AudioSettings(max_seconds=options.max_seconds)
-  return ExtractionSettings(audio, video, weights)
+  audio = AudioSettings(policies=policies["audio"], **limits)
+  return ExtractionSettings(
+    audio, video, weights, options.face_model, options.device
+  )
 
 
 def _describe_stored(corpus: Corpus) -> str:
@@ -187,7 +281,7 @@ def _describe_run(
   return "\n".join(
     [
       f"Exporting {names} from {options.raw} to {options.out} with "
-      f"{options.jobs} processes",
+      + (options.beam_runner or f"{options.jobs} processes"),
       "audio: left out"
       if options.noaudio
       else f"audio: {audio.mels} log-Mel bins, {audio.sample_rate} Hz, window "
@@ -195,46 +289,104 @@ def _describe_run(
       "video: left out"
       if options.novideo
       else f"video: {video.frames} frames of {video.image_size} px, "
-      f"{video.backbone}, weights {settings.weights.name} "
-      f"(sha256 {video.weights_sha256[:12]})",
+      f"faces by {video.faces.detector}, {video.backbone}, weights "
+      f"{settings.weights.name} (sha256 {video.weights_sha256[:12]})",
     ]
   )
 
 
-def _write_corpus(
-  corpus: Corpus, pipeline: Pipeline, settings: ExtractionSettings, out: Path
-) -> ExportReport:
-  """Extracts and writes one corpus, with a progress bar."""
+def _extract_all(pipeline: Pipeline, corpus: Corpus) -> None:
+  """Extracts every medium of the labelled clips, with a progress bar."""
   from tqdm import tqdm
 
-  from feature_export.records.builder import write_dataset
+  clips = [each for each in corpus.utterances if each.labelled]
+  total = sum(len(media_of(each)) for each in clips)
+  with tqdm(
+    total=total, desc=corpus.name, unit=" media", disable=None
+  ) as progress:
+    for task, features in pipeline.extract(clips):
+      progress.update()
+      for finding in features.findings:
+        if finding.action == "absent":
+          progress.write(
+            f"{task.media.path.name}: {task.modality} absent: {finding.reason}",
+            file=sys.stderr,
+          )
 
-  report = ExportReport(corpus)
+
+def _check_bad(report: ExportReport, max_bad: float, out: Path) -> None:
+  """Refuses a corpus with too many unusable media, and keeps the list.
+
+  Raises:
+    InputError: naming the list's file.
+  """
+  from feature_export.records.builder import write_json
+
+  rejected = out / f"{report.corpus.name}.rejected.json"
+  if report.bad <= max_bad * report.clips:
+    rejected.unlink(missing_ok=True)
+    return
+  write_json(rejected, report.to_json())
+  raise InputError(
+    f"{report.corpus.name}: {report.bad} of {report.clips} labelled clips have "
+    f"an unusable medium, more than --max_bad {max_bad:g} allows. They are "
+    f"listed in {rejected}. Repair them and run the command again (finished "
+    "clips are kept), or give a larger --max_bad."
+  )
+
+
+def _write_corpus(
+  corpus: Corpus,
+  workers: Workers,
+  settings: ExtractionSettings,
+  options: argparse.Namespace,
+) -> ExportReport:
+  """Extracts and writes one corpus."""
+  from feature_export.records import builder
+
+  started = time.monotonic()
+  report = ExportReport(corpus, device=options.device)
   around = contexts(corpus.utterances, CONTEXT_TURNS)
   clips = [each for each in corpus.utterances if each.labelled]
-  started = time.monotonic()
-  with tqdm(
-    total=len(clips), desc=corpus.name, unit=" clips", disable=None
-  ) as progress:
+  with builder.open_work_folder(options.out, corpus.name) as work:
+    store = open_store(work / "features", settings)
+    pipeline = Pipeline(settings, store, workers)
 
-    def records_of(split: str):
-      chosen = (each for each in clips if each.split == split)
-      for utterance, extraction in pipeline.run(chosen):
-        for modality, reason in extraction.absent.items():
-          progress.write(
-            f"{utterance.id}: {modality} absent: {reason}", file=sys.stderr
+    def examples_of(split: str):
+      for utterance in clips:
+        if utterance.split == split:
+          extraction = pipeline.collect(utterance)
+          report.add(utterance, extraction)
+          yield (
+            utterance.id,
+            build_record(utterance, around[utterance.id], extraction, corpus),
           )
-        report.add(utterance, extraction)
-        progress.update()
-        yield build_record(utterance, around[utterance.id], extraction, corpus)
-
-    def make_report() -> dict:
-      report.seconds = time.monotonic() - started
-      return report.to_json()
 
     metadata = build_metadata(corpus, settings)
-    write_dataset(corpus.name, metadata, records_of, make_report, out)
+    if options.beam_runner:
+      made = _write_with_beam(corpus, metadata, settings, store, work, options)
+      # What was lost there is tried once more here, and so reported.
+      for utterance in clips:
+        report.add(utterance, pipeline.extract_now(utterance))
+    else:
+      _extract_all(pipeline, corpus)
+      report.reused = pipeline.reused
+      made = builder.write_draft(corpus.name, metadata, examples_of, work)
+    report.seconds = time.monotonic() - started
+    _check_bad(report, options.max_bad, options.out)
+    builder.publish(made, report.to_json(), corpus.name, options.out, work)
   return report
+
+
+def _write_with_beam(corpus, metadata, settings, store, work, options) -> Path:
+  """Extracts and writes one corpus on Apache Beam."""
+  from feature_export.records import beam, builder
+
+  transform = beam.make_transform(corpus, settings, store, options.clip_seconds)
+  config = beam.build_download_config(
+    options.beam_runner, shlex.split(options.beam_options)
+  )
+  return builder.write_draft(corpus.name, metadata, transform, work, config)
 
 
 def _check_targets(
@@ -260,16 +412,17 @@ def export(options: argparse.Namespace) -> list[ExportReport]:
   """
   _check_options(options)
   settings = build_settings(options)
+  if options.device == "cuda":
+    choose_device("cuda")  # fails now, not in every process
   corpora = import_corpora(options)
   import tensorflow_datasets as tfds
 
   tfds.disable_progress_bar()  # ours shows clips/s
   _check_targets(corpora, options.out, options.overwrite)
   print(_describe_run(corpora, settings, options), flush=True)
-  with Pipeline(settings, options.jobs) as pipeline:
+  with Workers(settings, options.jobs, options.clip_seconds) as workers:
     reports = [
-      _write_corpus(corpus, pipeline, settings, options.out)
-      for corpus in corpora
+      _write_corpus(corpus, workers, settings, options) for corpus in corpora
     ]
   print(format_reports(reports))
   return reports
@@ -288,7 +441,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"Reading or writing failed: {error}", file=sys.stderr)
     return 2
   except KeyboardInterrupt:
-    print("Interrupted; unfinished datasets are removed.", file=sys.stderr)
+    print(
+      "Interrupted. Run the same command again to go on; finished clips are "
+      "kept.",
+      file=sys.stderr,
+    )
     return 130
   return 0
 

@@ -5,15 +5,33 @@ The paper names librosa and nothing else. Its authors' arrays are 157 x 64 for
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from feature_export.corpora.utterance import Media
 from feature_export.errors import MediaError
+from feature_export.features.findings import Inspection, default_policies
+from feature_export.features.source import (
+  END_TOLERANCE,
+  check_file,
+  check_length,
+  container_origin,
+)
 
 # libsndfile seeks to the sample; every other container goes through FFmpeg.
 _SNDFILE_SUFFIXES = (".wav", ".flac")
+# Codecs that overlap their frames (AAC, MP3, Opus) need some before the first
+# whole one; a tenth of a second is two frames of the longest at 16 kHz.
+_PREROLL = 0.2
+_SILENT = 1e-4  # peak to peak; -80 dBFS, three steps of 16 bits
+_BEYOND = 4.0  # lossy codecs overshoot full scale a little, never this much
+# ITU-R BS.775 mixes more channels to two; the mean of those two follows, as
+# for any stereo. The voice of a film is in the centre.
+_SHARE = {"FL": 0.5, "FR": 0.5, "FC": math.sqrt(0.5), "LFE": 0.0}
+_SURROUND_SHARE = 0.5 * math.sqrt(0.5)
 
 
 @dataclass(frozen=True)
@@ -26,8 +44,11 @@ class AudioSettings:
     hop: samples between frames; 16000 / 512 = 31.25 frames/s.
     mels: number of Mel bins.
     floor: smallest power, so the lowest value is -100 dB.
-    max_seconds: longer clips are cut here. MELD holds some of five minutes
-      by mistake.
+    max_seconds: longer clips are cut here.
+    far_seconds: files without an interval that are longer are no utterance.
+      MELD holds some of five minutes by mistake.
+    downmix: how channels become one.
+    policies: kind of finding -> action.
   """
 
   sample_rate: int = 16000
@@ -36,6 +57,11 @@ class AudioSettings:
   mels: int = 64
   floor: float = 1e-10
   max_seconds: float = 20.0
+  far_seconds: float = 120.0
+  downmix: str = "mean; above two channels ITU-R BS.775 without LFE"
+  policies: dict[str, str] = field(
+    default_factory=partial(default_policies, "audio")
+  )
 
 
 @dataclass(frozen=True)
@@ -46,93 +72,205 @@ class Waveform:
   rate: int
 
 
-def _read_sndfile(media: Media, max_seconds: float) -> Waveform:
-  """Reads a stretch of a file that libsndfile knows."""
+def mix_down(channels: np.ndarray, names: Sequence[str] = ()) -> np.ndarray:
+  """Mixes channels to one.
+
+  Args:
+    channels: float32[C, N].
+    names: of the channels as FFmpeg calls them; only asked where C > 2.
+  """
+  if len(channels) > 2 and {"FL", "FR"} <= set(names):
+    shares = [_SHARE.get(name, _SURROUND_SHARE) for name in names]
+    return np.float32(shares) @ channels
+  return channels.mean(axis=0)
+
+
+def _read_sndfile(
+  media: Media, settings: AudioSettings, inspection: Inspection
+) -> Waveform | None:
+  """Reads a stretch of a file that libsndfile knows; None: it does not."""
   import soundfile
 
   try:
     with soundfile.SoundFile(media.path) as file:
+      if file.channels > 2:  # it does not say which is which; FFmpeg does
+        return None
       rate = file.samplerate
+      check_length(media, len(file) / rate, settings.far_seconds, inspection)
+      # libsndfile corrects the length of a cut-off file and only logs it.
+      if "should be" in file.extra_info.partition("data :")[2].split("\n")[0]:
+        inspection.report("short", "the file has lost its end")
       first = min(round((media.start or 0.0) * rate), len(file))
       last = len(file) if media.end is None else round(media.end * rate)
       # One sample too many tells the caller that the clip is longer.
-      count = min(last - first, math.floor(max_seconds * rate) + 1)
+      count = min(last - first, math.floor(settings.max_seconds * rate) + 1)
       file.seek(first)
       samples = file.read(max(count, 0), dtype="float32", always_2d=True)
-  except soundfile.LibsndfileError as error:
-    # Without the path, so that the report can group equal reasons.
-    reason = error.error_string.rstrip(".")
-    raise MediaError(f"audio cannot be decoded: {reason}") from error
-  return Waveform(samples.mean(axis=1), rate)
+  except soundfile.LibsndfileError:
+    return None
+  if len(samples) and len(samples) < count - END_TOLERANCE * rate:
+    inspection.report(
+      "short", f"{len(samples) / rate:.1f} of {count / rate:.1f} s are there"
+    )
+  return Waveform(mix_down(samples.T), rate)
 
 
-def _decode_samples(container, media: Media, max_seconds: float) -> Waveform:
-  """Decodes the first sound track of an open container, cut to `media`."""
+class _Recorder:
+  """Puts decoded frames of sound one behind the other."""
+
+  def __init__(self):
+    self._to_planar = None
+    self.pieces: list[np.ndarray] = []
+    self.begin: float | None = None  # s, of the first sample
+    self.rate = 0
+    self.channels = 0
+    self.errors = 0
+
+  def add(self, frame, time: float | None) -> None:
+    """Appends one frame; `time` is its place in s, None: unknown."""
+    import av
+
+    if self._to_planar is None:
+      self.rate = frame.sample_rate
+      self.channels = frame.layout.nb_channels
+      self._to_planar = av.AudioResampler(format="fltp")
+      self.begin = time
+    names = [channel.name for channel in frame.layout.channels]
+    try:
+      self.pieces += [
+        mix_down(piece.to_ndarray(), names)
+        for piece in self._to_planar.resample(frame)
+      ]
+    except ValueError as error:
+      raise MediaError("unreadable", "the sound's format changes") from error
+
+  def samples(self) -> np.ndarray:
+    return np.concatenate(self.pieces) if self.pieces else np.zeros(0, "f4")
+
+
+def _record(container, stream, start: float, end: float) -> _Recorder:
+  """Decodes a stretch of a sound track, and a bit before it."""
   import av
 
+  origin = container_origin(container)
+  if start:
+    # Lands on or before the wanted place; the surplus is cut later.
+    place = max(0.0, start - _PREROLL) + origin
+    container.seek(int(place / stream.time_base), stream=stream, backward=True)
+  recorder = _Recorder()
+  for packet in container.demux(stream):
+    try:
+      frames = packet.decode()
+    except av.error.EOFError:
+      break
+    except av.FFmpegError:
+      recorder.errors += 1
+      continue
+    for frame in frames:
+      time = None if frame.time is None else frame.time - origin
+      if time is not None and time >= end:
+        return recorder
+      recorder.add(frame, time)
+  return recorder
+
+
+def _open_track(container):
   if not container.streams.audio:
-    raise MediaError("the file has no sound track")
-  stream = container.streams.audio[0]
-  rate = stream.codec_context.sample_rate
-  to_mono = av.AudioResampler(format="flt", layout="mono", rate=rate)
-  origin = float((stream.start_time or 0) * stream.time_base)
+    raise MediaError("no_track", "no sound track")
+  return container.streams.audio[0]
+
+
+def _decode_samples(
+  container, media: Media, settings: AudioSettings, inspection: Inspection
+) -> Waveform:
+  """Decodes the first sound track of an open container, cut to `media`."""
+  stream = _open_track(container)
+  length = stream.duration and float(stream.duration * stream.time_base)
+  length = length or (container.duration or 0) / 1_000_000
+  check_length(media, length, settings.far_seconds, inspection)
   start = media.start or 0.0
   end = math.inf if media.end is None else media.end
-  end = min(end, start + max_seconds + 1 / rate)
-  if start:
-    # Lands on or before the wanted place; the surplus is cut below.
-    container.seek(
-      int((start + origin) / stream.time_base), stream=stream, backward=True
+  # Frames may be shorter than a step of the rate that the header announces.
+  limit = min(end, start + settings.max_seconds + 0.01)
+  recorder = _record(container, stream, start, limit)
+  if start and recorder.begin is None:
+    # A container without times: count from the beginning instead.
+    container.seek(0)
+    recorder = _record(container, stream, 0.0, math.inf)
+  rate, begin = recorder.rate, recorder.begin or 0.0
+  samples = recorder.samples()
+  if recorder.errors:
+    if not samples.size:
+      raise MediaError("unreadable", "no packet of the sound can be decoded")
+    inspection.report(
+      "damaged", f"{recorder.errors} packets of sound cannot be decoded"
     )
-  pieces, begin = [], None
-  for frame in container.decode(stream):
-    time = 0.0 if frame.time is None else frame.time - origin
-    if time >= end:
-      break
-    begin = time if begin is None else begin
-    pieces += [piece.to_ndarray()[0] for piece in to_mono.resample(frame)]
-  samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-  begin = begin or 0.0
   first = max(0, round((start - begin) * rate))
-  last = None if math.isinf(end) else max(0, round((end - begin) * rate))
+  last = None if math.isinf(limit) else max(0, round((limit - begin) * rate))
+  due = min(limit, length) if math.isinf(end) and length else limit
+  there = begin + len(samples) / rate if rate else 0.0
+  # An infinite `due` is an unknown one.
+  if samples[first:].size and there < due - END_TOLERANCE < math.inf:
+    inspection.report("short", f"ends at {there:.1f} of {due:.1f} s")
+  if recorder.channels > 2:
+    inspection.report("many_channels", f"{recorder.channels} channels")
   return Waveform(samples[first:last], rate)
 
 
-def _read_container(media: Media, max_seconds: float) -> Waveform:
+def _read_container(
+  media: Media, settings: AudioSettings, inspection: Inspection
+) -> Waveform:
   """Reads a stretch of anything that FFmpeg knows, video files included."""
   import av
 
   try:
     with av.open(str(media.path)) as container:
-      return _decode_samples(container, media, max_seconds)
+      return _decode_samples(container, media, settings, inspection)
   except (av.FFmpegError, OSError) as error:
-    reason = error.strerror or error
-    raise MediaError(f"audio cannot be decoded: {reason}") from error
+    # Without the path, so that the report can group equal reasons.
+    raise MediaError("unreadable", str(error.strerror or error)) from error
 
 
-def read_waveform(media: Media, max_seconds: float) -> Waveform:
+def _check_samples(
+  waveform: Waveform, settings: AudioSettings, inspection: Inspection
+) -> None:
+  """Reports everything that is odd about decoded samples."""
+  samples = waveform.samples
+  if not samples.size:
+    raise MediaError("out_of_range", "no samples between start and end")
+  if not np.isfinite(samples).all():
+    raise MediaError("not_finite", "NaN or infinite samples")
+  # A muted track is no voice; zeros, or any constant, would pose as data.
+  if np.ptp(samples) < _SILENT:
+    inspection.report("silence")
+  if (peak := float(np.abs(samples).max())) > _BEYOND:
+    inspection.report("beyond_full_scale", f"up to {peak:.3g}")
+  if len(samples) / waveform.rate < settings.window / settings.sample_rate:
+    inspection.report("brief", f"{len(samples)} samples")
+  if waveform.rate < settings.sample_rate:
+    inspection.report("low_rate", f"{waveform.rate} Hz")
+
+
+def read_waveform(
+  media: Media, settings: AudioSettings, inspection: Inspection
+) -> Waveform:
   """Decodes a stretch of a file to mono at the file's own rate.
 
   Args:
     media: the file, with start and end in seconds.
-    max_seconds: reading stops one sample after this.
+    settings: reading stops one sample after `max_seconds`.
+    inspection: gets whatever is odd about the medium.
 
   Raises:
-    MediaError: unreadable, no sound track, no samples, NaN or infinite
-      values, or nothing but digital zero.
+    MediaError: the reason why the clip has no usable audio.
   """
-  if not media.path.is_file():
-    raise MediaError("the file does not exist")
-  sndfile = media.path.suffix.lower() in _SNDFILE_SUFFIXES
-  read = _read_sndfile if sndfile else _read_container
-  waveform = read(media, max_seconds)
-  if not waveform.samples.size:
-    raise MediaError("audio has no samples between start and end")
-  if not np.isfinite(waveform.samples).all():
-    raise MediaError("audio holds NaN or infinite samples")
-  # A muted track is no voice; zeros would pose as data.
-  if not waveform.samples.any():
-    raise MediaError("audio is digital silence")
+  check_file(media)
+  waveform = None
+  if media.path.suffix.lower() in _SNDFILE_SUFFIXES:
+    waveform = _read_sndfile(media, settings, inspection)
+  if waveform is None:
+    waveform = _read_container(media, settings, inspection)
+  _check_samples(waveform, settings, inspection)
   return waveform
 
 
@@ -176,20 +314,19 @@ def compute_log_mel(waveform: Waveform, settings: AudioSettings) -> np.ndarray:
 
 
 def extract_audio(
-  media: Media, settings: AudioSettings
-) -> tuple[np.ndarray, bool]:
+  media: Media, settings: AudioSettings, inspection: Inspection
+) -> np.ndarray:
   """Extracts the audio features of one clip.
 
   Returns:
-    float16[A, mels] in dB, A > 0, and whether the clip was cut to
-    `settings.max_seconds`.
+    float16[A, mels] in dB, A > 0.
 
   Raises:
     MediaError: the reason why the clip has no usable audio.
   """
-  waveform = read_waveform(media, settings.max_seconds)
+  waveform = read_waveform(media, settings, inspection)
   most = math.floor(settings.max_seconds * waveform.rate)
-  cut = len(waveform.samples) > most
-  if cut:
+  if len(waveform.samples) > most:
+    inspection.report("too_long", f"cut at {settings.max_seconds:g} s")
     waveform = Waveform(waveform.samples[:most], waveform.rate)
-  return compute_log_mel(waveform, settings), cut
+  return compute_log_mel(waveform, settings)

@@ -1,84 +1,173 @@
-"""One clip: media in, features out. The same function for every runner."""
+"""One medium in, features out. The same function for every runner."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from feature_export.corpora.utterance import Stored, Utterance
-from feature_export.errors import MediaError
+from feature_export.corpora.utterance import Media, Utterance
+from feature_export.errors import InputError, MediaError
 from feature_export.features.audio import AudioSettings, extract_audio
 from feature_export.features.efficientnet import (
   Backbone,
   VideoSettings,
-  embed_frames,
+  embed_pictures,
+  load_backbone,
+  resize_picture,
 )
-from feature_export.features.video import extract_frames
+from feature_export.features.faces import (
+  Detector,
+  crop_largest,
+  load_detector,
+)
+from feature_export.features.findings import Finding, Inspection
+from feature_export.features.video import Stretch, extract_frames
+
+MODALITIES = ("audio", "video")
 
 
 @dataclass(frozen=True)
 class ExtractionSettings:
-  """How features are made; `weights` is where this machine has the network."""
+  """How features are made, and where this machine has what that needs.
+
+  Attributes:
+    audio: what changes the audio features.
+    video: what changes the video features.
+    weights: the network's file.
+    face_model: the detector's file, where it is the user's own.
+    device: "auto", "cpu" or "cuda".
+  """
 
   audio: AudioSettings
   video: VideoSettings
   weights: Path
+  face_model: Path | None = None
+  device: str = "auto"
 
   def describe(self) -> dict[str, dict]:
     """The settings that the dataset's metadata keeps: no paths."""
     return {"audio": asdict(self.audio), "video": asdict(self.video)}
 
+  def width(self, modality: str) -> int:
+    """D of a modality's features."""
+    return self.audio.mels if modality == "audio" else self.video.dimension
+
+
+@dataclass(frozen=True)
+class Features:
+  """What became of one medium.
+
+  Attributes:
+    values: float16[L, D]; L = 0: absent.
+    findings: everything that was odd about it.
+  """
+
+  values: np.ndarray
+  findings: tuple[Finding, ...] = ()
+
 
 @dataclass(frozen=True)
 class Extraction:
-  """The features of one clip.
+  """The features of one clip."""
 
-  Attributes:
-    audio: float16[A, 64]; A = 0: absent.
-    video: float16[V, 1280]; V = 0: absent.
-    absent: "audio" or "video" -> the reason why media that the corpus names
-      cannot be used.
-    cut: whether the audio was longer than the limit.
+  audio: Features
+  video: Features
+
+  def findings(self) -> list[tuple[str, Finding]]:
+    """(modality, finding), of both modalities."""
+    return [
+      (modality, finding)
+      for modality in MODALITIES
+      for finding in getattr(self, modality).findings
+    ]
+
+
+def absent(width: int, *findings: Finding) -> Features:
+  """Features of length 0."""
+  return Features(np.zeros((0, width), np.float16), findings)
+
+
+class Extractor:
+  """What one process keeps between clips: the settings and the networks.
+
+  Networks are loaded when first needed, because that takes seconds.
   """
 
-  audio: np.ndarray
-  video: np.ndarray
-  absent: dict[str, str] = field(default_factory=dict)
-  cut: bool = False
+  def __init__(self, settings: ExtractionSettings):
+    self._settings = settings
 
+  @cached_property
+  def _backbone(self) -> Backbone:
+    import torch
 
-def extract(
-  utterance: Utterance,
-  settings: ExtractionSettings,
-  backbone: Callable[[], Backbone],
-) -> Extraction:
-  """Extracts one clip; media that cannot be used become length 0.
+    # More processes, not more threads; and sums in one order.
+    torch.set_num_threads(1)
+    settings = self._settings
+    return load_backbone(settings.video, settings.weights, settings.device)
 
-  Args:
-    utterance: names the media.
-    settings: how to extract.
-    backbone: gives the network; called only when there are frames, because
-      loading it takes seconds.
-  """
-  if isinstance(utterance.audio, Stored):
-    # Records keep float16; the importer has checked the range.
-    return Extraction(
-      utterance.audio.values.astype(np.float16),
-      utterance.video.values.astype(np.float16),
+  @cached_property
+  def _detector(self) -> Detector:
+    return load_detector(self._settings.video.faces, self._settings.face_model)
+
+  def _embed_video(self, media: Media, inspection: Inspection) -> np.ndarray:
+    """float16[V, D] of the faces in a clip's frames."""
+    settings = self._settings.video
+    stretch = Stretch(
+      settings.frames, settings.max_seconds, settings.far_seconds
     )
-  audio = np.zeros((0, settings.audio.mels), np.float16)
-  video = np.zeros((0, settings.video.dimension), np.float16)
-  absent, cut = {}, False
-  if utterance.audio is not None:
+    pictures, faceless = [], 0
+    # One frame at a time: 32 of 1920 x 1080 would be 200 MB.
+    for frame in extract_frames(media, stretch, inspection):
+      face = crop_largest(frame, self._detector(frame))
+      if face is None:
+        faceless += 1
+      else:
+        pictures.append(resize_picture(face, settings.image_size))
+    if not pictures:
+      raise MediaError("no_face", "no face in any frame")
+    if faceless:
+      inspection.report(
+        "frames_without_face", f"{faceless} of {faceless + len(pictures)}"
+      )
+    return embed_pictures(np.stack(pictures), settings, self._backbone)
+
+  def extract(self, modality: str, media: Media) -> Features:
+    """Extracts one medium; one that cannot be used becomes length 0.
+
+    Raises:
+      InputError: weights or a model that cannot be used, for any clip.
+    """
+    of_modality = getattr(self._settings, modality)
+    inspection = Inspection(of_modality.policies)
+    run: Callable[[], np.ndarray]
+    if modality == "audio":
+
+      def run():
+        return extract_audio(media, of_modality, inspection)
+    else:
+
+      def run():
+        return self._embed_video(media, inspection)
+
+    width = self._settings.width(modality)
     try:
-      audio, cut = extract_audio(utterance.audio, settings.audio)
+      return Features(run(), inspection.findings())
     except MediaError as error:
-      absent["audio"] = str(error)
-  if utterance.video is not None:
-    try:
-      frames = extract_frames(utterance.video, settings.video.frames)
-      video = embed_frames(frames, backbone())
-    except MediaError as error:
-      absent["video"] = str(error)
-  return Extraction(audio, video, absent, cut)
+      return absent(width, *inspection.findings(error))
+    except InputError:
+      raise
+    except Exception as error:  # one strange clip must not stop thousands
+      detail = f"{type(error).__name__}: {error}".replace(str(media.path), "")
+      failure = MediaError("failed", detail[:200])
+      return absent(width, *inspection.findings(failure))
+
+
+def media_of(utterance: Utterance) -> dict[str, Media]:
+  """Modality -> the medium that has to be opened for it."""
+  return {
+    modality: medium
+    for modality in MODALITIES
+    if isinstance(medium := getattr(utterance, modality), Media)
+  }

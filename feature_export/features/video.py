@@ -1,126 +1,328 @@
-"""Face frames: evenly spaced pictures of a clip (paper, section 3.2)."""
+"""Frames of a clip, evenly spaced (paper, section 3.2).
 
-import math
-from collections.abc import Iterator
+Packets are read first, which costs next to nothing; their times say which
+frames are wanted, and only what those depend on is decoded.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from feature_export.corpora.utterance import Media
 from feature_export.errors import MediaError
+from feature_export.features.findings import Inspection
+from feature_export.features.source import (
+  END_TOLERANCE,
+  check_file,
+  check_length,
+  container_origin,
+)
 
 MAX_FRAMES = 32  # the fixed number T of the authors' arrays
 # Compression noise keeps a black picture from being exactly 0.
 _BLACK_LEVEL = 16
+_DEFAULT_RATE = 25.0  # frames/s, where a container gives neither times nor rate
 
 
-def _demux_seconds(path: str) -> float:
-  """The length of a stream whose header does not say it, from its packets."""
-  import av
+@dataclass(frozen=True)
+class Stretch:
+  """Which frames of a clip are wanted.
 
-  with av.open(path) as container:
-    stream = container.streams.video[0]
-    first = stream.start_time or 0
-    ticks = [
-      packet.pts + (packet.duration or 0) - first
-      for packet in container.demux(stream)
-      if packet.pts is not None
-    ]
-    return float(max(ticks, default=0) * stream.time_base)
+  Attributes:
+    count: frames, fewer where the clip holds fewer.
+    max_seconds: longer clips are cut here, as their sound is.
+    far_seconds: see `check_length`.
+  """
+
+  count: int
+  max_seconds: float
+  far_seconds: float
 
 
-def _stream_seconds(container, stream, path: str) -> float:
-  """The length of a video stream in seconds."""
-  if stream.duration:
-    return float(stream.duration * stream.time_base)
-  if container.duration:
-    return container.duration / 1_000_000  # FFmpeg's AV_TIME_BASE
-  return _demux_seconds(path)
+@dataclass
+class _Packets:
+  """The packets of a stretch in decoding order, with their times.
+
+  Attributes:
+    packets: from a key frame on.
+    times: float64[N] in s, of the frame in each packet. Where a container has
+      no presentation times (AVI): of the n-th frame that comes out.
+    exact: whether a packet's time is that of its own frame.
+    end: s, of the last frame's end.
+  """
+
+  packets: list = field(default_factory=list)
+  times: np.ndarray = field(default_factory=lambda: np.zeros(0))
+  exact: bool = True
+  end: float = 0.0
+
+
+def _read_packets(container, stream, start: float, end: float) -> _Packets:
+  """Demuxes what is needed to show a stretch, in s of the player's clock."""
+  origin = container_origin(container)
+  if start:
+    # Lands on a key frame on or before the wanted place.
+    container.seek(
+      int((start + origin) / stream.time_base), stream=stream, backward=True
+    )
+  found = []
+  for packet in container.demux(stream):
+    if packet.size == 0 and packet.pts is None and packet.dts is None:
+      break  # the flush at the end
+    ticks = packet.pts if packet.dts is None else packet.dts
+    # A frame is never shown before it is decoded: nothing wanted follows.
+    if ticks is not None and float(ticks * packet.time_base) - origin >= end:
+      break
+    found.append(packet)
+  if not found:
+    return _Packets()
+  frame_rate = float(stream.average_rate or stream.guessed_rate or 0)
+  frame_rate = frame_rate or _DEFAULT_RATE
+  base = float(stream.time_base)
+  exact = all(packet.pts is not None for packet in found)
+  ticks = [packet.pts if exact else packet.dts for packet in found]
+  if any(each is None for each in ticks):
+    times = np.arange(len(found)) / frame_rate
+  else:
+    times = np.array(ticks, np.float64) * base - origin
+  last = found[int(times.argmax())]
+  length = float((last.duration or 0) * base) or 1 / frame_rate
+  return _Packets(found, times, exact, float(times.max()) + length)
+
+
+def _needed_runs(found: _Packets, wanted: np.ndarray) -> Iterator[slice]:
+  """Yields the runs of packets that the wanted ones depend on.
+
+  A run starts at a key frame and ends at a wanted packet. A frame that is
+  shown before the key frame it follows leans on the group before, too.
+
+  Args:
+    wanted: bool[N], by packet.
+  """
+  keys = [n for n, packet in enumerate(found.packets) if packet.is_keyframe]
+  starts = [0, *(key for key in keys if key)]
+  groups = list(zip(starts, [*starts[1:], len(wanted)], strict=True))
+  needed = []
+  for number, (first, last) in enumerate(groups):
+    inside = np.flatnonzero(wanted[first:last]) + first
+    needed.append(len(inside) > 0)
+    if (
+      number and len(inside) and found.times[inside].min() < found.times[first]
+    ):
+      needed[number - 1] = True
+  position = 0
+  while position < len(groups):
+    if not needed[position]:
+      position += 1
+      continue
+    begin = groups[position][0]
+    while position < len(groups) and needed[position]:
+      position += 1
+    stop = groups[position - 1][1]
+    yield slice(begin, int(np.flatnonzero(wanted[:stop]).max()) + 1)
+
+
+class _Decoder:
+  """Decodes packets, counting those that cannot be."""
+
+  def __init__(self, stream):
+    self._context = stream.codec_context
+    self.base = stream.time_base
+    self.errors = 0
+
+  def _decode(self, packet) -> list:
+    import av
+
+    try:
+      return self._context.decode(packet)
+    except av.error.EOFError:
+      return []
+    except av.FFmpegError:
+      self.errors += 1
+      return []
+
+  def run(self, packets: Sequence, wanted: np.ndarray | None) -> Iterator:
+    """Yields the frames of one run.
+
+    Args:
+      packets: from a key frame on.
+      wanted: bool[N]; frames that are not wanted, and that no other frame
+        depends on, are passed over. None: everything is decoded.
+    """
+    for number, packet in enumerate(packets):
+      passing = wanted is not None and not wanted[number]
+      self._context.skip_frame = "NONREF" if passing else "DEFAULT"
+      yield from self._decode(packet)
+    yield from self._decode(None)
+    self._context.flush_buffers()
 
 
 def _shown_at(
   frames: Iterator[tuple[float, object]], times: np.ndarray
-) -> list[object]:
-  """Picks the frame on show at each time, none of them twice.
+) -> Iterator[object]:
+  """Yields the frame on show at each time, none of them twice.
 
   Args:
     frames: (time in s, frame), ascending.
     times: float64[T] in s, ascending.
   """
-  picked, shown, position = [], None, 0
+  shown, position = None, 0
   for time, frame in frames:
     if shown is not None and position < len(times) and times[position] < time:
-      picked.append(shown)
+      yield shown
       while position < len(times) and times[position] < time:
         position += 1
-    shown = frame
     if position == len(times):
-      return picked
+      return
+    shown = frame
   if shown is not None and position < len(times):
-    picked.append(shown)
-  return picked
+    yield shown
 
 
-def _decode_frames(container, media: Media, count: int) -> list[np.ndarray]:
-  """Decodes the wanted frames of an open container as uint8[H, W, 3]."""
-  if not container.streams.video:
-    raise MediaError("the file has no pictures")
-  stream = container.streams.video[0]
-  # One thread: the pipeline works on several clips at once.
-  stream.thread_type = "NONE"
-  origin = float((stream.start_time or 0) * stream.time_base)
+def _timed_frames(
+  found: _Packets, wanted: np.ndarray, decoder: _Decoder, origin: float
+) -> Iterator[tuple[float, object]]:
+  """Decodes what the wanted packets need; yields frames with their times."""
+  if found.exact:
+    for run in _needed_runs(found, wanted):
+      for frame in decoder.run(found.packets[run], wanted[run]):
+        if frame.pts is not None:
+          # Not frame.time: frames that come at the end have no time base.
+          yield float(frame.pts * decoder.base) - origin, frame
+    return
+  # Frames come out in the order of their times; that is all that is known.
+  order = np.sort(found.times)
+  for number, frame in enumerate(decoder.run(found.packets, None)):
+    yield order[min(number, len(order) - 1)], frame
+
+
+def _pick_frames(
+  container, media: Media, stretch: Stretch, inspection: Inspection
+) -> Iterator:
+  """Yields the wanted frames of an open container."""
+  stream = _open_track(container)
   start = media.start or 0.0
-  length = _stream_seconds(container, stream, str(media.path))
-  end = length if media.end is None else min(media.end, length)
+  length = stream.duration and float(stream.duration * stream.time_base)
+  length = length or (container.duration or 0) / 1_000_000
+  check_length(media, length, stretch.far_seconds, inspection)
+  due = media.end if media.end is not None else (length or np.inf)
+  limit = min(due, start + stretch.max_seconds)
+  found = _read_packets(container, stream, start, limit)
+  end = min(limit, found.end)
   if end <= start:
     raise MediaError(
-      f"no pictures between start and end: the stream ends at {length:.2f} s"
+      "out_of_range",
+      f"starts at {start:.1f} s, the pictures end at {found.end:.1f}",
     )
+  if due > limit:
+    inspection.report("too_long", f"cut at {stretch.max_seconds:g} s")
+  if np.isfinite(limit) and end < limit - END_TOLERANCE:
+    inspection.report("short", f"ends at {end:.1f} of {limit:.1f} s")
   # The middle of each of `count` equal parts: independent of the frame rate.
-  times = start + (np.arange(count) + 0.5) * (end - start) / count
-  if start:
-    container.seek(
-      int((start + origin) / stream.time_base), stream=stream, backward=True
+  parts = (np.arange(stretch.count) + 0.5) / stretch.count
+  times = start + parts * (end - start)
+  order = np.sort(found.times)
+  places = np.searchsorted(order, times, side="right") - 1
+  chosen = np.unique(order[places.clip(0)])
+  wanted = np.isin(found.times, chosen)
+  decoder = _Decoder(stream)
+  frames = _timed_frames(found, wanted, decoder, container_origin(container))
+  # Half a microsecond: times went through ticks and back.
+  picked = corrupt = 0
+  for frame in _shown_at(frames, chosen + 5e-7):
+    picked += 1
+    corrupt += frame.is_corrupt
+    yield frame
+  if not picked:
+    raise MediaError("unreadable", "no picture can be decoded")
+  lost = len(chosen) - picked
+  if decoder.errors or corrupt or lost:
+    inspection.report(
+      "damaged",
+      f"{decoder.errors} packets of pictures cannot be decoded; of "
+      f"{len(chosen)} frames {lost} are lost, {corrupt} damaged",
     )
 
-  def timed() -> Iterator[tuple[float, object]]:
-    for frame in container.decode(stream):
-      yield (math.inf if frame.time is None else frame.time - origin), frame
 
-  # Only picked frames are converted to RGB.
-  return [
-    frame.to_ndarray(format="rgb24") for frame in _shown_at(timed(), times)
-  ]
+def _open_track(container):
+  """The first real video stream; a cover picture is none."""
+  import av
+
+  for stream in container.streams.video:
+    if not stream.disposition & av.stream.Disposition.attached_pic:
+      # One thread: several processes work on several clips.
+      stream.thread_type = "NONE"
+      return stream
+  raise MediaError("no_track", "no pictures")
 
 
-def extract_frames(media: Media, count: int) -> np.ndarray:
-  """Decodes evenly spaced frames of a clip.
+def _to_rgb(frame, aspect: float, region: str) -> np.ndarray:
+  """uint8[H, W, 3] as it is to be seen: square pixels, upright, one half."""
+  width = round(frame.width * aspect)
+  picture = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
+  # A phone stores its pictures lying, with the turn beside them.
+  if turns := round(frame.rotation / 90) % 4:
+    picture = np.rot90(picture, turns)
+  half = picture.shape[1] // 2
+  if region:
+    picture = picture[:, :half] if region == "left" else picture[:, -half:]
+  return np.ascontiguousarray(picture)
+
+
+class _Look:
+  """Sees whether pictures are all black, or all the same."""
+
+  def __init__(self):
+    self._first: np.ndarray | None = None
+    self._brightest, self._moving, self._count = 0, False, 0
+
+  def see(self, picture: np.ndarray) -> None:
+    self._count += 1
+    if self._brightest < _BLACK_LEVEL:
+      self._brightest = max(self._brightest, int(picture.max()))
+    if self._first is None:
+      self._first = picture
+    elif not self._moving:
+      self._moving = not np.array_equal(self._first, picture)
+
+  def report(self, inspection: Inspection) -> None:
+    # Some MOSEI videos are black from end to end.
+    if self._brightest < _BLACK_LEVEL:
+      inspection.report("black")
+    elif self._count > 1 and not self._moving:
+      inspection.report("still", f"{self._count} frames")
+
+
+def extract_frames(
+  media: Media, stretch: Stretch, inspection: Inspection
+) -> Iterator[np.ndarray]:
+  """Decodes evenly spaced frames of a clip, one at a time.
 
   Args:
-    media: the file, with start and end in seconds.
-    count: frames wanted, at most 32.
+    media: the file, with start and end in seconds, and the half wanted.
+    stretch: how many frames, of how much.
+    inspection: gets whatever is odd about the medium.
 
-  Returns:
-    uint8[V, H, W, 3], RGB; V is `count`, or less where the clip holds fewer
-    different frames: none is repeated.
+  Yields:
+    uint8[H, W, 3], RGB; none is repeated, so there are fewer than asked for
+    where the clip holds fewer.
 
   Raises:
-    MediaError: unreadable, no pictures, or all of them black.
+    MediaError: unreadable, no pictures, or all of them black (at the end).
   """
   import av
 
-  if not media.path.is_file():
-    raise MediaError("the file does not exist")
+  check_file(media)
+  look = _Look()
   try:
     with av.open(str(media.path)) as container:
-      frames = _decode_frames(container, media, count)
+      for frame in _pick_frames(container, media, stretch, inspection):
+        aspect = float(container.streams.video[0].sample_aspect_ratio or 1)
+        picture = _to_rgb(frame, aspect, media.region)
+        look.see(picture)
+        yield picture
   except (av.FFmpegError, OSError) as error:
     # Without the path, so that the report can group equal reasons.
-    reason = error.strerror or error
-    raise MediaError(f"video cannot be decoded: {reason}") from error
-  if not frames:
-    raise MediaError("no pictures between start and end")
-  pictures = np.stack(frames)
-  # Some MOSEI videos are black from end to end.
-  if pictures.max() < _BLACK_LEVEL:
-    raise MediaError("all pictures are black")
-  return pictures
+    raise MediaError("unreadable", str(error.strerror or error)) from error
+  look.report(inspection)

@@ -1,6 +1,7 @@
 """Writes a corpus as a TFDS dataset that appears only when it is complete."""
 
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -9,16 +10,21 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import shuffle
 
 from feature_export.errors import InputError
-from feature_export.features.efficientnet import hash_file
+from feature_export.features.weights import hash_file
 from feature_export.records.schema import DATASET_VERSION, record_features
 
 METADATA_FILE = "metadata.json"
 REPORT_FILE = "export_report.json"
 
-# split name -> its records, computed while they are written
-RecordsOf = Callable[[str], Iterable[dict]]
+# Bytes of records that TFDS may hold before it sorts them on disk; its own
+# value is 1 GB, so memory would grow with the corpus.
+_SORTED_IN_MEMORY = 64 << 20
+
+# split name -> its records by id, or the Beam transform that makes them
+ExamplesOf = Callable[[str], Iterable[tuple[str, dict]]]
 
 
 class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -27,11 +33,11 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   VERSION = tfds.core.Version(DATASET_VERSION)
 
   def __init__(
-    self, name: str, metadata: dict, records_of: RecordsOf, data_dir: Path
+    self, name: str, metadata: dict, examples_of: ExamplesOf, data_dir: Path
   ):
     self.name = name
     self._metadata = metadata
-    self._records_of = records_of
+    self._examples_of = examples_of
     super().__init__(data_dir=data_dir, file_format="tfrecord")
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -43,21 +49,20 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       metadata=tfds.core.MetadataDict(self._metadata),
     )
 
-  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
+  def _split_generators(self, dl_manager) -> dict[str, Iterable]:
     return {
       split: self._generate_examples(split)
       for split in self._metadata["counts"]
     }
 
-  def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
-    # TFDS orders records by the hash of this key: the same order every time.
-    for record in self._records_of(split):
-      yield record["id"], record
+  def _generate_examples(self, split: str) -> Iterable[tuple[str, dict]]:
+    # TFDS orders records by the hash of their key: the same order every time.
+    return self._examples_of(split)
 
 
 @contextlib.contextmanager
 def _stable_serialization() -> Iterator[None]:
-  """Makes TFDS write the fields of a record in one order.
+  """Makes TFDS write the fields of a record in one order, in little memory.
 
   An Example is a map, and protobuf writes maps in an order that changes from
   process to process; TFDS has no setting for it.
@@ -69,10 +74,13 @@ def _stable_serialization() -> Iterator[None]:
     return self.get_tf_example(example).SerializeToString(deterministic=True)
 
   serializer.serialize_example = serialize_example
+  memory = shuffle.MAX_MEM_BUFFER_SIZE
+  shuffle.MAX_MEM_BUFFER_SIZE = _SORTED_IN_MEMORY
   try:
     yield
   finally:
     serializer.serialize_example = original
+    shuffle.MAX_MEM_BUFFER_SIZE = memory
 
 
 def _describe_shards(builder: RecordBuilder) -> dict[str, dict]:
@@ -87,7 +95,8 @@ def _describe_shards(builder: RecordBuilder) -> dict[str, dict]:
   return shards
 
 
-def _write_json(path: Path, content: dict) -> None:
+def write_json(path: Path, content: dict) -> None:
+  """Writes a file for people and programs."""
   path.write_text(
     json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
   )
@@ -102,22 +111,36 @@ def _move_into_place(made: Path, target: Path, work: Path) -> None:
   os.rename(made, target)
 
 
-def _open_work_folder(out: Path, name: str) -> Path:
-  """An empty hidden folder beside the datasets, for work in progress.
+@contextlib.contextmanager
+def open_work_folder(out: Path, name: str) -> Iterator[Path]:
+  """A hidden folder beside the datasets, for work in progress.
+
+  It holds the features that an interrupted export has finished; the export
+  that completes the dataset removes it.
 
   Raises:
-    InputError: `out` cannot be written.
+    InputError: `out` cannot be written, or another export is at work.
   """
   work = out / f".incomplete-{name}"
   try:
-    # What a killed export left behind.
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    work.mkdir(parents=True, exist_ok=True)
+    lock = (work / "lock").open("w")
   except OSError as error:
     raise InputError(f"Cannot write to {out}: {error}. Correct --out.") from (
       error
     )
-  return work
+  with lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      raise InputError(
+        f"Another export of {name} to {out} is running. Wait for it, or give "
+        "--name or --out."
+      ) from error
+    # What TFDS was writing when it was killed; features are kept.
+    for draft in ("draft", "replaced"):
+      shutil.rmtree(work / draft, ignore_errors=True)
+    yield work
 
 
 def dataset_path(out: Path, name: str) -> Path:
@@ -125,47 +148,43 @@ def dataset_path(out: Path, name: str) -> Path:
   return out / name / DATASET_VERSION
 
 
-def write_dataset(
+def write_draft(
   name: str,
   metadata: dict,
-  records_of: RecordsOf,
-  make_report: Callable[[], dict],
-  out: Path,
+  examples_of: ExamplesOf,
+  work: Path,
+  download_config=None,
 ) -> Path:
-  """Writes one dataset: shards, metadata with their hashes, and the report.
-
-  Everything is made in a hidden folder of `out` and renamed at the very end,
-  so an interrupted export leaves nothing that looks like a dataset.
+  """Writes shards, and metadata with their hashes, into the work folder.
 
   Args:
     name: of the corpus.
     metadata: from `build_metadata`.
-    records_of: gives the records of a split.
-    make_report: called when all records are written; the content of
-      export_report.json.
-    out: DATA_DIR.
+    examples_of: gives the records of a split by their ids.
+    work: from `open_work_folder`.
+    download_config: of TFDS; names a Beam runner.
+
+  Returns:
+    The draft's folder.
+  """
+  builder = RecordBuilder(name, metadata, examples_of, work / "draft")
+  # TFDS speaks of downloads on stdout; this export has none.
+  with contextlib.redirect_stdout(io.StringIO()), _stable_serialization():
+    builder.download_and_prepare(download_config=download_config)
+  made = Path(builder.data_dir)
+  shards = _describe_shards(builder)
+  write_json(made / METADATA_FILE, {**metadata, "shards": shards})
+  return made
+
+
+def publish(made: Path, report: dict, name: str, out: Path, work: Path) -> Path:
+  """Renames a complete draft to its final place and removes the work folder.
 
   Returns:
     The dataset's folder.
-
-  Raises:
-    InputError: `out` cannot be written.
   """
-  work = _open_work_folder(out, name)
-  try:
-    builder = RecordBuilder(name, metadata, records_of, work)
-    # TFDS speaks of downloads on stdout; this export has none.
-    with (
-      contextlib.redirect_stdout(io.StringIO()),
-      _stable_serialization(),
-    ):
-      builder.download_and_prepare()
-    made = Path(builder.data_dir)
-    shards = _describe_shards(builder)
-    _write_json(made / METADATA_FILE, {**metadata, "shards": shards})
-    _write_json(made / REPORT_FILE, make_report())
-    target = dataset_path(out, name)
-    _move_into_place(made, target, work)
-  finally:
-    shutil.rmtree(work, ignore_errors=True)
+  write_json(made / REPORT_FILE, report)
+  target = dataset_path(out, name)
+  _move_into_place(made, target, work)
+  shutil.rmtree(work, ignore_errors=True)
   return target

@@ -1,140 +1,94 @@
-"""Media in, features out: in this process or in several.
+"""Media in, features in the store; then clips in, features out.
 
-Features come back in the order of the utterances, and every process computes
-with one thread, so the result does not depend on the number of processes.
+The two steps make an export restartable and its memory flat: features are
+on disk as soon as they are made, and read again one clip at a time.
 """
 
-import multiprocessing
-import multiprocessing.connection
-import os
-import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from types import TracebackType
 
-from feature_export.corpora.utterance import Media, Utterance
+import numpy as np
+
+from feature_export.corpora.utterance import Stored, Utterance
 from feature_export.errors import InputError
-from feature_export.features.efficientnet import Backbone, load_backbone
 from feature_export.features.extraction import (
   Extraction,
   ExtractionSettings,
-  extract,
+  Features,
+  absent,
+  media_of,
 )
-
-# Enough to keep every process busy while one clip is slow; few enough that
-# finished features never pile up.
-_CLIPS_AHEAD = 4
-
-
-class _Worker:
-  """What one process keeps between clips: the settings and the network."""
-
-  def __init__(self, settings: ExtractionSettings):
-    self._settings = settings
-    self._backbone: Backbone | None = None
-
-  def _load_backbone(self) -> Backbone:
-    if self._backbone is None:
-      import torch
-
-      # More processes, not more threads; and sums in one order.
-      torch.set_num_threads(1)
-      video = self._settings.video
-      self._backbone = load_backbone(
-        video.backbone, self._settings.weights, video.image_size
-      )
-    return self._backbone
-
-  def __call__(self, utterance: Utterance) -> Extraction:
-    return extract(utterance, self._settings, self._load_backbone)
-
-
-# One per worker process: an executor can only reach module-level names.
-_process_worker: _Worker | None = None
-
-
-def _start_process(settings: ExtractionSettings) -> None:
-  """Prepares a worker process; it ends when the exporter is killed."""
-  global _process_worker
-  _process_worker = _Worker(settings)
-  parent = multiprocessing.parent_process()
-
-  def end_with_parent() -> None:
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
-
-  threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def _run_in_process(utterance: Utterance) -> Extraction:
-  return _process_worker(utterance)
+from feature_export.records.store import FeatureStore
+from feature_export.records.workers import Task, Workers
 
 
 class Pipeline:
-  """Extracts features with `jobs` processes, started at the first clip.
+  """Extracts the clips of one corpus.
 
-  A context manager: leaving it ends the processes.
+  Attributes:
+    reused: how many media an earlier, interrupted export had finished.
   """
 
-  def __init__(self, settings: ExtractionSettings, jobs: int):
-    self._settings = settings
-    self._jobs = jobs
-    self._local = _Worker(settings)
-    self._executor: ProcessPoolExecutor | None = None
+  def __init__(
+    self, settings: ExtractionSettings, store: FeatureStore, workers: Workers
+  ):
+    self._settings, self._store, self._workers = settings, store, workers
+    # Media that ended their process are not stored: the next export may have
+    # more memory or time.
+    self._lost: dict[Task, Features] = {}
+    self.reused = 0
 
-  def __enter__(self) -> "Pipeline":
-    return self
-
-  def __exit__(
-    self,
-    kind: type[BaseException] | None,
-    error: BaseException | None,
-    trace: TracebackType | None,
-  ) -> None:
-    if self._executor is not None:
-      self._executor.shutdown(wait=True, cancel_futures=True)
-
-  def _submit(self, utterance: Utterance) -> Future:
-    """Starts one clip; a clip without media needs no process."""
-    media = isinstance(utterance.audio or utterance.video, Media)
-    if self._jobs == 1 or not media:
-      done: Future = Future()
-      done.set_result(self._local(utterance))
-      return done
-    if self._executor is None:
-      # "spawn": a fork of a process with TensorFlow's threads may hang.
-      self._executor = ProcessPoolExecutor(
-        self._jobs,
-        multiprocessing.get_context("spawn"),
-        _start_process,
-        (self._settings,),
-      )
-    return self._executor.submit(_run_in_process, utterance)
-
-  def run(
+  def extract(
     self, utterances: Iterable[Utterance]
-  ) -> Iterator[tuple[Utterance, Extraction]]:
-    """Extracts a stream of clips, in order, a few clips ahead.
+  ) -> Iterator[tuple[Task, Features]]:
+    """Makes the features of all media that the store does not have yet.
 
-    Raises:
-      InputError: a process died, for example for want of memory.
+    Yields:
+      each medium with its features, in no fixed order.
     """
-    window: deque[tuple[Utterance, Future]] = deque()
-    try:
-      for utterance in utterances:
-        window.append((utterance, self._submit(utterance)))
-        if len(window) >= _CLIPS_AHEAD * self._jobs:
-          yield window[0][0], window[0][1].result()
-          window.popleft()
-      while window:
-        yield window[0][0], window[0][1].result()
-        window.popleft()
-    except BrokenProcessPool as error:
-      near = ", ".join(each.id for each, _ in list(window)[: self._jobs])
+    missing: dict[Task, None] = {}
+    for utterance in utterances:
+      for modality, media in media_of(utterance).items():
+        task = Task(modality, media)
+        if (found := self._store.load(modality, media)) is not None:
+          self.reused += 1
+          yield task, found
+        elif task in missing:  # two clips of one stretch
+          yield task, absent(self._settings.width(modality))
+        else:
+          missing[task] = None
+    for task, lost in self._workers.run(missing, self._store):
+      if lost is None:
+        yield task, self._load(task)
+      else:
+        self._lost[task] = lost
+        yield task, lost
+
+  def _load(self, task: Task) -> Features:
+    found = self._store.load(task.modality, task.media)
+    if found is None:
       raise InputError(
-        f"An extraction process died, near the clips {near}. If memory ran "
-        "out, use a smaller --jobs; if one clip's media kills the decoder, "
-        "take it out of the corpus."
-      ) from error
+        f"The features of {task.media.path} were lost while the export ran; "
+        "the file changed, or the work folder did. Run the command again."
+      )
+    return found
+
+  def _features(self, utterance: Utterance, modality: str) -> Features:
+    medium = getattr(utterance, modality)
+    if medium is None:
+      return absent(self._settings.width(modality))
+    if isinstance(medium, Stored):
+      return Features(np.asarray(medium.values, np.float16))
+    task = Task(modality, medium)
+    return self._lost.get(task) or self._load(task)
+
+  def collect(self, utterance: Utterance) -> Extraction:
+    """The features of one clip, all of whose media are extracted."""
+    return Extraction(
+      self._features(utterance, "audio"), self._features(utterance, "video")
+    )
+
+  def extract_now(self, utterance: Utterance) -> Extraction:
+    """Both steps for one clip: what Apache Beam calls."""
+    for _ in self.extract([utterance]):
+      pass
+    return self.collect(utterance)

@@ -1,4 +1,4 @@
-"""What an export did: counts per split, and every clip without media."""
+"""What an export did: counts per split, and everything it found odd."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -16,34 +16,40 @@ class ExportReport:
   Attributes:
     corpus: what is exported.
     splits: split -> "clips", "audio", "video" -> count.
-    absent: one entry per clip and modality whose media cannot be used.
-    cut: ids of clips whose audio was longer than the limit.
+    findings: one entry per clip, modality and kind.
+    bad: labelled clips with a medium that damage made absent.
     seconds: wall time of the export.
+    reused: media that an interrupted export had finished.
+    device: where the network ran.
   """
 
   corpus: Corpus
   splits: dict[str, Counter] = field(
     default_factory=lambda: defaultdict(Counter)
   )
-  absent: list[dict[str, str]] = field(default_factory=list)
-  cut: list[str] = field(default_factory=list)
+  findings: list[dict[str, str]] = field(default_factory=list)
+  bad: int = 0
   seconds: float = 0.0
+  reused: int = 0
+  device: str = "cpu"
 
   def add(self, utterance: Utterance, extraction: Extraction) -> None:
     """Counts one written record."""
     counts = self.splits[utterance.split]
     counts["clips"] += 1
-    counts["audio"] += len(extraction.audio) > 0
-    counts["video"] += len(extraction.video) > 0
-    if extraction.cut:
-      self.cut.append(utterance.id)
-    for modality, reason in extraction.absent.items():
-      self.absent.append(
+    counts["audio"] += len(extraction.audio.values) > 0
+    counts["video"] += len(extraction.video.values) > 0
+    found = extraction.findings()
+    self.bad += any(finding.unusable for _, finding in found)
+    for modality, finding in found:
+      self.findings.append(
         {
           "id": utterance.id,
           "split": utterance.split,
           "modality": modality,
-          "reason": reason,
+          "kind": finding.kind,
+          "action": finding.action,
+          "detail": finding.detail,
         }
       )
 
@@ -59,9 +65,14 @@ class ExportReport:
 
   def to_json(self) -> dict:
     """The content of export_report.json."""
+    kinds = Counter(
+      (each["modality"], each["kind"], each["action"]) for each in self.findings
+    )
     return {
       "corpus": self.corpus.name,
       "seconds": round(self.seconds, 3),
+      "device": self.device,
+      "media_reused": self.reused,
       "splits": {
         split: {
           "clips": self.splits[split]["clips"],
@@ -72,9 +83,17 @@ class ExportReport:
         if split in self.splits
       },
       "context_only": self.context_only,
-      "absent": self.absent,
-      "cut": self.cut,
+      "bad_clips": self.bad,
+      "kinds": [
+        {"modality": modality, "kind": kind, "action": action, "count": count}
+        for (modality, kind, action), count in sorted(kinds.items())
+      ],
+      "findings": self.findings,
       "notes": list(self.corpus.notes),
+      "remarks": [
+        {"id": each.id, "kind": each.kind, "detail": each.detail}
+        for each in self.corpus.remarks
+      ],
     }
 
 
@@ -93,37 +112,40 @@ def format_table(
   )
 
 
-def _format_absent(absent: Iterable[dict[str, str]]) -> list[str]:
-  """One line per modality and reason, with its count and its first ids."""
+def _format_group(title: str, ids: list[str]) -> str:
+  more = ", ..." if len(ids) > SHOWN_FAULTS else ""
+  return f"  {title} ({len(ids)}): {', '.join(ids[:SHOWN_FAULTS])}{more}"
+
+
+def _format_findings(findings: Iterable[dict[str, str]]) -> list[str]:
+  """One line per modality, action and kind, with its first ids."""
   grouped = defaultdict(list)
-  for entry in absent:
-    grouped[entry["modality"], entry["reason"]].append(entry["id"])
-  lines = []
-  for (modality, reason), ids in grouped.items():
-    more = ", ..." if len(ids) > SHOWN_FAULTS else ""
-    lines.append(
-      f"  {modality} absent in {len(ids)}: {reason}: "
-      f"{', '.join(ids[:SHOWN_FAULTS])}{more}"
-    )
-  return lines
+  for entry in findings:
+    key = entry["modality"], entry["action"], entry["kind"]
+    grouped[key].append(entry["id"])
+  return [
+    _format_group(f"{modality} {action}: {kind}", ids)
+    for (modality, action, kind), ids in sorted(grouped.items())
+  ]
 
 
 def _format_remarks(report: ExportReport) -> list[str]:
-  """Notes, clips without media, cut clips and the speed of one corpus."""
+  """Notes, remarks and findings of one corpus, and its speed."""
   speed = report.clips / report.seconds if report.seconds else 0.0
   lines = [
     f"{report.corpus.name}: {report.clips} clips in {report.seconds:.1f} s "
     f"({speed:.1f} clips/s)"
   ]
   lines += [f"  {note}" for note in report.corpus.notes]
+  if report.reused:
+    lines.append(f"  {report.reused} media were finished by an earlier export")
   if report.context_only:
     lines.append(f"  {report.context_only} turns without labels: context only")
-  if report.cut:
-    lines.append(
-      f"  {len(report.cut)} longer than the audio limit, cut: "
-      f"{', '.join(report.cut[:SHOWN_FAULTS])}"
-    )
-  return lines + _format_absent(report.absent)
+  remarks = defaultdict(list)
+  for each in report.corpus.remarks:
+    remarks[each.kind].append(each.id)
+  lines += [_format_group(kind, ids) for kind, ids in remarks.items()]
+  return lines + _format_findings(report.findings)
 
 
 def format_reports(reports: Iterable[ExportReport]) -> str:
@@ -131,7 +153,9 @@ def format_reports(reports: Iterable[ExportReport]) -> str:
   rows, remarks = [], []
   for report in reports:
     failed = Counter(
-      (each["modality"], each["split"]) for each in report.absent
+      (each["modality"], each["split"])
+      for each in report.findings
+      if each["action"] == "absent"
     )
     for split in SPLITS:
       if split not in report.splits:

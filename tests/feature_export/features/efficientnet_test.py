@@ -6,13 +6,17 @@ import pytest
 from feature_export.errors import InputError
 from feature_export.features.efficientnet import (
   DEFAULT_BACKBONE,
-  Backbone,
-  embed_frames,
+  VideoSettings,
+  describe_network,
+  embed_pictures,
   find_weights,
-  hash_file,
   load_backbone,
-  prepare_frames,
+  normalise_pictures,
+  resize_picture,
 )
+from feature_export.features.weights import hash_file
+
+SETTINGS = VideoSettings(DEFAULT_BACKBONE, "", 96)
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +25,12 @@ def backbone():
 
   torch.set_num_threads(1)
   weights = find_weights(DEFAULT_BACKBONE, None)
-  return load_backbone(DEFAULT_BACKBONE, weights, 96)
+  return load_backbone(SETTINGS, weights, "cpu")
 
 
-def _pictures(count: int) -> np.ndarray:
+def _pictures(count: int, side: int = 96) -> np.ndarray:
   generator = np.random.default_rng(0)
-  return generator.integers(0, 256, (count, 120, 90, 3), dtype=np.uint8)
+  return generator.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
 def test_default_weights_are_the_published_ones():
@@ -37,7 +41,7 @@ def test_default_weights_are_the_published_ones():
 
 def test_embeddings(backbone):
   pictures = _pictures(3)
-  found = embed_frames(pictures, backbone)
+  found = embed_pictures(pictures, SETTINGS, backbone)
   assert found.shape == (3, 1280)
   assert found.dtype == np.float16
   # After ReLU6 and a mean.
@@ -45,7 +49,7 @@ def test_embeddings(backbone):
   assert found.max() <= 6
   # Batch norm is frozen: a frame's embedding knows nothing of the others.
   # The tolerance is float16's step at 4.
-  alone = embed_frames(pictures[1:2], backbone)
+  alone = embed_pictures(pictures[1:2], SETTINGS, backbone)
   np.testing.assert_allclose(alone[0], found[1], atol=4e-3)
   assert np.abs(found[0] - found[1]).max() > 0.1
 
@@ -58,19 +62,21 @@ def test_embeddings_are_those_before_the_classifier(backbone):
   weights = find_weights(DEFAULT_BACKBONE, None)
   whole = EfficientNet.from_name("efficientnet-lite0", image_size=96).eval()
   whole.load_state_dict(torch.load(weights, weights_only=True))
-  pictures = torch.from_numpy(prepare_frames(_pictures(2), backbone))
+  pictures = torch.from_numpy(normalise_pictures(_pictures(2), SETTINGS))
   with torch.inference_mode():
     expected = whole(pictures)
-    embedded = torch.from_numpy(embed_frames(_pictures(2), backbone)).float()
+    embedded = torch.from_numpy(
+      embed_pictures(_pictures(2), SETTINGS, backbone)
+    ).float()
     found = whole._fc(embedded)
   # float16 features through 1280 weights of about 0.05.
   np.testing.assert_allclose(found, expected, atol=0.02)
 
 
-def test_prepare_resizes_and_normalises():
-  plain = Backbone(None, (0.5, 0.25, 0.0), (0.5, 0.5, 2.0), 8, "cpu")
-  pictures = np.full((1, 20, 10, 3), 255, np.uint8)
-  found = prepare_frames(pictures, plain)
+def test_pictures_are_resized_and_normalised():
+  plain = VideoSettings("", "", mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 2.0))
+  picture = resize_picture(np.full((20, 10, 3), 255, np.uint8), 8)
+  found = normalise_pictures(picture[None], plain)
   assert found.shape == (1, 3, 8, 8)
   np.testing.assert_array_equal(
     found[0].mean(axis=(1, 2)), np.float32([1.0, 1.5, 0.5])
@@ -92,11 +98,7 @@ def test_wrong_weights_are_refused(tmp_path):
   path = tmp_path / "weights.pt"
   torch.save({"_conv_stem.weight": torch.zeros(1)}, path)
   with pytest.raises(InputError, match="does not fit the backbone"):
-    load_backbone(DEFAULT_BACKBONE, path, 96)
-  # A pickled module could run code; it is never unpickled.
-  torch.save(torch.nn.Linear(1, 1), path)
-  with pytest.raises(InputError, match="not a plain state dict"):
-    load_backbone(DEFAULT_BACKBONE, path, 96)
+    load_backbone(SETTINGS, path)
 
 
 def test_timm_backbone_takes_a_state_dict_with_a_classifier(tmp_path):
@@ -107,16 +109,76 @@ def test_timm_backbone_takes_a_state_dict_with_a_classifier(tmp_path):
   whole = timm.create_model("tf_efficientnet_b0", num_classes=8).eval()
   path = tmp_path / "weights.pt"
   torch.save(whole.state_dict(), path)
-  loaded = load_backbone("timm:tf_efficientnet_b0", path, 64)
-  found = embed_frames(_pictures(2), loaded)
-  pictures = torch.from_numpy(prepare_frames(_pictures(2), loaded))
+  name = "timm:tf_efficientnet_b0"
+  settings = VideoSettings(name, "", 64, **describe_network(name))
+  loaded = load_backbone(settings, path, "cpu")
+  found = embed_pictures(_pictures(6, 64), settings, loaded)
+  pictures = torch.from_numpy(normalise_pictures(_pictures(6, 64), settings))
   with torch.inference_mode():
     expected = whole.forward_head(
       whole.forward_features(pictures), pre_logits=True
     )
-  assert found.shape == (2, 1280)
+  assert found.shape == (6, 1280)
+  # Norms folded into convolutions round differently; then float16.
   np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-  with pytest.raises(InputError, match="a record holds 1280"):
-    load_backbone("timm:mobilenetv3_small_050", path, 64)
+  with pytest.raises(InputError, match="expected an EfficientNet"):
+    describe_network("timm:resnet18")
   with pytest.raises(InputError, match="timm knows no model"):
-    load_backbone("timm:efficientnet_b00", path, 64)
+    describe_network("timm:efficientnet_b00")
+  # A wider network says so, and the records follow.
+  assert describe_network("timm:tf_efficientnet_b2")["dimension"] == 1408
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_hsemotion_s_pickled_module(tmp_path, wrapped):
+  """A whole module whose classes the installed timm does not have."""
+  timm = pytest.importorskip("timm")
+  import sys
+  import types
+
+  import torch
+
+  torch.manual_seed(0)
+  whole = timm.create_model("tf_efficientnet_b0", num_classes=8).eval()
+  assert len(whole.state_dict()) == 360
+  if wrapped:  # as HSEmotion's: Sequential(Linear)
+    whole.classifier = torch.nn.Sequential(whole.classifier)
+  # As timm 0.4.5 called it; the module is gone when the file is read.
+  old = types.ModuleType("timm.models.layers.conv2d_same")
+  old.Conv2dSame = type(
+    "Conv2dSame", (torch.nn.Conv2d,), {"__module__": old.__name__}
+  )
+  whole.conv_stem.__class__ = old.Conv2dSame
+  path = tmp_path / "enet_b0_8_best_afew.pt"
+  sys.modules[old.__name__] = old
+  try:
+    torch.save(whole, path)
+  finally:
+    del sys.modules[old.__name__]
+  settings = VideoSettings("hsemotion", "", 64, **describe_network("hsemotion"))
+  found = embed_pictures(
+    _pictures(2, 64), settings, load_backbone(settings, path, "cpu")
+  )
+  whole.conv_stem.__class__ = timm.layers.Conv2dSame
+  pictures = torch.from_numpy(normalise_pictures(_pictures(2, 64), settings))
+  with torch.inference_mode():
+    expected = whole.forward_head(
+      whole.forward_features(pictures), pre_logits=True
+    )
+  np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+class _Evil:
+  def __reduce__(self):
+    import os
+
+    return os.system, ("touch /tmp/unimse_jax_was_here",)
+
+
+def test_a_pickle_that_would_run_something_is_refused_by_name(tmp_path):
+  import torch
+
+  path = tmp_path / "evil.pt"
+  torch.save({"a": torch.zeros(1), "b": _Evil()}, path)
+  with pytest.raises(InputError, match=r"refused: it names (posix|nt)\.system"):
+    load_backbone(SETTINGS, path)

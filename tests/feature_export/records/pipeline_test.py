@@ -1,21 +1,25 @@
-"""Tests of extraction in one process and in several."""
+"""Tests of extraction in processes, and of what it leaves for a restart."""
 
 import os
+import signal
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from feature_export.corpora.utterance import Media, Utterance
-from feature_export.errors import InputError
+from feature_export.corpora.utterance import Media, Stored, Utterance
 from feature_export.features.audio import AudioSettings
 from feature_export.features.efficientnet import (
   DEFAULT_BACKBONE,
   VideoSettings,
   find_weights,
-  hash_file,
 )
 from feature_export.features.extraction import ExtractionSettings
+from feature_export.features.weights import hash_file
 from feature_export.records.pipeline import Pipeline
+from feature_export.records.store import open_store
+from feature_export.records.workers import Workers
 
 
 @pytest.fixture(scope="module")
@@ -42,66 +46,93 @@ def _utterances(folder, write_tone, write_video) -> list[Utterance]:
   return [*clips, Utterance("text only", "train", "")]
 
 
-def test_processes_give_the_same_in_the_same_order(
+def _extract(clips, settings, folder: Path, jobs: int, seconds: float = 300):
+  """The pipeline after its first step, with what that yielded."""
+  store = open_store(folder, settings)
+  with Workers(settings, jobs, seconds) as workers:
+    pipeline = Pipeline(settings, store, workers)
+    return pipeline, list(pipeline.extract(clips))
+
+
+def test_processes_give_the_same_and_a_second_run_reads_it(
   tmp_path, settings, write_tone, write_video
 ):
   clips = _utterances(tmp_path, write_tone, write_video)
-  with Pipeline(settings, 1) as alone:
-    expected = list(alone.run(clips))
-  with Pipeline(settings, 2) as two:
-    found = list(two.run(clips))
-  assert [each.id for each, _ in found] == [each.id for each in clips]
-  for (_, one), (_, other) in zip(expected, found, strict=True):
+  alone, _ = _extract(clips, settings, tmp_path / "one", 1)
+  two, _ = _extract(clips, settings, tmp_path / "two", 2)
+  assert two.reused == 0
+  for clip in clips:
+    one, other = alone.collect(clip), two.collect(clip)
     # Bit for bit: two exports must make the same shards.
-    np.testing.assert_array_equal(one.audio, other.audio)
-    np.testing.assert_array_equal(one.video, other.video)
-  assert found[3][1].video.shape == (3, 1280)
-  assert found[2][1].video.shape == (0, 1280)
-  assert found[-1][1].audio.shape == (0, 64)
+    np.testing.assert_array_equal(one.audio.values, other.audio.values)
+    np.testing.assert_array_equal(one.video.values, other.video.values)
+  assert two.collect(clips[3]).video.values.shape == (3, 1280)
+  assert two.collect(clips[2]).video.values.shape == (0, 1280)
+  assert two.collect(clips[-1]).audio.values.shape == (0, 64)
+  again, _ = _extract(clips, settings, tmp_path / "two", 2)
+  assert again.reused == 15
+  # A changed file is extracted again, and so is a damaged result.
+  write_tone(tmp_path / "0.wav", seconds=0.7)
+  broken = next((tmp_path / "two").rglob("*.npz"))
+  broken.write_bytes(broken.read_bytes()[:100])
+  third, _ = _extract(clips, settings, tmp_path / "two", 1)
+  assert third.reused in (13, 14)
+  assert len(third.collect(clips[0]).audio.values) == 1 + 11200 // 512
+
+
+def test_stored_features_need_no_process(tmp_path, settings):
+  clip = Utterance("a", "train", "", audio=Stored(np.ones((4, 64))))
+  pipeline, done = _extract([clip], settings, tmp_path / "store", 2)
+  assert done == []
+  found = pipeline.collect(clip).audio.values
+  assert (found.shape, found.dtype) == ((4, 64), np.float16)
 
 
 def test_broken_media_are_absent_with_a_reason(tmp_path, settings):
   (tmp_path / "bad.wav").write_text("no sound")
   media = Media(tmp_path / "bad.wav")
-  with Pipeline(settings, 1) as alone:
-    ((_, found),) = alone.run(
-      [Utterance("a", "train", "", audio=media, video=media)]
-    )
-  assert found.audio.shape == (0, 64)
-  assert found.video.shape == (0, 1280)
-  assert set(found.absent) == {"audio", "video"}
-  assert "cannot be decoded" in found.absent["audio"]
+  clip = Utterance("a", "train", "", audio=media, video=media)
+  pipeline, _ = _extract([clip], settings, tmp_path / "store", 1)
+  found = pipeline.collect(clip)
+  assert found.audio.values.shape == (0, 64)
+  assert found.video.values.shape == (0, 1280)
+  assert {(m, f.kind, f.action) for m, f in found.findings()} == {
+    ("audio", "unreadable", "absent"),
+    ("video", "unreadable", "absent"),
+  }
 
 
-def test_reading_ahead_is_bounded(settings):
-  started = []
+class _DeadlyPath(type(Path())):
+  """A path that kills the process which looks at it, as a decoder might."""
 
-  def endless():
-    number = 0
-    while True:
-      started.append(number)
-      yield Utterance(f"u{number}", "train", "")
-      number += 1
-
-  with Pipeline(settings, 2) as two:
-    stream = two.run(endless())
-    for _ in range(3):
-      next(stream)
-  # Eight ahead of the three that were taken.
-  assert len(started) <= 3 + 8
+  def is_file(self):
+    os.kill(os.getpid(), signal.SIGSEGV)
 
 
-class _Deadly(Media):
-  """Media whose path ends the process that asks for it."""
+class _EndlessPath(type(Path())):
+  """A path that keeps the process which looks at it for ever."""
 
-  def __reduce__(self):
-    return os._exit, (1,)
+  def is_file(self):
+    time.sleep(3600)
 
 
-def test_a_dead_process_is_one_message(tmp_path, settings):
-  clip = Utterance("killer", "train", "", audio=_Deadly(tmp_path / "x.wav"))
-  with (
-    pytest.raises(InputError, match="process died, near the clips killer"),
-    Pipeline(settings, 2) as two,
-  ):
-    list(two.run([clip]))
+def test_a_clip_that_kills_its_process_is_alone_in_that(
+  tmp_path, settings, write_tone
+):
+  media = [Media(write_tone(tmp_path / f"{n}.wav")) for n in range(3)]
+  media.insert(1, Media(_DeadlyPath(tmp_path / "deadly.wav")))
+  media.insert(3, Media(_EndlessPath(tmp_path / "endless.wav")))
+  clips = [
+    Utterance(f"u{n}", "train", "", audio=each) for n, each in enumerate(media)
+  ]
+  store = tmp_path / "store"
+  pipeline, done = _extract(clips, settings, store, 2, seconds=3)
+  assert len(done) == 5
+  found = [pipeline.collect(clip).audio for clip in clips]
+  assert [len(each.values) > 0 for each in found] == [
+    *(True, False, True, False, True)
+  ]
+  assert [each.reason for each in found[1].findings] == ["crashed: SIGSEGV"]
+  assert [each.kind for each in found[3].findings] == ["time_limit"]
+  # Neither is kept: a later run may have more memory, or time.
+  assert len(list(store.rglob("*.npz"))) == 3

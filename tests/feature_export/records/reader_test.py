@@ -72,7 +72,7 @@ def test_metadata_and_report(dataset):
     "with_audio": 1,
     "with_video": 1,
   }
-  assert [(each["id"], each["modality"]) for each in report["absent"]] == [
+  assert [(each["id"], each["modality"]) for each in report["findings"]] == [
     ("t1", "audio"),
     ("t1", "video"),
   ]

@@ -2,16 +2,17 @@
 
 import numpy as np
 
-from feature_export.corpora.utterance import Corpus, Utterance
-from feature_export.features.extraction import Extraction
+from feature_export.corpora.utterance import Corpus, Remark, Utterance
+from feature_export.features.extraction import Extraction, Features, absent
+from feature_export.features.findings import Finding
 from feature_export.records.report import (
   ExportReport,
   format_reports,
   format_table,
 )
 
-EMPTY = np.zeros((0, 64), np.float16)
-FULL = np.zeros((5, 64), np.float16)
+ROWS = np.zeros((5, 64), np.float16)
+EMPTY, FULL = absent(64), Features(ROWS)
 
 
 def test_report_counts_what_is_there():
@@ -19,10 +20,14 @@ def test_report_counts_what_is_there():
     Utterance(name, split, "", emotion="joy")
     for name, split in (("a", "train"), ("b", "train"), ("c", "test"))
   )
-  report = ExportReport(Corpus("mine", clips, None, ("a note",)), seconds=2.0)
-  report.add(clips[0], Extraction(FULL, EMPTY, cut=True))
+  remarks = (Remark("d", "dropped: no clip"), Remark("e", "dropped: no clip"))
+  corpus = Corpus("mine", clips, None, ("a note",), remarks)
+  report = ExportReport(corpus, seconds=2.0)
+  cut = Finding("too_long", "cut")
+  report.add(clips[0], Extraction(Features(ROWS, (cut,)), EMPTY))
   report.add(clips[1], Extraction(FULL, FULL))
-  report.add(clips[2], Extraction(EMPTY, FULL, {"audio": "silent"}))
+  silent = Finding("silence", "absent")
+  report.add(clips[2], Extraction(absent(64, silent), FULL))
   table, *remarks = format_reports([report]).split("mine: ")
   assert [line.split() for line in table.splitlines()[1:]] == [
     ["mine/train", "2", "2", "1", "0", "0"],
@@ -31,11 +36,24 @@ def test_report_counts_what_is_there():
   (remarks,) = remarks
   assert "3 clips in 2.0 s (1.5 clips/s)" in remarks
   assert "a note" in remarks
-  assert "1 longer than the audio limit, cut: a" in remarks
-  assert "audio absent in 1: silent: c" in remarks
-  assert report.to_json()["absent"] == [
-    {"id": "c", "split": "test", "modality": "audio", "reason": "silent"}
+  assert "audio cut: too_long (1): a" in remarks
+  assert "audio absent: silence (1): c" in remarks
+  assert "dropped: no clip (2): d, e" in remarks
+  assert report.bad == 1
+  written = report.to_json()
+  assert written["findings"][1] == {
+    "id": "c",
+    "split": "test",
+    "modality": "audio",
+    "kind": "silence",
+    "action": "absent",
+    "detail": "",
+  }
+  assert written["kinds"] == [
+    {"modality": "audio", "kind": "silence", "action": "absent", "count": 1},
+    {"modality": "audio", "kind": "too_long", "action": "cut", "count": 1},
   ]
+  assert [each["id"] for each in written["remarks"]] == ["d", "e"]
 
 
 def test_table_lines_up():

@@ -8,7 +8,11 @@ from feature_export.corpora.schemes import MELD
 from feature_export.corpora.utterance import Context, Corpus, Utterance
 from feature_export.features.audio import AudioSettings
 from feature_export.features.efficientnet import VideoSettings
-from feature_export.features.extraction import Extraction, ExtractionSettings
+from feature_export.features.extraction import (
+  Extraction,
+  ExtractionSettings,
+  absent,
+)
 from feature_export.records.schema import (
   build_metadata,
   build_record,
@@ -19,9 +23,7 @@ from feature_export.records.schema import (
 SETTINGS = ExtractionSettings(
   AudioSettings(), VideoSettings("net", "0" * 64), Path("/somewhere/net.pt")
 )
-NOTHING = Extraction(
-  np.zeros((0, 64), np.float16), np.zeros((0, 1280), np.float16)
-)
+NOTHING = Extraction(absent(64), absent(1280))
 
 
 def test_fields_are_the_contract():

@@ -1,0 +1,218 @@
+"""Faces in frames: where they are, and the crop that the network sees.
+
+The crop is HSEmotion's: the detector's box as it is, no margin, no alignment.
+Haar cascades come with OpenCV and need no download; YuNet finds more faces
+(turned, tilted, small) but its file is the user's own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from feature_export.errors import InputError
+from feature_export.features.weights import hash_file
+
+DETECTORS = ("haar", "yunet", "none")
+# Tried in this order; the last twice, because it knows left profiles only.
+_FRONT = "haarcascade_frontalface_alt2.xml"
+_PROFILE = "haarcascade_profileface.xml"
+# Longest side of the picture that is searched, pixels. A face of an eighth of
+# its height still has the 20 pixels that the cascades were trained with.
+_HAAR_SIDE = 480
+_HAAR = {"side": _HAAR_SIDE, "scale": 1.1, "neighbours": 5, "least_share": 0.08}
+_YUNET = {"side": 640, "score": 0.7, "overlap": 0.3}
+
+# x, y, width, height in pixels
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+  """Everything that changes which part of a frame is used.
+
+  Attributes:
+    detector: "haar", "yunet" or "none" (the whole frame).
+    version: of OpenCV.
+    files: name -> sha256 of the detector's files.
+    parameters: of the search.
+    crop: how a box becomes a picture.
+  """
+
+  detector: str = "none"
+  version: str = ""
+  files: dict[str, str] = field(default_factory=dict)
+  parameters: dict[str, float] = field(default_factory=dict)
+  crop: str = "whole frame"
+
+
+Detector = Callable[[np.ndarray], list[Box]]
+
+
+def _import_opencv():
+  try:
+    import cv2
+  except ImportError as error:
+    raise InputError(
+      f"Face detection needs OpenCV ({error}): pip install "
+      "'opencv-python-headless>=4.10,<5', or give --faces none."
+    ) from error
+  return cv2
+
+
+def _cascade_files() -> list[Path]:
+  """The Haar cascades, which OpenCV 5 has no more."""
+  cv2 = _import_opencv()
+  folder = Path(cv2.__file__).parent / "data"
+  files = [folder / _FRONT, folder / _PROFILE]
+  if not all(file.is_file() for file in files):
+    raise InputError(
+      f"OpenCV {cv2.__version__} brings no Haar cascades; expected "
+      "opencv-python-headless>=4.10,<5. Install it, or give --faces yunet "
+      "--face_model FILE or --faces none."
+    )
+  return files
+
+
+def describe_faces(detector: str, model: Path | None) -> FaceSettings:
+  """The settings of a detector by name.
+
+  Args:
+    detector: one of `DETECTORS`.
+    model: YuNet's file, face_detection_yunet_*.onnx.
+
+  Raises:
+    InputError: missing package or file, or a file that nothing uses.
+  """
+  if detector != "yunet" and model is not None:
+    raise InputError("--face_model goes with --faces yunet only.")
+  if detector == "none":
+    return FaceSettings()
+  if detector == "haar":
+    files, parameters = _cascade_files(), _HAAR
+  elif model is None or not model.is_file():
+    raise InputError(
+      f"--faces yunet needs --face_model FILE, found {model}: the file "
+      "face_detection_yunet_2023mar.onnx of OpenCV's model zoo. Nothing is "
+      "downloaded silently."
+    )
+  else:
+    files, parameters = [model], _YUNET
+  return FaceSettings(
+    detector,
+    _import_opencv().__version__,
+    {file.name: hash_file(file) for file in files},
+    dict(parameters),
+    "largest box, no margin, no alignment",
+  )
+
+
+def _reduce(picture: np.ndarray, side: int) -> tuple[np.ndarray, float]:
+  """Shrinks a picture to `side`; returns it and how much it was shrunk."""
+  import cv2
+
+  height, width = picture.shape[:2]
+  scale = min(1.0, side / max(height, width))
+  size = (max(1, round(width * scale)), max(1, round(height * scale)))
+  if scale == 1.0:
+    return picture, scale
+  return cv2.resize(picture, size, interpolation=cv2.INTER_AREA), scale
+
+
+def _load_haar(settings: FaceSettings) -> Detector:
+  import cv2
+
+  front, profile = (
+    cv2.CascadeClassifier(str(file)) for file in _cascade_files()
+  )
+  chosen = settings.parameters
+
+  def find(picture: np.ndarray) -> list[Box]:
+    reduced, scale = _reduce(picture, int(chosen["side"]))
+    grey = cv2.equalizeHist(cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY))
+    least = max(20, round(chosen["least_share"] * min(grey.shape)))
+
+    def search(cascade, image) -> np.ndarray:
+      return cascade.detectMultiScale(
+        image,
+        scaleFactor=chosen["scale"],
+        minNeighbors=int(chosen["neighbours"]),
+        minSize=(least, least),
+      )
+
+    boxes = [tuple(box) for box in search(front, grey)]
+    if not boxes:
+      boxes = [tuple(box) for box in search(profile, grey)]
+    if not boxes:
+      width = grey.shape[1]
+      boxes = [
+        (width - x - w, y, w, h)
+        for x, y, w, h in search(profile, np.ascontiguousarray(grey[:, ::-1]))
+      ]
+    return [tuple(round(int(v) / scale) for v in box) for box in boxes]
+
+  return find
+
+
+def _load_yunet(settings: FaceSettings, model: Path) -> Detector:
+  import cv2
+
+  chosen = settings.parameters
+  try:
+    network = cv2.FaceDetectorYN.create(
+      str(model), "", (320, 320), chosen["score"], chosen["overlap"]
+    )
+  except cv2.error as error:
+    raise InputError(
+      f"{model} is no YuNet model: {error}. Correct --face_model."
+    ) from error
+
+  def find(picture: np.ndarray) -> list[Box]:
+    reduced, scale = _reduce(picture, int(chosen["side"]))
+    network.setInputSize(reduced.shape[1::-1])
+    _, faces = network.detect(cv2.cvtColor(reduced, cv2.COLOR_RGB2BGR))
+    return [
+      tuple(round(float(value) / scale) for value in face[:4])
+      for face in (faces if faces is not None else ())
+    ]
+
+  return find
+
+
+def load_detector(settings: FaceSettings, model: Path | None) -> Detector:
+  """Loads a detector; "none" finds one box, the whole frame.
+
+  Raises:
+    InputError: a file that is no model.
+  """
+  if settings.detector == "none":
+    return lambda picture: [(0, 0, picture.shape[1], picture.shape[0])]
+  import cv2
+
+  cv2.setNumThreads(1)  # more processes, not more threads
+  if settings.detector == "haar":
+    return _load_haar(settings)
+  return _load_yunet(settings, model)
+
+
+def crop_largest(picture: np.ndarray, boxes: list[Box]) -> np.ndarray | None:
+  """Cuts the largest box out of a picture; None where there is none.
+
+  Of equal boxes the left one, then the upper one, so that the order in which
+  a detector lists them does not matter.
+  """
+  inside = []
+  for x, y, width, height in boxes:
+    left, top = max(0, x), max(0, y)
+    right = min(picture.shape[1], x + width)
+    bottom = min(picture.shape[0], y + height)
+    if right > left and bottom > top:
+      inside.append((left, top, right, bottom))
+  if not inside:
+    return None
+  left, top, right, bottom = min(
+    inside,
+    key=lambda box: (-(box[2] - box[0]) * (box[3] - box[1]), box[0], box[1]),
+  )
+  return picture[top:bottom, left:right]
