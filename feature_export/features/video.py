@@ -22,6 +22,7 @@ from feature_export.features.source import (
 MAX_FRAMES = 32  # the fixed number T of the authors' arrays
 # Compression noise keeps a black picture from being exactly 0.
 _BLACK_LEVEL = 16
+_ROUNDING = 5e-7  # s
 _DEFAULT_RATE = 25.0  # frames/s, where a container gives neither times nor rate
 
 
@@ -223,14 +224,14 @@ def _pick_frames(
   parts = (np.arange(stretch.count) + 0.5) / stretch.count
   times = start + parts * (end - start)
   order = np.sort(found.times)
-  places = np.searchsorted(order, times, side="right") - 1
+  # Times went through ticks and back: half a microsecond more is on time.
+  places = np.searchsorted(order, times + _ROUNDING, side="right") - 1
   chosen = np.unique(order[places.clip(0)])
   wanted = np.isin(found.times, chosen)
   decoder = _Decoder(stream)
   frames = _timed_frames(found, wanted, decoder, container_origin(container))
-  # Half a microsecond: times went through ticks and back.
   picked = corrupt = 0
-  for frame in _shown_at(frames, chosen + 5e-7):
+  for frame in _shown_at(frames, chosen + _ROUNDING):
     picked += 1
     corrupt += frame.is_corrupt
     yield frame

@@ -126,7 +126,7 @@ def test_a_clip_that_kills_its_process_is_alone_in_that(
     Utterance(f"u{n}", "train", "", audio=each) for n, each in enumerate(media)
   ]
   store = tmp_path / "store"
-  pipeline, done = _extract(clips, settings, store, 2, seconds=3)
+  pipeline, done = _extract(clips, settings, store, 2, seconds=6)
   assert len(done) == 5
   found = [pipeline.collect(clip).audio for clip in clips]
   assert [len(each.values) > 0 for each in found] == [
