@@ -14,8 +14,9 @@ import argparse
 import importlib.util
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +28,24 @@ from feature_export.features.audio import AudioSettings
 from feature_export.features.efficientnet import (
   VideoSettings,
   find_weights,
-  hash_file,
 )
-from feature_export.features.extraction import Extraction, ExtractionSettings
+from feature_export.features.extraction import (
+  Extraction,
+  ExtractionSettings,
+  media_of,
+)
+from feature_export.features.faces import FaceSettings, describe_faces
+from feature_export.features.weights import hash_file
 from feature_export.records.pipeline import Pipeline
 from feature_export.records.schema import hash_settings
+from feature_export.records.store import open_store
+from feature_export.records.workers import Workers
 
 ROWS_FILE = "rows.jsonl"
 _SIDES = ("before", "after", "before_speakers", "after_speakers")
 _TYPES = {**ROW_TYPES, "corpus": str, **dict.fromkeys(_SIDES, list)}
 _NEEDED = ("torch", "librosa", "av", "soundfile")
+_CLIP_SECONDS = 300.0  # most time for one medium
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
   add("--out", required=True, type=Path, help="an empty folder")
   add("--jobs", type=int, default=1, help="processes")
   add("--backbone_weights", type=Path, help="a state dict file")
+  add("--face_model", type=Path, help="of the run's detector, if it is a file")
   return parser
 
 
@@ -134,15 +144,19 @@ def add_contexts(rows: Sequence[ClipRow]) -> list[dict]:
   return found
 
 
-def build_settings(stored: dict, weights: Path | None) -> ExtractionSettings:
+def build_settings(
+  stored: dict, weights: Path | None, face_model: Path | None
+) -> ExtractionSettings:
   """The settings that a training run's features were made with.
 
   Raises:
-    InputError: settings of another exporter, or other weights.
+    InputError: settings of another exporter, other weights, or another face
+      detector.
   """
   try:
     audio = AudioSettings(**stored["audio"])
     video = VideoSettings(**stored["video"])
+    faces = FaceSettings(**stored["video"]["faces"])
   except (KeyError, TypeError) as error:
     raise InputError(
       "The features of this run were not made by this exporter's audio and "
@@ -156,15 +170,47 @@ def build_settings(stored: dict, weights: Path | None) -> ExtractionSettings:
       f"run was trained with, found {digest} in {found}. Give "
       "--backbone_weights."
     )
-  return ExtractionSettings(audio, video, found)
+  detector = describe_faces(faces.detector, face_model)
+  if detector.files != faces.files:
+    raise InputError(
+      f"Face detector {faces.detector}: expected the files {faces.files} that "
+      f"the run was trained with, found {detector.files}. Install that version "
+      f"of OpenCV ({faces.version}), or give --face_model."
+    )
+  video = replace(video, faces=faces)
+  return ExtractionSettings(audio, video, found, face_model)
 
 
-def _notes(extraction: Extraction, settings: ExtractionSettings) -> list[str]:
-  notes = [f"{key} absent: {why}" for key, why in extraction.absent.items()]
-  if extraction.cut:
-    limit = settings.audio.max_seconds
-    notes.append(f"audio: longer than {limit:g} s, the rest is not read")
-  return notes
+def _notes(extraction: Extraction) -> list[str]:
+  """What was odd about a clip's media, and what was done about it."""
+  return [
+    f"{modality} {finding.action}: {finding.reason}"
+    for modality, finding in extraction.findings()
+  ]
+
+
+def _extract(
+  clips: Sequence[Utterance], settings: ExtractionSettings, jobs: int
+) -> Iterator[tuple[Utterance, Extraction]]:
+  """Features of all clips, in order; a medium that ends its process is absent.
+
+  Raises:
+    InputError: weights or a detector that cannot be used.
+  """
+  from tqdm import tqdm
+
+  with (
+    tempfile.TemporaryDirectory(prefix="unimse_features_") as folder,
+    Workers(settings, jobs, _CLIP_SECONDS) as workers,
+  ):
+    store = open_store(Path(folder), settings)
+    pipeline = Pipeline(settings, store, workers)
+    total = sum(len(media_of(clip)) for clip in clips)
+    with tqdm(total=total, desc="features", unit=" media", disable=None) as bar:
+      for _ in pipeline.extract(clips):
+        bar.update()
+    for clip in clips:
+      yield clip, pipeline.collect(clip)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -173,8 +219,6 @@ def run(options: argparse.Namespace) -> None:
   Raises:
     InputError: a user's mistake that concerns all rows.
   """
-  from tqdm import tqdm
-
   absent = [name for name in _NEEDED if not importlib.util.find_spec(name)]
   if absent:
     raise InputError(
@@ -184,7 +228,9 @@ def run(options: argparse.Namespace) -> None:
   root = options.root or options.manifest.parent
   rows = read_rows(options.manifest, root)
   stored = json.loads(options.settings.read_text(encoding="utf-8"))
-  settings = build_settings(stored, options.backbone_weights)
+  settings = build_settings(
+    stored, options.backbone_weights, options.face_model
+  )
   entries = add_contexts(rows)
   clips = [
     Utterance(
@@ -197,18 +243,15 @@ def run(options: argparse.Namespace) -> None:
     for number, row in enumerate(rows)
     if row.error is None
   ]
-  bar = tqdm(total=len(clips), desc="features", unit=" clips", disable=None)
-  with bar, Pipeline(settings, options.jobs) as pipeline:
-    for utterance, extraction in pipeline.run(clips):
-      np.savez(
-        options.out / f"{utterance.id}.npz",
-        audio=extraction.audio,
-        video=extraction.video,
-      )
-      entry = entries[int(utterance.id)]
-      entry["features"] = f"{utterance.id}.npz"
-      entry["notes"] = _notes(extraction, settings)
-      bar.update()
+  for utterance, extraction in _extract(clips, settings, options.jobs):
+    np.savez(
+      options.out / f"{utterance.id}.npz",
+      audio=extraction.audio.values,
+      video=extraction.video.values,
+    )
+    entry = entries[int(utterance.id)]
+    entry["features"] = f"{utterance.id}.npz"
+    entry["notes"] = _notes(extraction)
   digest = hash_settings(settings.describe())
   lines = [json.dumps({"settings_sha256": digest}), *map(json.dumps, entries)]
   (options.out / ROWS_FILE).write_text("\n".join(lines) + "\n")

@@ -12,8 +12,9 @@ from feature_export.features.audio import AudioSettings, extract_audio
 from feature_export.features.efficientnet import (
   VideoSettings,
   find_weights,
-  hash_file,
 )
+from feature_export.features.findings import Inspection, default_policies
+from feature_export.features.weights import hash_file
 
 
 @pytest.fixture
@@ -65,7 +66,11 @@ def test_features_are_those_of_the_export(
   status, (found,) = extract(row)
   assert (status, found["error"], found["notes"]) == (0, None, [])
   arrays = frames(tmp_path, found)
-  expected, _ = extract_audio(Media(path), AudioSettings(max_seconds=2.0))
+  expected = extract_audio(
+    Media(path),
+    AudioSettings(max_seconds=2.0),
+    Inspection(default_policies("audio")),
+  )
   np.testing.assert_array_equal(arrays["audio"], expected)
   assert arrays["video"].shape == (2, 1280)
 
@@ -83,19 +88,24 @@ def test_media_without_a_voice_or_a_face_are_absent_with_the_reason(
     {"text": "b", "video": "black.mp4"},
     {"text": "c", "audio": "broken.wav"},
   )
-  for row, reason in zip(rows, ("silence", "black", "decoded"), strict=True):
+  for row, reason in zip(rows, ("silence", "black", "unreadable"), strict=True):
     assert reason in " ".join(row["notes"])
     assert row["error"] is None
     assert not any(map(len, frames(tmp_path, row).values()))
 
 
-def test_ten_minutes_of_voice_are_cut_and_said_so(
+def test_a_long_voice_is_cut_and_ten_minutes_are_no_utterance(
   extract, tmp_path, write_tone
 ):
-  write_tone(tmp_path / "long.wav", seconds=600)
-  _, (row,) = extract({"text": "a", "audio": "long.wav"})
-  assert "longer than 2 s" in row["notes"][0]
-  assert len(frames(tmp_path, row)["audio"]) == 1 + 32000 // 512
+  write_tone(tmp_path / "long.wav", seconds=5)
+  write_tone(tmp_path / "far.wav", seconds=600)
+  _, (cut, absent) = extract(
+    {"text": "a", "audio": "long.wav"}, {"text": "a", "audio": "far.wav"}
+  )
+  assert cut["notes"] == ["audio cut: too_long: cut at 2 s"]
+  assert len(frames(tmp_path, cut)["audio"]) == 1 + 32000 // 512
+  assert absent["notes"] == ["audio absent: far_too_long: 600 s"]
+  assert not len(frames(tmp_path, absent)["audio"])
 
 
 def test_rows_that_cannot_be_read_have_an_error_and_the_rest_is_answered(
