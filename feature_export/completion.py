@@ -14,10 +14,11 @@ import numpy as np
 from feature_export.corpora.schemes import POLARITIES
 from feature_export.corpora.utterance import polarity_of_intensity
 from feature_export.errors import InputError, list_faults
+from feature_export.nearest import TIE, search
 
 INTENSITY = "intensity"  # the slot's name; emotion slots bear the scheme's
 DONOR_POOLS = ("train", "all_splits")
-_BLOCK = 1024  # receivers by donors in one product: 4 MB of float32
+TIE_RULES = ("lowest", "majority", "top_k")
 
 
 @dataclass(frozen=True)
@@ -59,56 +60,76 @@ class Donor:
   Attributes:
     sample: the donor.
     similarity: cosine of the two texts.
+    ties: samples that were as similar, this one not counted.
   """
 
   sample: Sample
   similarity: float
+  ties: int = 0
 
 
-def nearest(
-  receivers: np.ndarray, donors: np.ndarray, block: int = _BLOCK
-) -> tuple[np.ndarray, np.ndarray]:
-  """Finds the most similar donor of every receiver, exactly.
+@dataclass(frozen=True)
+class Rules:
+  """How donors are chosen (decisions D34, D36).
 
-  By matrix products of blocks, so that memory does not grow with N * M. The
-  first of equally similar donors wins.
-
-  Args:
-    receivers: float32[N, D], rows of length 1.
-    donors: float32[M, D], rows of length 1, M > 0.
-    block: most rows of either in one product.
-
-  Returns:
-    int64[N] rows of `donors` and float32[N] cosines.
+  Attributes:
+    pool: "train", or "all_splits" as the authors' code did.
+    ties: "lowest" (corpus, split, id); "majority" of the samples that are as
+      similar; "top_k": the vote of the k most similar samples.
+    k: voters of "top_k".
+    device: where the products run.
   """
-  index = np.zeros(len(receivers), np.int64)
-  best = np.full(len(receivers), -np.inf, np.float32)
-  for top in range(0, len(receivers), block):
-    rows = slice(top, top + block)
-    for left in range(0, len(donors), block):
-      cosines = receivers[rows] @ donors[left : left + block].T
-      winner = cosines.argmax(axis=1)
-      value = cosines[np.arange(len(winner)), winner]
-      # Strictly greater: of equals, the earlier block has the first donor.
-      better = value > best[rows]
-      index[rows] = np.where(better, left + winner, index[rows])
-      best[rows] = np.where(better, value, best[rows])
-  return index, best
+
+  pool: str = "train"
+  ties: str = "lowest"
+  k: int = 5
+  device: str = "cpu"
 
 
-def _distinct_donors(
+def _group_by_text(
   samples: Sequence[Sample], text_rows: np.ndarray, positions: Sequence[int]
-) -> list[int]:
-  """One donor per text, the lowest (corpus, split, id), in that order.
+) -> list[list[int]]:
+  """Positions of equal texts, all in the order of (corpus, split, id)."""
+  groups = defaultdict(list)
+  for position in sorted(positions, key=lambda at: samples[at].key):
+    groups[int(text_rows[position])].append(position)
+  return list(groups.values())
 
-  Equal texts are equally similar to anything, but a matrix product may say
-  otherwise in its last bit: so ties between them are settled here.
+
+def _elect(samples: Sequence[Sample], voters: Sequence[int], slot: str) -> int:
+  """The first voter with the winning label.
+
+  The median of intensities, a real sample's; the most frequent emotion, of
+  equally frequent ones the first.
   """
-  ordered = sorted(positions, key=lambda position: samples[position].key)
-  first = {}
-  for position in ordered:
-    first.setdefault(int(text_rows[position]), position)
-  return list(first.values())
+  labels = [samples[voter].label(slot) for voter in voters]
+  if slot == INTENSITY:
+    winner = sorted(labels)[(len(labels) - 1) // 2]
+  else:
+    winner = max(labels, key=labels.count)
+  return voters[labels.index(winner)]
+
+
+def _choose(
+  samples: Sequence[Sample],
+  ranked: Sequence[tuple[float, int]],
+  slot: str,
+  rules: Rules,
+) -> Donor:
+  """Settles ties among (cosine, position), best first."""
+  best = max(cosine for cosine, _ in ranked)
+  tied = sorted(
+    (position for cosine, position in ranked if cosine >= best - TIE),
+    key=lambda position: samples[position].key,
+  )
+  chosen = tied[0]
+  if rules.ties == "majority":
+    chosen = _elect(samples, tied, slot)
+  elif rules.ties == "top_k":
+    others = [each for _, each in ranked if each not in tied]
+    chosen = _elect(samples, (tied + others)[: rules.k], slot)
+  cosine = next(cosine for cosine, each in ranked if each == chosen)
+  return Donor(samples[chosen], cosine, len(tied) - 1)
 
 
 def _donors_of_polarity(
@@ -117,16 +138,30 @@ def _donors_of_polarity(
   embeddings: np.ndarray,
   receivers: Sequence[int],
   donors: Sequence[int],
+  slot: str,
+  rules: Rules,
 ) -> dict[int, Donor]:
   """Matches receivers with donors; both are positions of one polarity."""
-  donors = _distinct_donors(samples, text_rows, donors)
+  groups = _group_by_text(samples, text_rows, donors)
   texts, inverse = np.unique(text_rows[receivers], return_inverse=True)
-  index, cosines = nearest(embeddings[texts], embeddings[text_rows[donors]])
-  found = {}
-  for receiver, row in zip(receivers, inverse, strict=True):
-    donor = samples[donors[index[row]]]
-    found[receiver] = Donor(donor, float(cosines[row]))
-  return found
+  found = search(
+    embeddings[texts],
+    embeddings[[text_rows[group[0]] for group in groups]],
+    rules.k if rules.ties == "top_k" else 1,
+    rules.device,
+  )
+  chosen = []
+  for row in range(len(texts)):
+    ranked = [
+      (float(cosine), position)
+      for group, cosine in zip(*found.of(row), strict=True)
+      for position in groups[group]
+    ]
+    chosen.append(_choose(samples, ranked, slot, rules))
+  return {
+    receiver: chosen[row]
+    for receiver, row in zip(receivers, inverse, strict=True)
+  }
 
 
 def _may_donate(
@@ -145,7 +180,7 @@ def find_donors(
   embeddings: np.ndarray,
   slot: str,
   classes: Sequence[str] | None = None,
-  pool: str = "train",
+  rules: Rules = Rules(),  # noqa: B008  (frozen)
 ) -> dict[int, Donor]:
   """Finds a donor for every sample that lacks a slot (Fig. 3).
 
@@ -156,7 +191,7 @@ def find_donors(
     embeddings: float32[U, D], rows of length 1.
     slot: "intensity" or the name of an emotion scheme.
     classes: of the scheme; others never donate. None: any label may.
-    pool: "train", or "all_splits" as the authors' code did.
+    rules: how donors are chosen.
 
   Returns:
     position in `samples` -> donor. A sample whose polarity has no donor is
@@ -166,13 +201,19 @@ def find_donors(
   for position, sample in enumerate(samples):
     if sample.label(slot) is None:
       receivers[sample.polarity].append(position)
-    elif _may_donate(sample, slot, classes, pool):
+    elif _may_donate(sample, slot, classes, rules.pool):
       donors[sample.polarity].append(position)
   found = {}
   for polarity in POLARITIES:
     if receivers[polarity] and donors[polarity]:
       found |= _donors_of_polarity(
-        samples, text_rows, embeddings, receivers[polarity], donors[polarity]
+        samples,
+        text_rows,
+        embeddings,
+        receivers[polarity],
+        donors[polarity],
+        slot,
+        rules,
       )
   return found
 

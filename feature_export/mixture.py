@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from feature_export import completion
-from feature_export.completion import INTENSITY, Donor, Sample
+from feature_export.completion import INTENSITY, Donor, Rules, Sample
 from feature_export.corpora.schemes import EmotionScheme, parse_scheme
 from feature_export.corpora.utterance import (
   SPLITS,
@@ -170,14 +170,14 @@ def embed_texts(
 
 
 def complete(
-  mixture: Mixture, text_rows: np.ndarray, embeddings: np.ndarray, pool: str
+  mixture: Mixture, text_rows: np.ndarray, embeddings: np.ndarray, rules: Rules
 ) -> list[dict[str, Donor]]:
   """Finds the donors of a mixture.
 
   Args:
     mixture: from `mix`.
     text_rows, embeddings: from `embed_texts` of its samples.
-    pool: "train" or "all_splits".
+    rules: how donors are chosen.
 
   Returns:
     For each of `mixture.samples`: slot -> donor.
@@ -188,9 +188,9 @@ def complete(
     scheme = mixture.schemes.get(slot)
     classes = scheme.classes if scheme else None
     donors = completion.find_donors(
-      samples, text_rows, embeddings, slot, classes, pool
+      samples, text_rows, embeddings, slot, classes, rules
     )
-    completion.check_donors(list(donors.values()), pool)
+    completion.check_donors(list(donors.values()), rules.pool)
     for position, donor in donors.items():
       found[position][slot] = donor
   return found

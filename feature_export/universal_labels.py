@@ -32,6 +32,7 @@ from feature_export.mixture import (
   load_dataset,
   mix,
 )
+from feature_export.nearest import find_device
 from feature_export.records.reader import find_dataset
 
 CACHE_FOLDER = ".cache"
@@ -146,6 +147,8 @@ def summarise(
   pairs = list(zip(mixture.samples, found, strict=True))
   lines = list(_tabulate(mixture, pairs))
   for slot in mixture.slots:
+    tied = sum(slot in each and each[slot].ties > 0 for each in found)
+    lines.append(f"{slot}: {tied} completions had equally similar donors")
     lines += _show_examples(slot, pairs)
   lines += [
     f"{slot}: {count} labels left empty: no donor has their polarity"
@@ -171,6 +174,17 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     "--encoder",
     default=DEFAULT_ENCODER,
     help="folder or hub name (default: %(default)s, offline)",
+  )
+  parser.add_argument(
+    "--ties",
+    choices=completion.TIE_RULES,
+    default="lowest",
+    help="among equally similar donors: the lowest (corpus, split, id), the "
+    "majority's label, or the vote of the --k most similar samples",
+  )
+  parser.add_argument("--k", type=int, default=5, help="voters of --ties top_k")
+  parser.add_argument(
+    "--device", default="auto", help="of torch for products: auto, cpu, cuda"
   )
   parser.add_argument("--out", type=Path, required=True, help="FILE.jsonl")
   return parser.parse_args(arguments)
@@ -202,6 +216,11 @@ def _check_present(data_dir: Path, names: Sequence[str]) -> None:
     raise InputError("\n".join(dict.fromkeys(missing)))
 
 
+def _rules(options: argparse.Namespace) -> completion.Rules:
+  device = find_device() if options.device == "auto" else options.device
+  return completion.Rules(options.donors, options.ties, options.k, device)
+
+
 def run(options: argparse.Namespace) -> None:
   """Reads the records, completes their labels, writes both files.
 
@@ -210,6 +229,8 @@ def run(options: argparse.Namespace) -> None:
   """
   if options.out.suffix != ".jsonl":
     raise InputError(f"--out: expected FILE.jsonl, found {options.out}.")
+  if options.k < 1:
+    raise InputError(f"--k: expected at least 1, found {options.k}.")
   names = _corpora(options.corpora)
   _check_present(options.data, names)
   mixture = mix([load_dataset(options.data, name) for name in names])
@@ -219,6 +240,9 @@ def run(options: argparse.Namespace) -> None:
     for sample, donors in zip(mixture.samples, found, strict=True)
   ]
   meta = describe(mixture, rows, encoder, options.donors)
+  meta["ties"] = {"rule": options.ties}
+  if options.ties == "top_k":
+    meta["ties"]["k"] = options.k
   write(options.out, rows, meta)
   print(summarise(mixture, found, meta["empty"]))
   print(f"{len(rows)} universal labels: {options.out}")
@@ -243,7 +267,7 @@ def _find_donors(
     "sha256": encoder.sha256,
     "dimension": embeddings.shape[1],
   }
-  return described, complete(mixture, text_rows, embeddings, options.donors)
+  return described, complete(mixture, text_rows, embeddings, _rules(options))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ it is imported after TensorFlow (both register the same LLVM options).
 """
 
 import hashlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -186,26 +187,44 @@ def normalise(vectors: np.ndarray) -> np.ndarray:
   return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
-def _cache_file(
-  texts: Sequence[str], encoder: Encoder, cache_dir: Path
-) -> Path:
-  digest = hashlib.sha256(encoder.sha256.encode())
-  for text in texts:
-    # The length first: ["ab"] and ["a", "b"] must differ.
-    content = text.encode("utf-8")
-    digest.update(f"{len(content)}:".encode() + content)
-  return cache_dir / "sentences" / f"{digest.hexdigest()}.npy"
+def _text_hash(text: str) -> bytes:
+  return hashlib.sha256(text.encode("utf-8")).digest()
+
+
+def _read_cache(file: Path) -> dict[bytes, np.ndarray]:
+  """sha256 of a text -> its vector; empty where there is no whole cache."""
+  if not file.is_file():
+    return {}
+  content = file.read_bytes()
+  if hashlib.sha256(content[32:]).digest() != content[:32]:
+    print(f"Sentence cache {file} is damaged: embedding its texts again")
+    return {}
+  stored = np.load(io.BytesIO(content[32:]))
+  keys = (bytes(each) for each in stored["texts"])
+  return dict(zip(keys, stored["vectors"], strict=True))
+
+
+def _write_cache(file: Path, known: dict[bytes, np.ndarray]) -> None:
+  """Writes a sha256 and, after it, an npz; whole or not at all."""
+  stream = io.BytesIO()
+  texts = np.frombuffer(b"".join(known), np.uint8).reshape(-1, 32)
+  np.savez(stream, texts=texts, vectors=np.stack(list(known.values())))
+  content = stream.getvalue()
+  file.parent.mkdir(parents=True, exist_ok=True)
+  partial = file.with_suffix(f".{os.getpid()}.partial")
+  partial.write_bytes(hashlib.sha256(content).digest() + content)
+  os.replace(partial, file)
 
 
 def embed(
   texts: Sequence[str], encoder: Encoder, cache_dir: Path | None = None
 ) -> np.ndarray:
-  """Embeds texts.
+  """Embeds texts; only those that the cache does not know.
 
   Args:
     texts: N > 0 strings.
     encoder: from `load_encoder`.
-    cache_dir: where results are kept, by weights and texts; None: nowhere.
+    cache_dir: where vectors are kept, a file per encoder; None: nowhere.
 
   Returns:
     float32[N, D], rows of length 1.
@@ -213,14 +232,17 @@ def embed(
   Raises:
     InputError: the encoder cannot be loaded.
   """
-  file = _cache_file(texts, encoder, cache_dir) if cache_dir else None
-  if file and file.is_file():
-    return np.load(file)
-  vectors = normalise(np.asarray(encoder.encode(texts)))
-  if file:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as stream:
-      np.save(stream, vectors)
-    os.replace(partial, file)
-  return vectors
+  file = cache_dir / "sentences" / encoder.sha256 if cache_dir else None
+  known = _read_cache(file) if file else {}
+  hashes = [_text_hash(text) for text in texts]
+  new = {
+    key: text
+    for key, text in zip(hashes, texts, strict=True)
+    if key not in known
+  }
+  if new:
+    vectors = normalise(np.asarray(encoder.encode(list(new.values()))))
+    known |= dict(zip(new, vectors, strict=True))
+    if file:
+      _write_cache(file, known)
+  return np.stack([known[key] for key in hashes])

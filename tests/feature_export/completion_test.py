@@ -3,17 +3,17 @@ import pytest
 
 from feature_export.completion import (
   Donor,
+  Rules,
   Sample,
   check_donors,
   check_samples,
   find_donors,
-  nearest,
   universal_label,
 )
 from feature_export.errors import InputError
-from feature_export.features.sentences import normalise
 
 _MELD = ("neutral", "joy", "anger")
+_RULES = Rules()
 
 
 def _msa(id: str, text: str, intensity: float, split="train", corpus="mosi"):
@@ -28,14 +28,14 @@ def _erc(id: str, text: str, emotion: str, split="train", corpus="meld"):
   return Sample(corpus, split, id, text, polarity, None, emotions)
 
 
-def _complete(samples, directions, slot, pool="train", classes=_MELD):
+def _complete(samples, directions, slot, rules=_RULES, classes=_MELD):
   """Donor ids by receiver id; `directions` gives each text's angle."""
   texts = list(directions)
   angles = np.array([directions[text] for text in texts])
   vectors = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
   rows = np.array([texts.index(sample.text) for sample in samples])
   classes = None if slot == "intensity" else classes
-  found = find_donors(samples, rows, vectors, slot, classes, pool)
+  found = find_donors(samples, rows, vectors, slot, classes, rules)
   return {samples[at].id: "/".join(d.sample.key) for at, d in found.items()}
 
 
@@ -107,7 +107,7 @@ def test_donors_are_train_only_unless_asked():
   ]
   directions = {"a": 0.0, "b": 0.5}
   assert _complete(samples, directions, "meld") == {"m": "meld/train/fair"}
-  everything = _complete(samples, directions, "meld", "all_splits")
+  everything = _complete(samples, directions, "meld", Rules("all_splits"))
   assert everything == {"m": "meld/test/leak"}
 
 
@@ -170,24 +170,26 @@ def test_a_slot_that_nobody_annotates_is_left_out():
   assert row["emotions"] == {"meld": "joy"}
 
 
-@pytest.mark.parametrize("block", [1, 7, 64, 1000])
-def test_blocked_products_equal_brute_force(block):
-  generator = np.random.default_rng(0)
-  receivers = normalise(generator.standard_normal((53, 16)))
-  donors = normalise(generator.standard_normal((71, 16)))
-  index, cosines = nearest(receivers, donors, block)
-  for at, receiver in enumerate(receivers):
-    exact = [float(receiver.astype(float) @ donor) for donor in donors]
-    assert index[at] == int(np.argmax(exact))
-    # float32 products of 16 terms.
-    assert cosines[at] == pytest.approx(max(exact), abs=1e-6)
+def test_majority_and_top_k_vote_among_donors():
+  samples = [
+    _msa("m", "hello", -1.0),
+    _erc("a", "hello", "anger"),
+    Sample("meld", "train", "b", "hello", "negative", None, {"meld": "fear"}),
+    Sample("meld", "train", "c", "hello", "negative", None, {"meld": "fear"}),
+    *(_erc(id, "far", "anger") for id in "def"),
+  ]
+  classes = ("anger", "fear")
+  directions = {"hello": 0.3, "far": 1.0}
 
+  def donor(**rules):
+    rules = Rules(**rules)
+    return _complete(samples, directions, "meld", rules, classes)["m"]
 
-@pytest.mark.parametrize("block", [1, 2, 3, 100])
-def test_the_first_of_equal_donors_wins_in_every_block(block):
-  donors = np.eye(4, dtype=np.float32)[[3, 1, 1, 0, 1]]
-  index, _ = nearest(np.eye(4, dtype=np.float32)[[1, 0]], donors, block)
-  assert index.tolist() == [1, 3]
+  assert donor() == "meld/train/a"
+  assert donor(ties="majority") == "meld/train/b"
+  assert donor(ties="top_k", k=1) == "meld/train/a"
+  assert donor(ties="top_k", k=3) == "meld/train/b"
+  assert donor(ties="top_k", k=6) == "meld/train/a"
 
 
 def test_all_faults_of_the_samples_are_named_at_once():

@@ -38,17 +38,33 @@ def test_zero_vector_stays_finite():
   assert normalise(np.zeros((1, 3))).tolist() == [[0, 0, 0]]
 
 
-def test_cache_depends_on_texts_and_weights(tmp_path):
+def test_only_new_texts_are_embedded(tmp_path):
   encoder, calls = _counting_encoder()
   first = embed(["ab", "c"], encoder, tmp_path)
   np.testing.assert_array_equal(embed(["ab", "c"], encoder, tmp_path), first)
   assert calls == [["ab", "c"]]
-  embed(["a", "bc"], encoder, tmp_path)
-  assert len(calls) == 2
+  again = embed(["c", "a d", "ab"], encoder, tmp_path)
+  assert calls[1:] == [["a d"]]
+  np.testing.assert_array_equal(again[[2, 0]], first)
   other, other_calls = _counting_encoder("b" * 64)
   embed(["ab", "c"], other, tmp_path)
   assert len(other_calls) == 1
   assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+def test_a_damaged_cache_is_noticed_and_rebuilt(tmp_path, capsys, damage):
+  encoder, calls = _counting_encoder()
+  first = embed(["ab", "c"], encoder, tmp_path)
+  (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+  content = bytearray(file.read_bytes())
+  content[len(content) // 2] ^= 1
+  damaged = {"flip": bytes(content), "cut": bytes(content[:40]), "empty": b""}
+  file.write_bytes(damaged[damage])
+  np.testing.assert_array_equal(embed(["ab", "c"], encoder, tmp_path), first)
+  assert "is damaged" in capsys.readouterr().out
+  embed(["ab", "c"], encoder, tmp_path)
+  assert len(calls) == 2
 
 
 def test_default_encoder_finds_the_same_meaning(tmp_path):
