@@ -19,6 +19,8 @@ from feature_export.nearest import TIE, search
 INTENSITY = "intensity"  # the slot's name; emotion slots bear the scheme's
 DONOR_POOLS = ("train", "all_splits")
 TIE_RULES = ("lowest", "majority", "top_k")
+NEUTRAL_RULES = ("as_others", "constants")
+NEUTRAL = "neutral"  # the polarity, and the class that most schemes have
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Sample:
     polarity: negative, neutral or positive.
     intensity: as annotated, or None.
     emotions: scheme name -> annotated class.
+    dialogue: "" where the corpus has none.
   """
 
   corpus: str
@@ -40,6 +43,7 @@ class Sample:
   polarity: str
   intensity: float | None = None
   emotions: dict[str, str] = field(default_factory=dict)
+  dialogue: str = ""
 
   @property
   def key(self) -> tuple[str, str, str]:
@@ -70,7 +74,7 @@ class Donor:
 
 @dataclass(frozen=True)
 class Rules:
-  """How donors are chosen (decisions D34, D36).
+  """How donors are chosen (decisions D34 to D36).
 
   Attributes:
     pool: "train", or "all_splits" as the authors' code did.
@@ -78,12 +82,15 @@ class Rules:
       similar; "top_k": the vote of the k most similar samples.
     k: voters of "top_k".
     device: where the products run.
+    neutral: samples are completed "as_others", or with the "constants" 0 and
+      neutral, as the authors' code did.
   """
 
   pool: str = "train"
   ties: str = "lowest"
   k: int = 5
   device: str = "cpu"
+  neutral: str = "as_others"
 
 
 def _group_by_text(
@@ -164,6 +171,18 @@ def _donors_of_polarity(
   }
 
 
+def _constant(slot: str, classes: Sequence[str] | None) -> Donor | None:
+  """The donor of D35's constants; None: the scheme has no neutral class."""
+  if slot == INTENSITY:
+    sample = Sample("constant", "train", NEUTRAL, "", NEUTRAL, 0.0)
+  elif classes is None or NEUTRAL in classes:
+    emotions = {slot: NEUTRAL}
+    sample = Sample("constant", "train", NEUTRAL, "", NEUTRAL, None, emotions)
+  else:
+    return None
+  return Donor(sample, 1.0)
+
+
 def _may_donate(
   sample: Sample, slot: str, classes: Sequence[str] | None, pool: str
 ) -> bool:
@@ -204,6 +223,8 @@ def find_donors(
     elif _may_donate(sample, slot, classes, rules.pool):
       donors[sample.polarity].append(position)
   found = {}
+  if rules.neutral == "constants" and (constant := _constant(slot, classes)):
+    found = dict.fromkeys(receivers.pop(NEUTRAL, ()), constant)
   for polarity in POLARITIES:
     if receivers[polarity] and donors[polarity]:
       found |= _donors_of_polarity(
@@ -288,6 +309,46 @@ def check_samples(samples: Sequence[Sample]) -> None:
       + "\n".join(faults)
       + "\nCorrect the corpus and export it again."
     )
+
+
+def check_labels(rows: Sequence[dict]) -> None:
+  """Asserts what holds for every finished label, completed or not.
+
+  Raises:
+    AssertionError: an id joined twice, or an intensity whose sign is not the
+      polarity; a bug, not a user's mistake.
+  """
+  keys = [(row["corpus"], row["split"], row["id"]) for row in rows]
+  assert len(set(keys)) == len(keys), "an id was joined twice"
+  contrary = [
+    key
+    for key, row in zip(keys, rows, strict=True)
+    if row.get(INTENSITY) is not None
+    and polarity_of_intensity(row[INTENSITY]) != row["polarity"]
+  ]
+  assert not contrary, f"intensity against polarity: {contrary[:10]}"
+
+
+def monotonous_dialogues(
+  samples: Sequence[Sample], found: Sequence[dict[str, Donor]], slot: str
+) -> tuple[int, int]:
+  """Dialogues that were completed with one and the same donor throughout.
+
+  The authors' IEMOCAP labels were copied from the first row of each dialogue
+  (D40): such a copy shows here.
+
+  Returns:
+    How many of them, and of how many dialogues with at least two completed
+    samples of different texts.
+  """
+  donors, texts = defaultdict(set), defaultdict(set)
+  for sample, own in zip(samples, found, strict=True):
+    if sample.dialogue and slot in own:
+      name = (sample.corpus, sample.split, sample.dialogue)
+      donors[name].add(own[slot].sample.key)
+      texts[name].add(sample.text)
+  several = [name for name in donors if len(texts[name]) > 1]
+  return sum(len(donors[name]) == 1 for name in several), len(several)
 
 
 def check_donors(donors: Sequence[Donor], pool: str) -> None:

@@ -26,7 +26,10 @@ from feature_export.records.reader import (
   read_records,
 )
 
-_FIELDS = ("id", "text", "polarity", "intensity", "has_intensity", "emotion")
+_FIELDS = (
+  *("id", "text", "dialogue", "polarity"),
+  *("intensity", "has_intensity", "emotion"),
+)
 _METADATA_FILE = "metadata.json"
 
 
@@ -95,7 +98,14 @@ def _to_sample(
   known = scheme is not None and utterance.emotion in scheme.classes
   emotions = {scheme.name: utterance.emotion} if known else {}
   return Sample(
-    corpus, split, utterance.id, utterance.text, polarity, intensity, emotions
+    corpus,
+    split,
+    utterance.id,
+    utterance.text,
+    polarity,
+    intensity,
+    emotions,
+    record["dialogue"],
   )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from feature_export import completion
+from feature_export import audit, completion
 from feature_export.completion import INTENSITY, Donor, Sample
 from feature_export.corpora.schemes import POLARITIES
 from feature_export.corpora.utterance import SPLITS
@@ -37,6 +37,8 @@ from feature_export.records.reader import find_dataset
 
 CACHE_FOLDER = ".cache"
 _EXAMPLES = 2  # shown per slot
+# Of dialogues with one donor throughout: more of them is no coincidence.
+_MOST_MONOTONOUS = 0.5
 
 
 def _count_empty(rows: Sequence[dict], slots: Sequence[str]) -> dict[str, int]:
@@ -158,12 +160,38 @@ def summarise(
   return "\n".join(lines)
 
 
+def describe_donors(
+  mixture: Mixture, found: Sequence[dict[str, Donor]]
+) -> dict[str, dict[str, int]]:
+  """slot -> split -> completions whose donor is of that split."""
+  counts = {slot: dict.fromkeys(SPLITS, 0) for slot in mixture.slots}
+  for donors in found:
+    for slot, donor in donors.items():
+      counts[slot][donor.sample.split] += 1
+  return counts
+
+
+def _warn_of_copies(
+  mixture: Mixture, found: Sequence[dict[str, Donor]]
+) -> Iterator[str]:
+  """Yields a warning for every slot that hardly varies inside dialogues."""
+  for slot in mixture.slots:
+    same, several = completion.monotonous_dialogues(
+      mixture.samples, found, slot
+    )
+    if several and same > _MOST_MONOTONOUS * several:
+      yield (
+        f"warning: {slot}: {same} of {several} dialogues have one and the same "
+        "donor throughout; were their texts or labels copied from row to row?"
+      )
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
   parser = argparse.ArgumentParser(
     prog="python -m feature_export.universal_labels", description=__doc__
   )
-  parser.add_argument("--data", type=Path, required=True)
-  parser.add_argument("--corpora", required=True, help="names: a,b,c")
+  parser.add_argument("--data", type=Path, help="DATA_DIR")
+  parser.add_argument("--corpora", help="names: a,b,c")
   parser.add_argument(
     "--donors",
     choices=completion.DONOR_POOLS,
@@ -184,7 +212,31 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
   )
   parser.add_argument("--k", type=int, default=5, help="voters of --ties top_k")
   parser.add_argument(
-    "--device", default="auto", help="of torch for products: auto, cpu, cuda"
+    "--neutral",
+    choices=completion.NEUTRAL_RULES,
+    default="as_others",
+    help="constants: 0 and neutral for neutral samples, as the authors did",
+  )
+  parser.add_argument(
+    "--device",
+    choices=("auto", "cpu", "cuda"),
+    default="auto",
+    help="of torch, for sentences and products",
+  )
+  parser.add_argument(
+    "--audit", type=int, help="samples to draw for marking (the paper: 80)"
+  )
+  parser.add_argument(
+    "--audit_corpus", help="draw from this corpus (default: mosi, else all)"
+  )
+  parser.add_argument("--audit_seed", type=int, default=0, help="of the draw")
+  parser.add_argument(
+    "--audit_sheet", type=Path, help="default: FILE.audit.csv beside --out"
+  )
+  parser.add_argument(
+    "--score",
+    type=Path,
+    help="a marked sheet: reads it against --out and completes nothing",
   )
   parser.add_argument("--out", type=Path, required=True, help="FILE.jsonl")
   return parser.parse_args(arguments)
@@ -218,7 +270,61 @@ def _check_present(data_dir: Path, names: Sequence[str]) -> None:
 
 def _rules(options: argparse.Namespace) -> completion.Rules:
   device = find_device() if options.device == "auto" else options.device
-  return completion.Rules(options.donors, options.ties, options.k, device)
+  return completion.Rules(
+    options.donors, options.ties, options.k, device, options.neutral
+  )
+
+
+def _check_options(options: argparse.Namespace) -> None:
+  """Raises one InputError with everything wrong with the flags."""
+  faults = []
+  if options.out.suffix != ".jsonl":
+    faults.append(f"--out: expected FILE.jsonl, found {options.out}.")
+  if options.k < 1:
+    faults.append(f"--k: expected at least 1, found {options.k}.")
+  if options.audit is not None and options.audit < 1:
+    faults.append(f"--audit: expected at least 1, found {options.audit}.")
+  if options.score is None:
+    faults += [
+      f"--{name} is missing."
+      for name in ("data", "corpora")
+      if getattr(options, name) is None
+    ]
+  if faults:
+    raise InputError("\n".join(faults))
+
+
+def _audit(
+  options: argparse.Namespace,
+  mixture: Mixture,
+  found: Sequence[dict[str, Donor]],
+) -> None:
+  """Writes the sheet that --audit asks for."""
+  sheet = options.audit_sheet or options.out.with_suffix(".audit.csv")
+  corpus = audit.choose_corpus(mixture.samples, options.audit_corpus)
+  count = audit.write_sheet(
+    sheet, mixture.samples, found, options.audit, corpus, options.audit_seed
+  )
+  print(
+    f"{count} samples of {corpus or 'all corpora'} to judge: {sheet}. Write "
+    "yes or no into the column `correct`, then run this command with --out "
+    f"{options.out} --score {sheet}."
+  )
+
+
+def score(options: argparse.Namespace) -> None:
+  """Scores a marked sheet and prints the accuracy of the completed labels.
+
+  Raises:
+    InputError: the sheet cannot be scored.
+  """
+  result = audit.score_sheet(options.score, options.out)
+  for name, each in {"all": result["overall"], **result["slots"]}.items():
+    print(
+      f"{name}: {each['right']} of {each['n']} right, {each['accuracy']:.3f} "
+      f"(95 % interval {each['low']:.3f} to {each['high']:.3f})"
+    )
+  print(f"Written: {audit.audit_file(options.out)}")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -227,10 +333,6 @@ def run(options: argparse.Namespace) -> None:
   Raises:
     InputError: with everything that is missing or contradictory.
   """
-  if options.out.suffix != ".jsonl":
-    raise InputError(f"--out: expected FILE.jsonl, found {options.out}.")
-  if options.k < 1:
-    raise InputError(f"--k: expected at least 1, found {options.k}.")
   names = _corpora(options.corpora)
   _check_present(options.data, names)
   mixture = mix([load_dataset(options.data, name) for name in names])
@@ -239,12 +341,22 @@ def run(options: argparse.Namespace) -> None:
     completion.universal_label(sample, mixture.slots, donors)
     for sample, donors in zip(mixture.samples, found, strict=True)
   ]
+  completion.check_labels(rows)
   meta = describe(mixture, rows, encoder, options.donors)
   meta["ties"] = {"rule": options.ties}
   if options.ties == "top_k":
     meta["ties"]["k"] = options.k
+  meta["neutral"] = options.neutral
+  meta["donor_splits"] = describe_donors(mixture, found)
   write(options.out, rows, meta)
   print(summarise(mixture, found, meta["empty"]))
+  if options.donors != "train":
+    for slot, counts in meta["donor_splits"].items():
+      print(f"{slot}: donors by split {counts}; all but train leak")
+  for warning in _warn_of_copies(mixture, found):
+    print(warning, file=sys.stderr)
+  if options.audit is not None:
+    _audit(options, mixture, found)
   print(f"{len(rows)} universal labels: {options.out}")
   print(f"settings and hashes: {meta_file(options.out)}")
 
@@ -256,7 +368,7 @@ def _find_donors(
   if not mixture.incomplete:
     print("Every slot is annotated: nothing to complete, no encoder needed.")
     return None, [{} for _ in mixture.samples]
-  encoder = load_encoder(options.encoder)
+  encoder = load_encoder(options.encoder, options.device)
   print(f"Sentence encoder: {encoder.name}, weights {encoder.sha256[:12]}")
   text_rows, embeddings = embed_texts(
     mixture.samples, encoder, options.data / CACHE_FOLDER
@@ -274,7 +386,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   """The command line; returns the exit status."""
   options = _parse(arguments)
   try:
-    run(options)
+    _check_options(options)
+    (run if options.score is None else score)(options)
   except InputError as error:
     print(error, file=sys.stderr)
     return 2

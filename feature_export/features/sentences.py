@@ -36,11 +36,13 @@ class Encoder:
     name: as the user gave it.
     sha256: over all weight files; changes whenever the vectors may.
     encode: N > 0 texts -> float[N, D], rows of any length.
+    pooling: how a text's tokens become one vector.
   """
 
   name: str
   sha256: str
   encode: Callable[[Sequence[str]], np.ndarray]
+  pooling: str = "own"
 
 
 def _hash_weights(folder: Path) -> str:
@@ -97,11 +99,11 @@ def _find_folder(name: str) -> Path:
     ) from error
 
 
-def _load_sentence_transformer(folder: Path) -> Callable:
+def _load_sentence_transformer(folder: Path, device: str) -> Callable:
   """An encoder with modules.json: it knows its own pooling."""
   from sentence_transformers import SentenceTransformer
 
-  model = SentenceTransformer(str(folder), device="cpu")
+  model = SentenceTransformer(str(folder), device=device)
 
   def encode(texts: Sequence[str]) -> np.ndarray:
     return model.encode(
@@ -113,14 +115,14 @@ def _load_sentence_transformer(folder: Path) -> Callable:
   return encode
 
 
-def _load_plain_bert(folder: Path) -> Callable:
+def _load_plain_bert(folder: Path, device: str) -> Callable:
   """A plain BERT folder, as SimCSE is published: its pooler output."""
   import torch
   from tqdm import trange
   from transformers import AutoModel, AutoTokenizer
 
   tokenizer = AutoTokenizer.from_pretrained(str(folder))
-  model = AutoModel.from_pretrained(str(folder)).eval()
+  model = AutoModel.from_pretrained(str(folder)).eval().to(device)
 
   def encode_batch(texts: Sequence[str]) -> np.ndarray:
     tokens = tokenizer(
@@ -129,20 +131,45 @@ def _load_plain_bert(folder: Path) -> Callable:
       truncation=True,
       max_length=_MAX_TOKENS,
       return_tensors="pt",
-    )
+    ).to(device)
     with torch.inference_mode():
-      return model(**tokens).pooler_output.float().numpy()
+      return model(**tokens).pooler_output.float().cpu().numpy()
 
   def encode(texts: Sequence[str]) -> np.ndarray:
-    starts = trange(0, len(texts), _BATCH, desc="Batches")
-    return np.concatenate(
-      [encode_batch(texts[start : start + _BATCH]) for start in starts]
+    # Texts of about one length share a batch: little of it is padding.
+    order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
+    starts = trange(0, len(texts), _BATCH, desc="Batches", disable=None)
+    found = np.concatenate(
+      [
+        encode_batch([texts[at] for at in order[start : start + _BATCH]])
+        for start in starts
+      ]
     )
+    return found[np.argsort(order)]
 
   return encode
 
 
-def _encode(folder: Path, texts: Sequence[str]) -> np.ndarray:
+def _choose_device(device: str) -> str:
+  """ "cpu" or "cuda".
+
+  Raises:
+    InputError: CUDA was asked for and torch finds none.
+  """
+  import torch
+
+  found = "cuda" if torch.cuda.is_available() else "cpu"
+  if device == "cuda" and found == "cpu":
+    raise InputError(
+      "--device cuda: torch finds no CUDA device here. Give --device cpu, or "
+      "leave it out."
+    )
+  return found if device == "auto" else device
+
+
+def _encode(
+  folder: Path, texts: Sequence[str], device: str = "cpu"
+) -> np.ndarray:
   """Loads an encoder and runs it; called in a process of its own.
 
   Raises:
@@ -150,10 +177,9 @@ def _encode(folder: Path, texts: Sequence[str]) -> np.ndarray:
   """
   # Everything is in the folder: no library may look anywhere else.
   os.environ["HF_HUB_OFFLINE"] = "1"
-  modular = (folder / "modules.json").is_file()
-  load = _load_sentence_transformer if modular else _load_plain_bert
+  load = _load_sentence_transformer if _is_modular(folder) else _load_plain_bert
   try:
-    return np.asarray(load(folder)(texts))
+    return np.asarray(load(folder, _choose_device(device))(texts))
   except (OSError, ValueError, KeyError, AttributeError) as error:
     raise InputError(
       f"Sentence encoder {folder}: expected a sentence-transformers folder or "
@@ -162,12 +188,18 @@ def _encode(folder: Path, texts: Sequence[str]) -> np.ndarray:
     ) from error
 
 
-def load_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
-  """Finds a sentence encoder; it is loaded, on the CPU, at each `encode`.
+def _is_modular(folder: Path) -> bool:
+  """Whether a folder is a sentence-transformers one, with its own pooling."""
+  return (folder / "modules.json").is_file()
+
+
+def load_encoder(name: str = DEFAULT_ENCODER, device: str = "auto") -> Encoder:
+  """Finds a sentence encoder; it is loaded at each `encode`.
 
   Args:
     name: the default's name; a sentence-transformers folder; a plain BERT
       folder such as SimCSE's (pooler output); or the hub name of either.
+    device: "auto", "cpu" or "cuda".
 
   Raises:
     InputError: not found, or without weights.
@@ -176,9 +208,10 @@ def load_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
 
   def encode(texts: Sequence[str]) -> np.ndarray:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-      return pool.submit(_encode, folder, list(texts)).result()
+      return pool.submit(_encode, folder, list(texts), device).result()
 
-  return Encoder(name, _hash_weights(folder), encode)
+  pooling = "own" if _is_modular(folder) else "pooler"
+  return Encoder(name, _hash_weights(folder), encode, pooling)
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:
@@ -232,7 +265,8 @@ def embed(
   Raises:
     InputError: the encoder cannot be loaded.
   """
-  file = cache_dir / "sentences" / encoder.sha256 if cache_dir else None
+  name = f"{encoder.sha256}-{encoder.pooling}"
+  file = cache_dir / "sentences" / name if cache_dir else None
   known = _read_cache(file) if file else {}
   hashes = [_text_hash(text) for text in texts]
   new = {

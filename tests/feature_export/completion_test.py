@@ -6,8 +6,10 @@ from feature_export.completion import (
   Rules,
   Sample,
   check_donors,
+  check_labels,
   check_samples,
   find_donors,
+  monotonous_dialogues,
   universal_label,
 )
 from feature_export.errors import InputError
@@ -213,3 +215,48 @@ def test_a_leaked_donor_is_a_bug():
   check_donors([donor], "all_splits")
   with pytest.raises(AssertionError, match="outside train"):
     check_donors([donor], "train")
+
+
+def test_a_finished_label_against_its_polarity_is_a_bug():
+  row = {"corpus": "a", "split": "train", "id": "1", "polarity": "negative"}
+  check_labels([row | {"intensity": -0.5}, {**row, "id": "2"}])
+  with pytest.raises(AssertionError, match="against polarity"):
+    check_labels([row | {"intensity": 0.5}])
+  with pytest.raises(AssertionError, match="joined twice"):
+    check_labels([row, row])
+
+
+def test_labels_copied_over_a_dialogue_are_seen():
+  """D40: the authors copied the first row's labels to the whole dialogue."""
+  donors = [
+    Donor(Sample("films", "train", f"v{number}", "x", "positive", 1.0), 0.9)
+    for number in range(3)
+  ]
+  samples = [
+    Sample("b", "train", f"{d}{turn}", f"{turn}", "positive", dialogue=d)
+    for d in ("d", "e")
+    for turn in range(3)
+  ]
+  copied = [{"intensity": donors[0]}] * 3
+  varied = [{"intensity": donor} for donor in donors]
+  found = copied + varied
+  assert monotonous_dialogues(samples, found, "intensity") == (1, 2)
+
+
+def test_an_id_that_recurs_in_another_split_keeps_its_own_labels():
+  """D40: MELD's ids start again in every split."""
+  samples = [
+    Sample("films", "train", "v0", "good", "positive", 2.0),
+    Sample("films", "train", "v1", "bad", "negative", -2.0),
+    Sample("meld", "train", "dia0_utt0", "good", "positive"),
+    Sample("meld", "test", "dia0_utt0", "bad", "negative"),
+  ]
+  texts = np.array([0, 1, 0, 1])
+  found = find_donors(samples, texts, np.eye(2, dtype=np.float32), "intensity")
+  labels = {
+    samples[place].key: donor.sample.intensity for place, donor in found.items()
+  }
+  assert labels == {
+    ("meld", "train", "dia0_utt0"): 2.0,
+    ("meld", "test", "dia0_utt0"): -2.0,
+  }

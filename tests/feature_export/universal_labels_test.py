@@ -64,7 +64,7 @@ def toy_encoder(monkeypatch):
     return np.array([[1 + t.count(each) for each in letters] for t in texts])
 
   encoder = Encoder("toy", "0" * 64, encode)
-  monkeypatch.setattr(universal_labels, "load_encoder", lambda name: encoder)
+  monkeypatch.setattr(universal_labels, "load_encoder", lambda *_: encoder)
 
 
 def _run(data: Path, out: Path, corpora: str, *flags: str) -> int:
@@ -218,3 +218,60 @@ def test_a_corpus_alone_needs_no_encoder(data, tmp_path, monkeypatch):
   assert len(_read(out)) == len(_ERC)
   meta = json.loads(universal_labels.meta_file(out).read_text())
   assert meta["encoder"] is None
+
+
+def test_constants_complete_neutral_samples_as_the_authors_did(data, tmp_path):
+  out = tmp_path / "labels.jsonl"
+  assert _run(data, out, "films,friends", "--neutral", "constants") == 0
+  rows = _read(out)
+  hours = rows["films", "v1_2"]
+  assert hours["emotions"] == {"meld": "neutral"}
+  assert hours["completed"]["meld"]["donor"] == "constant/train/neutral"
+  assert rows["friends", "dia0_utt2"]["intensity"] == 0.0
+  # Others still have donors.
+  assert rows["films", "v1_0"]["completed"]["meld"]["donor"].startswith(
+    "friends/train/"
+  )
+  meta = json.loads(universal_labels.meta_file(out).read_text())
+  assert meta["neutral"] == "constants"
+
+
+def test_leaking_donors_are_counted_by_split(data, tmp_path, capsys):
+  out = tmp_path / "labels.jsonl"
+  assert _run(data, out, "films,friends", "--donors", "all_splits") == 0
+  meta = json.loads(universal_labels.meta_file(out).read_text())
+  # The same words as v1_0 stand in the test split of friends.
+  assert meta["donor_splits"]["meld"]["test"] > 0
+  assert "all but train leak" in capsys.readouterr().out
+  assert _run(data, out, "films,friends") == 0
+  meta = json.loads(universal_labels.meta_file(out).read_text())
+  for counts in meta["donor_splits"].values():
+    assert (counts["validation"], counts["test"]) == (0, 0)
+
+
+def test_a_sheet_is_drawn_and_scored_from_the_command_line(
+  data, tmp_path, capsys
+):
+  out = tmp_path / "labels.jsonl"
+  assert _run(data, out, "films,friends", "--audit", "3") == 0
+  sheet = tmp_path / "labels.audit.csv"
+  marked = re.sub(r",$", ",yes", sheet.read_text("utf-8-sig"), flags=re.M)
+  sheet.write_text(marked, "utf-8-sig")
+  arguments = ["--out", str(out), "--score", str(sheet)]
+  assert universal_labels.main(arguments) == 0
+  assert "all: 3 of 3 right, 1.000 (95 % interval 0.4" in (
+    capsys.readouterr().out
+  )
+  assert out.with_suffix(".audit.json").is_file()
+
+
+def test_missing_flags_are_all_named(tmp_path, capsys):
+  assert universal_labels.main(["--out", "labels.txt", "--k", "0"]) == 2
+  error = capsys.readouterr().err
+  for part in (
+    "FILE.jsonl",
+    "--k",
+    "--data is missing",
+    "--corpora is missing",
+  ):
+    assert part in error

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from feature_export import verify
-from feature_export.records.builder import write_dataset
+from feature_export.records import builder
 from feature_export.records.reader import load_metadata, read_records
 from feature_export.records.schema import record_features
 
@@ -79,9 +79,14 @@ def test_faulty_records_are_named(dataset, tmp_path):
   second["intensity"] = 0.5
   records["validation"][0] |= {"id": "t1", "dialogue": "d"}
   records["test"][0] |= {"has_intensity": True, "intensity": 2.0}
-  target = write_dataset(
-    "mine", metadata, records.__getitem__, dict, tmp_path / "faulty"
-  )
+
+  def examples_of(split: str):
+    return ((record["id"], record) for record in records[split])
+
+  out = tmp_path / "faulty"
+  with builder.open_work_folder(out, "mine") as work:
+    made = builder.write_draft("mine", metadata, examples_of, work)
+    target = builder.publish(made, {}, "mine", out, work)
   faults = _verify(target)
   for fault in (
     "t0: audio holds NaN",

@@ -138,12 +138,16 @@ def write_corpus(
   from feature_export.corpora.utterance import Corpus, Utterance, contexts
   from feature_export.features.audio import AudioSettings
   from feature_export.features.efficientnet import VideoSettings
-  from feature_export.features.extraction import Extraction, ExtractionSettings
+  from feature_export.features.extraction import (
+    Extraction,
+    ExtractionSettings,
+    Features,
+  )
   from feature_export.records import tensorflow_start
   from feature_export.records.schema import build_metadata, build_record
 
   tensorflow_start.prepare()
-  from feature_export.records.builder import write_dataset
+  from feature_export.records import builder
 
   utterances = tuple(
     Utterance(id=f"{split}{number}", split=split, **describe(split, number))
@@ -160,17 +164,19 @@ def write_corpus(
   )
   around = contexts(utterances)
 
-  def records_of(split: str):
+  def examples_of(split: str):
     rng = np.random.default_rng(len(name))
     for number, each in enumerate(utterances):
       audio = rng.standard_normal((number % 3 * 2, 4)).astype(np.float16)
       video = rng.standard_normal((number % 4, 6)).astype(np.float16)
       if each.split == split:
-        extraction = Extraction(audio, video)
-        yield build_record(each, around[each.id], extraction, corpus)
+        extraction = Extraction(Features(audio), Features(video))
+        yield each.id, build_record(each, around[each.id], extraction, corpus)
 
   metadata = build_metadata(corpus, settings)
-  write_dataset(name, metadata, records_of, dict, folder)
+  with builder.open_work_folder(folder, name) as work:
+    made = builder.write_draft(name, metadata, examples_of, work)
+    builder.publish(made, {}, name, folder, work)
 
 
 def write_labels(folder: pathlib.Path, corpora: str) -> pathlib.Path:
@@ -186,7 +192,7 @@ def write_labels(folder: pathlib.Path, corpora: str) -> pathlib.Path:
   arguments = ["--data", str(folder), "--corpora", corpora, "--out", str(path)]
   with pytest.MonkeyPatch.context() as patch:
     toy = Encoder("toy", "0" * 64, encode)
-    patch.setattr(universal_labels, "load_encoder", lambda name: toy)
+    patch.setattr(universal_labels, "load_encoder", lambda *_: toy)
     assert universal_labels.main(arguments) == 0
   return path
 
