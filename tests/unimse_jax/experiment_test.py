@@ -36,6 +36,7 @@ def test_every_config_builds(name):
     "segment_ids": tokens,
     "encoder_mask": mask,
     "decoder_input_tokens": tokens,
+    "decoder_target_tokens": tokens,
   }
   for modality in config.data.modalities:
     batch[modality] = jax.ShapeDtypeStruct((2, 9, 64), jnp.float32)

@@ -11,6 +11,7 @@ _PAPER = {
   "text.speakers",  # D20
   "text.lowercase",  # D21
   "label.fields",  # D22
+  "decoding.constrained",  # D26
 }
 _AUTHORS = {
   "name",
@@ -21,6 +22,7 @@ _AUTHORS = {
   "label.separator",  # D23
   "label.numbers",  # D24
   "decoding.max_new_tokens",  # D25
+  "decoding.constrained",  # D26
   "train.batch_size",  # D29
   "train.selection",  # D33
   "data.labels",  # D34

@@ -1,0 +1,123 @@
+"""An export that is killed goes on; too much damage stops it; Beam agrees."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from feature_export import export
+from feature_export.records.reader import find_dataset, read_records
+
+_CLIPS = 240
+
+
+def _command(raw, out, *flags) -> list[str]:
+  command = [sys.executable, "-m", "feature_export.export"]
+  command += ["--corpus", "manifest", "--raw", str(raw), "--out", str(out)]
+  return [*command, "--jobs", "2", *flags]
+
+
+def _dataset(out) -> dict[str, bytes]:
+  folder = find_dataset(out, "mine")
+  return {
+    path.name: path.read_bytes()
+    for path in folder.iterdir()
+    if path.name != "export_report.json"
+  }
+
+
+def _report(out) -> dict:
+  folder = find_dataset(out, "mine")
+  return json.loads((folder / "export_report.json").read_text())
+
+
+def test_a_killed_export_goes_on_and_ends_byte_identical(
+  raw_corpus, tmp_path, write_tone, write_manifest
+):
+  rows = []
+  for number in range(_CLIPS):
+    write_tone(raw_corpus / f"{number}.wav", hertz=200 + number)
+    split = "train" if number else "validation"
+    rows.append(
+      {"id": f"u{number}", "split": split, "text": "", "intensity": 1}
+      | {"audio": f"{number}.wav"}
+    )
+  write_manifest(raw_corpus, rows)
+  killed, whole = tmp_path / "killed", tmp_path / "whole"
+  process = subprocess.Popen(
+    _command(raw_corpus, killed),
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
+  )
+  while len(list(killed.glob(".incomplete*/features/*/*.npz"))) < 5:
+    assert process.poll() is None, "the export ended by itself"
+    time.sleep(0.01)
+  process.send_signal(signal.SIGKILL)
+  process.communicate(timeout=30)
+  finished = len(list(killed.glob(".incomplete*/features/*/*.npz")))
+  assert 5 <= finished < _CLIPS
+  for out in (killed, whole):
+    subprocess.run(_command(raw_corpus, out), check=True, capture_output=True)
+  assert _report(killed)["media_reused"] == finished
+  assert _report(whole)["media_reused"] == 0
+  assert _dataset(killed) == _dataset(whole)
+
+
+def test_too_many_bad_clips_stop_the_export_and_are_listed(
+  export_raw, tmp_path, capsys
+):
+  # One of four labelled clips has broken media.
+  assert export_raw("--max_bad", "0.2") == 2
+  assert "1 of 4 labelled clips" in capsys.readouterr().err
+  rejected = json.loads((tmp_path / "data" / "mine.rejected.json").read_text())
+  assert {each["id"] for each in rejected["findings"]} == {"t1"}
+  assert not (tmp_path / "data" / "mine").exists()
+  # What was extracted is kept for the next try.
+  assert export_raw("--max_bad", "0.25") == 0
+  assert _report(tmp_path / "data")["media_reused"] == 5
+  assert not (tmp_path / "data" / "mine.rejected.json").exists()
+
+
+def test_beam_writes_the_same_records(raw_corpus, export_raw, tmp_path):
+  pytest.importorskip("apache_beam", reason="apache-beam is not installed")
+  assert export_raw() == 0
+  subprocess.run(
+    _command(
+      *(raw_corpus, tmp_path / "beam", "--frames", "3", "--image_size", "32"),
+      *("--faces", "none", "--beam_runner", "DirectRunner"),
+    ),
+    check=True,
+    capture_output=True,
+  )
+  fields = ["id", "text", "audio", "video", "before", "after", "emotion"]
+  for split in ("train", "validation", "test"):
+    ours, beams = (
+      {
+        record["id"]: record
+        for record in read_records(
+          find_dataset(tmp_path / out, "mine"), split, fields
+        )
+      }
+      for out in ("data", "beam")
+    )
+    assert ours.keys() == beams.keys()
+    for name, record in ours.items():
+      for field in fields:
+        np.testing.assert_array_equal(record[field], beams[name][field])
+  assert (
+    _report(tmp_path / "beam")["kinds"] == (_report(tmp_path / "data")["kinds"])
+  )
+
+
+def test_wrong_run_flags_are_all_named(raw_corpus, tmp_path, capsys):
+  flags = ["--corpus", "manifest", "--raw", str(raw_corpus)]
+  flags += ["--out", str(tmp_path / "data"), "--max_bad", "2"]
+  flags += ["--beam_options=--x=1", "--clip_seconds", "0"]
+  assert export.main(flags) == 2
+  error = capsys.readouterr().err
+  for part in ("--max_bad", "--beam_options goes with", "--clip_seconds"):
+    assert part in error
