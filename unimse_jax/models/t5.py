@@ -364,7 +364,7 @@ class T5(nn.Module):
       True,
       cache,
       index,
-      after_layer,
+      after_layer=after_layer,
     )
     return self.logits(decoded)[:, 0], cache
 

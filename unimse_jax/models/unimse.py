@@ -334,7 +334,7 @@ class UniMSE(nn.Module):
       encoded,
       decoder_mask(self.config, batch),
       deterministic,
-      self._fuser("decoder", modalities, label_states),
+      after_layer=self._fuser("decoder", modalities, label_states),
     )
     if not self.config.contrastive:
       return UniMSEOutput(logits, (), {}, {})
