@@ -143,7 +143,7 @@ def _add_run_flags(add) -> None:
   add(
     "--beam_options",
     default="",
-    help='of Beam, in one string: --beam_options="--region=... --temp_location=..."',
+    help='of Beam, in one string: --beam_options="--project=P --region=R"',
   )
 
 
