@@ -89,10 +89,6 @@ def _pictures(**options):
   )
 
 
-def _nothing(path, folder, seed):
-  """The manifest names a file that is not there."""
-
-
 def _not_finite(value):
   def make(seed):
     samples = _sound(0.5)[:, 0]
@@ -153,8 +149,6 @@ _DAMAGES = {
     _write(lambda f, s: _flipped(_whole_wav(f, s)[:36], s, 0, 1.0)),
     None,
   ),
-  "missing file, wav": (".wav", _nothing, "missing"),
-  "missing file, mp4": (".mp4", _nothing, "missing"),
   "silence": (".wav", _samples(lambda s: np.zeros(8000 + s)), "silence"),
   "NaN": (".wav", _samples(_not_finite(np.nan), subtype="FLOAT"), "not_finite"),
   "infinity": (
