@@ -1,9 +1,12 @@
 """Writes the report of an evaluated run.
 
-python -m unimse_jax.report --workdir DIR
+python -m unimse_jax.report --workdir DIR [--compare DIR ...]
+    [--projection tsne|pca|none]
 """
 
 import pathlib
+import sys
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -12,14 +15,38 @@ from unimse_jax import command_line
 _WORKDIR = flags.DEFINE_string(
   "workdir", None, "The run to report on.", required=True
 )
+_COMPARE = flags.DEFINE_multi_string(
+  "compare", [], "Other runs on the same utterances."
+)
+_PROJECTION = flags.DEFINE_enum(
+  "projection", "tsne", ["tsne", "pca", "none"], "How Figure 4 is flattened."
+)
+
+
+def repeat_compare(arguments: Sequence[str]) -> list[str]:
+  """`--compare A B` as absl reads it: `--compare A --compare B`."""
+  found, compared = [], 0
+  for each in arguments:
+    if each.startswith("-"):
+      compared = 1 if each in ("--compare", "-compare") else 0
+    elif compared:
+      # The first value follows its flag as it is.
+      found += ["--compare"] if compared > 1 else []
+      compared += 1
+    found.append(each)
+  return found
 
 
 def main() -> int:
   from unimse_jax.reporting import page
 
-  print(f"Written: {page.write(pathlib.Path(_WORKDIR.value))}")
+  compared = [pathlib.Path(path) for path in _COMPARE.value]
+  workdir = pathlib.Path(_WORKDIR.value)
+  path = page.write(workdir, compared, _PROJECTION.value)
+  print(f"Written: {path} ({path.stat().st_size / 1024:.0f} KiB)")
   return 0
 
 
 if __name__ == "__main__":
+  sys.argv = repeat_compare(sys.argv)
   command_line.run(main)

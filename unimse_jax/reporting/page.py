@@ -1,132 +1,145 @@
 """The HTML report of a run: one file, readable without a network."""
 
 import html
-import json
 import pathlib
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Sequence
 
-from unimse_jax.errors import InputError
 from unimse_jax.files import write_atomically
-from unimse_jax.reporting import figures, tables
-from unimse_jax.training.writer import read_metrics
+from unimse_jax.reporting import (
+  data_sections,
+  formats,
+  run_files,
+  score_sections,
+  style,
+  utterance_sections,
+)
+from unimse_jax.reporting.run_files import Run
+from unimse_jax.reporting.section import Section
+from unimse_jax.reporting.tables import Block
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1a1a1a; --page: #ffffff;
-  --line: #c8c8c8; --fill: 0, 114, 178; }
-@media (prefers-color-scheme: dark) { :root { --ink: #ececec; --page: #16181c;
-  --line: #4a4d55; --fill: 86, 180, 233; } }
-body { color: var(--ink); background: var(--page); line-height: 1.5;
-  font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto;
-  padding: 1rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; margin: 0.5rem 0 1.5rem;
-  font-variant-numeric: tabular-nums; }
-caption, figcaption { text-align: left; font-weight: 600; padding: 0.25rem 0; }
-th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid var(--line);
-  text-align: right; }
-th:first-child { text-align: left; }
-.confusion td { background: rgba(var(--fill), calc(var(--share) * 0.45)); }
-figure { margin: 1rem 0; } svg { width: 100%; height: auto; }
-svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
-pre { overflow-x: auto; border: 1px solid var(--line); padding: 0.75rem; }
-"""
+NO_PROJECTION = "none"
 
 
-def write(workdir: pathlib.Path) -> pathlib.Path:
-  """Writes report/index.html from the workdir's results and metrics.
+def write(
+  root: pathlib.Path,
+  compared: Sequence[pathlib.Path] = (),
+  projection: str = "tsne",
+) -> pathlib.Path:
+  """Writes report/index.html and its tables as Markdown, LaTeX and CSV.
+
+  Args:
+    root: a workdir, or a directory that gathers seeds or ablations.
+    compared: other such directories, evaluated on the same utterances.
+    projection: of Figure 4, one of `projection.METHODS`, or "none".
 
   Returns:
-    Its path.
+    The path of the page.
 
   Raises:
-    InputError: nothing has been evaluated there.
+    InputError: nothing has been evaluated in one of them, a damaged file, or
+      runs that cannot be compared.
   """
-  results = {
-    split: json.loads(path.read_text())
-    for split in ("test", "validation", "train")
-    if (path := workdir / "results" / f"{split}.json").is_file()
-  }
-  if not results:
-    raise InputError(
-      f"Expected {workdir}/results/test.json, found no results; run "
-      "`python -m unimse_jax.eval` on this workdir first."
-    )
-  title = (
-    f"UniMSE: {next(iter(results.values()))['provenance']['config']['name']}"
-  )
-  parts = [f"<h1>{html.escape(title)}</h1>"]
-  for split, result in results.items():
-    parts.append(_split_section(split, result))
-  parts.append(_curves(workdir))
-  parts.append(_provenance(next(iter(results.values()))))
-  page = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
-    f"<body><main>{''.join(parts)}</main></body></html>\n"
-  )
-  path = workdir / "report" / "index.html"
-  path.parent.mkdir(parents=True, exist_ok=True)
-  write_atomically(path, page.encode())
+  run = run_files.load(root)
+  others = [run_files.load(path) for path in compared]
+  sections = build(run, others, projection)
+  folder = root / "report"
+  folder.mkdir(parents=True, exist_ok=True)
+  for section in sections:
+    for block in section.blocks:
+      for ending, render in formats.WRITERS.items():
+        path = folder / f"{file_name(block)}.{ending}"
+        write_atomically(path, render(block).encode())
+  # Last: a page that is there has its tables beside it.
+  path = folder / "index.html"
+  write_atomically(path, render_page(run, sections).encode())
   return path
 
 
-def _split_section(split: str, result: Mapping[str, Any]) -> str:
-  parts = [f"<h2>Scores, {html.escape(split)} split</h2>"]
-  for name, scores in result["corpora"].items():
-    for block in tables.corpus_blocks(name, split, scores):
-      parts.append(_html_table(block))
-    if "confusion" in scores:
-      parts.append(
-        figures.confusion_table(
-          f"{name}: confusion", list(scores["per_class"]), scores["confusion"]
-        )
-      )
-  parts.append(
-    f"<p>{html.escape(tables.decoding_line(result['decoding']))}</p>"
-  )
-  return "".join(parts)
-
-
-def _html_table(block: tables.Block) -> str:
-  head, *rows = block.rows
-  columns = "".join(
-    f'<th scope="col">{html.escape(cell)}</th>' for cell in head
-  )
-  body = ""
-  for first, *cells in rows:
-    body += f'<tr><th scope="row">{html.escape(first)}</th>'
-    body += "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
-  return (
-    f'<div class="wide"><table><caption>{html.escape(block.title)}</caption>'
-    f"<thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>"
-  )
-
-
-def _curves(workdir: pathlib.Path) -> str:
-  """Training loss, and the validation scores that selection reads."""
-  lines = list(read_metrics(workdir / "metrics.jsonl"))
-  loss = [
-    (line["step"], line["loss"])
-    for line in lines
-    if line["split"] == "train" and line["loss"] is not None
+def build(run: Run, others: Sequence[Run], projection: str) -> list[Section]:
+  """The sections in the order of the page."""
+  sections = [
+    score_sections.table2_section([run, *others]),
+    score_sections.comparison_section(run, others) if others else None,
+    score_sections.ablation_section(run),
+    score_sections.scores_section(run),
+    None
+    if projection == NO_PROJECTION
+    else utterance_sections.figure4_section(run, projection),
+    score_sections.withheld_section(run),
+    score_sections.curves_section(run),
+    utterance_sections.confusion_section(run),
+    utterance_sections.intensity_section(run),
+    utterance_sections.calibration_section(run),
+    utterance_sections.wrong_section(run),
+    data_sections.statistics_section(run),
+    data_sections.audit_section(run),
+    data_sections.provenance_section(run),
   ]
-  parts = ["<h2>Learning curves</h2>"]
-  parts.append(figures.line_chart("Training loss", {"loss": loss}))
-  for score in ("mae", "wf1"):
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for line in lines:
-      for name, value in line.items():
-        if name.endswith(f"/{score}") and value is not None:
-          curves.setdefault(name, []).append((line["step"], value))
-    if curves:
-      parts.append(figures.line_chart(f"Validation {score}", curves))
-  return "".join(parts)
+  return [section for section in sections if section is not None]
 
 
-def _provenance(result: Mapping[str, Any]) -> str:
-  text = json.dumps(
-    {"selection": result["selection"], **result["provenance"]}, indent=2
+def file_name(block: Block) -> str:
+  """The slug with what a file system may not like replaced."""
+  return re.sub(r"[^\w.-]", "_", block.slug)
+
+
+def render_page(run: Run, sections: Sequence[Section]) -> str:
+  """The whole document."""
+  title = html.escape(f"UniMSE: {run.config.get('name', run.name)}")
+  entries = "".join(
+    f'<li><a href="#{each.slug}">{html.escape(each.title)}</a></li>'
+    for each in sections
   )
-  return f"<h2>Provenance</h2><pre>{html.escape(text)}</pre>"
+  selection = run.result["selection"]
+  lead = (
+    f"Run {run.root}, {run.split} split, {selection.get('checkpoint', '')} "
+    f"checkpoint of step {selection.get('step', '?')}."
+  )
+  return (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    # Browsers ask the network for an icon unless they are given one.
+    '<link rel="icon" href="data:,">'
+    f"<title>{title}</title><style>{style.sheet()}</style></head><body>"
+    f'<header><h1>{title}</h1><p class="lead">{html.escape(lead)}</p>'
+    f"{_alerts(run)}"
+    f'<nav aria-label="Sections"><ul>{entries}</ul></nav></header>'
+    f"<main>{''.join(map(_render_section, sections))}</main></body></html>\n"
+  )
+
+
+def _alerts(run: Run) -> str:
+  """What a reader must know before the first number."""
+  found = [
+    f"{split} split: {warning}"
+    for split, result in run.results.items()
+    for warning in result["decoding"]["collapse"]["warnings"]
+  ]
+  openings = run.result.get("test_openings")
+  if isinstance(openings, int) and openings > 1:
+    found.append(
+      f"The test split was opened {openings} times by this run: its scores are "
+      "no longer those of data never seen."
+    )
+  lines = "".join(f"<p>{html.escape(each)}</p>" for each in found)
+  return f'<div class="alert" role="note">{lines}</div>' if found else ""
+
+
+def _render_section(section: Section) -> str:
+  parts = [
+    formats.to_html(part) if isinstance(part, Block) else part
+    for part in section.parts
+  ]
+  names = ", ".join(file_name(block) for block in section.blocks)
+  files = (
+    f'<p class="files">Also as .md, .tex and .csv beside this page: '
+    f"{html.escape(names)}</p>"
+    if names
+    else ""
+  )
+  return (
+    f'<section id="{section.slug}" aria-labelledby="{section.slug}-title">'
+    f'<h2 id="{section.slug}-title">{html.escape(section.title)}</h2>'
+    f"{''.join(parts)}{files}</section>"
+  )

@@ -1,10 +1,13 @@
-"""Score tables for the terminal: fractions in, percentages out."""
+"""Score tables: fractions in, percentages out."""
 
 import dataclasses
+import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_INTENSITY = (
+# Heading, score, factor of the printed number.
+Column = tuple[str, str, int]
+INTENSITY: tuple[Column, ...] = (
   ("MAE", "mae", 1),
   ("Corr", "corr", 1),
   ("ACC-7", "acc7", 100),
@@ -14,19 +17,33 @@ _INTENSITY = (
   ("F1 has0", "f1_has0", 100),
   ("F1 non0", "f1_non0", 100),
 )
-_EMOTION = (
+EMOTION: tuple[Column, ...] = (
   ("ACC", "acc", 100),
   ("WF1", "wf1", 100),
   ("macro F1", "macro_f1", 100),
 )
+COLUMNS = INTENSITY + EMOTION
 
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-  """A table: its title, and rows of cells, the first row being the head."""
+  """A table.
+
+  Attributes:
+    title: what it shows.
+    rows: cells, the first row being the head. A row of one cell parts the
+      rows below it from those above and names them. A cell may end in marks
+      of notes: "86.9 [a]" or "86.9 [a, b]".
+    slug: the name of its files in the report folder; none where empty.
+    spans: (heading, columns) above the head, from left to right.
+    notes: mark -> what it says.
+  """
 
   title: str
   rows: tuple[tuple[str, ...], ...]
+  slug: str = ""
+  spans: tuple[tuple[str, int], ...] = ()
+  notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   def text(self) -> str:
     """For the terminal; the first column is aligned left."""
@@ -41,23 +58,75 @@ class Block:
     return "\n".join(lines)
 
 
-def _cell(value: float | None, factor: int) -> str:
+class Notes:
+  """Gives each note a letter, the same note the same letter."""
+
+  def __init__(self):
+    self._letters: dict[str, str] = {}
+
+  def mark(self, cell: str, notes: Sequence[str]) -> str:
+    """The cell with the letters of its notes; "-" needs none."""
+    if cell == "-" or not notes:
+      return cell
+    for note in notes:
+      self._letters.setdefault(note, _letter(len(self._letters)))
+    found = sorted({self._letters[note] for note in notes})
+    return f"{cell} [{', '.join(found)}]"
+
+  @property
+  def by_letter(self) -> dict[str, str]:
+    return {letter: note for note, letter in self._letters.items()}
+
+
+def _letter(number: int) -> str:
+  letters = string.ascii_lowercase
+  return letters[number] if number < 26 else "z" + _letter(number - 26)
+
+
+def format_score(value: float | None, factor: int, sign: str = "") -> str:
+  """A score as the field prints it: 0.691, 48.68; "-" where there is none.
+
+  Args:
+    value: a fraction, or a value on the intensity's scale.
+    factor: 100 for a percentage, else 1.
+    sign: "+" prints the sign of positive numbers too.
+  """
   if value is None:
     return "-"
-  return f"{value * factor:.2f}" if factor > 1 else f"{value:.3f}"
+  places = ".2f" if factor > 1 else ".3f"
+  return f"{value * factor:{sign}{places}}"
 
 
-def _block(
+def score_block(
   title: str,
-  columns: Sequence[tuple[str, str, int]],
+  columns: Sequence[Column],
   rows: Mapping[str, Mapping[str, Any]],
+  slug: str = "",
 ) -> Block:
+  """A table of scores; a row that lacks one shows "-"."""
   head = ("", *(name for name, _, _ in columns))
   body = tuple(
-    (name, *(_cell(scores.get(key), factor) for _, key, factor in columns))
+    (
+      name,
+      *(format_score(scores.get(key), factor) for _, key, factor in columns),
+    )
     for name, scores in rows.items()
   )
-  return Block(title, (head, *body))
+  return Block(title, (head, *body), slug)
+
+
+def _with_interval(scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+  """The model's row and, where eval stored them, the ends of its intervals."""
+  intervals = scores.get("intervals")
+  if not intervals:
+    return {"model": scores}
+  low = {name: ends[0] for name, ends in intervals.items()}
+  high = {name: ends[1] for name, ends in intervals.items()}
+  return {
+    "model": scores,
+    "  95 % interval, from": low,
+    "  95 % interval, to": high,
+  }
 
 
 def corpus_blocks(
@@ -70,17 +139,19 @@ def corpus_blocks(
       f"{name}, {split}: intensity, N = {scores['n_intensity']} "
       f"({scores['n_non0']} non-zero), malformed {scores['malformed']}"
     )
-    constant = scores["constant_sentiment"]
-    rows = {"model": scores, "always train median": constant}
-    blocks.append(_block(title, _INTENSITY, rows))
+    constant = {"always train median": scores["constant_sentiment"]}
+    rows = _with_interval(scores) | constant
+    slug = f"scores_{split}_{name}_intensity"
+    blocks.append(score_block(title, INTENSITY, rows, slug))
   if "wf1" in scores:
     title = (
       f"{name}, {split}: emotion ({len(scores['per_class'])} classes), "
       f"N = {scores['n_emotion']}, malformed {scores['malformed']}"
     )
-    constant = scores["constant_emotion"]
-    rows = {"model": scores, "always train majority": constant}
-    blocks.append(_block(title, _EMOTION, rows))
+    constant = {"always train majority": scores["constant_emotion"]}
+    rows = _with_interval(scores) | constant
+    slug = f"scores_{split}_{name}_emotion"
+    blocks.append(score_block(title, EMOTION, rows, slug))
   return blocks
 
 

@@ -1,0 +1,117 @@
+"""Two runs on the same utterances."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from unimse_jax.errors import InputError
+from unimse_jax.evaluation import confidence, metrics
+from unimse_jax.reporting.run_files import Row, Run
+
+Scorer = Callable[[np.ndarray], Mapping[str, Any]]
+
+
+def compare(run: Run, other: Run) -> dict[str, dict[str, tuple[float, ...]]]:
+  """Scores of `run` minus those of `other`, utterance against utterance.
+
+  Returns:
+    corpus -> score -> (difference, low, high), the 95 % interval of a paired
+    bootstrap; of the corpora that both were scored on.
+
+  Raises:
+    InputError: other splits or samples, or no corpus in common.
+  """
+  if run.split != other.split:
+    raise InputError(
+      f"--compare {other.root}: expected the {run.split} split as in "
+      f"{run.root}, found {other.split}; run `python -m unimse_jax.eval "
+      f"--split {run.split}` there."
+    )
+  common = [name for name in run.corpora if name in other.corpora]
+  if not common:
+    raise InputError(
+      f"--compare {other.root}: expected a corpus in common with {run.root} "
+      f"({', '.join(run.corpora)}), found {', '.join(other.corpora)}."
+    )
+  faults, found = [], {}
+  for corpus in common:
+    own, theirs = _by_id(run, corpus), _by_id(other, corpus)
+    if own.keys() != theirs.keys():
+      faults.append(_describe(corpus, own, theirs))
+      continue
+    rows = [own[name] for name in own]
+    others = [theirs[name] for name in own]
+    changed = [
+      name for name in own if own[name]["targets"] != theirs[name]["targets"]
+    ]
+    if changed:
+      faults.append(
+        f"{corpus}: {len(changed)} utterances have other labels "
+        f"({changed[0]} first)"
+      )
+      continue
+    found[corpus] = _differences(rows, others, run.corpora[corpus])
+  if faults:
+    raise InputError(
+      f"--compare {other.root}: expected the same utterances as in {run.root} "
+      "of the corpora that both have, found:\n"
+      + "\n".join(f"  - {fault}" for fault in faults)
+      + "\nEvaluate both runs on the same data."
+    )
+  return found
+
+
+def _by_id(run: Run, corpus: str) -> dict[str, Row]:
+  return {row["id"]: row for row in run.of_corpus(corpus)}
+
+
+def _describe(corpus: str, own: Mapping, theirs: Mapping) -> str:
+  missing = [name for name in own if name not in theirs]
+  added = [name for name in theirs if name not in own]
+  parts = [f"{corpus}: {len(own)} here, {len(theirs)} there"]
+  if missing:
+    parts.append(f"{len(missing)} only here ({missing[0]} first)")
+  if added:
+    parts.append(f"{len(added)} only there ({added[0]} first)")
+  return ", ".join(parts)
+
+
+def _differences(
+  rows: Sequence[Row], others: Sequence[Row], scores: Mapping[str, Any]
+) -> dict[str, tuple[float, ...]]:
+  found = {}
+  for field, classes in (
+    ("intensity", ()),
+    ("emotion", scores.get("per_class")),
+  ):
+    rated = [
+      i for i, row in enumerate(rows) if row["targets"][field] is not None
+    ]
+    if not rated:
+      continue
+    ours = [rows[i] for i in rated]
+    theirs = [others[i] for i in rated]
+    intervals = confidence.paired_bootstrap(
+      _scorer(ours, field, list(classes)),
+      _scorer(theirs, field, list(classes)),
+      len(rated),
+    )
+    found |= {
+      name: (each.value, each.low, each.high)
+      for name, each in intervals.items()
+    }
+  return found
+
+
+def _scorer(rows: Sequence[Row], field: str, classes: Sequence[str]) -> Scorer:
+  """Scores of some of the rows; what they were scored by is in the file."""
+  predicted = np.array([row["scored"][field] for row in rows])
+  target = np.array([row["targets"][field] for row in rows])
+  if field == "intensity":
+    return lambda chosen: metrics.sentiment_scores(
+      predicted[chosen], target[chosen]
+    )
+  return lambda chosen: metrics.emotion_scores(
+    predicted[chosen].tolist(), target[chosen].tolist(), classes
+  )

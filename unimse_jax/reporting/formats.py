@@ -1,0 +1,217 @@
+"""A table as HTML, Markdown, LaTeX and CSV."""
+
+import csv
+import html
+import io
+import re
+from collections.abc import Sequence
+
+from unimse_jax.reporting.tables import Block
+
+_MARKS = re.compile(r" \[([a-z, ]+)\]$")
+_NUMBER = re.compile(r"^[-+.]?\d|^-$")
+_LATEX = {
+  "\\": r"\textbackslash{}",
+  **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+  "~": r"\textasciitilde{}",
+  "^": r"\textasciicircum{}",
+  "±": r"$\pm$",
+  "≤": r"$\le$",
+  "≥": r"$\ge$",
+  "←": r"$\leftarrow$",
+  "−": "$-$",
+  "–": "--",
+}
+_MARKDOWN = re.compile(r"([\\`*_|<>\[\]])")
+
+
+def _split_marks(cell: str) -> tuple[str, str]:
+  """("86.9", "a") of "86.9 [a]"."""
+  found = _MARKS.search(cell)
+  return (cell[: found.start()], found[1]) if found else (cell, "")
+
+
+def _is_text_column(block: Block, column: int) -> bool:
+  """Whether a column holds words: those are aligned left."""
+  cells = [row[column] for row in block.rows[1:] if len(row) > 1]
+  return any(cell and not _NUMBER.match(cell) for cell in cells)
+
+
+def to_html(block: Block) -> str:
+  """A table in a box that scrolls sideways by itself, its notes below it."""
+  head, *rows = block.rows
+  words = [_is_text_column(block, column) for column in range(len(head))]
+  columns = "".join(
+    f'<th scope="col"{_left(word)}>{html.escape(cell)}</th>'
+    for cell, word in zip(head, words, strict=True)
+  )
+  body = []
+  for row in rows:
+    if len(row) == 1:
+      body.append(
+        f'<tr><th class="group" scope="rowgroup" colspan="{len(head)}">'
+        f"{html.escape(row[0])}</th></tr>"
+      )
+      continue
+    cells = "".join(
+      f"<td{_left(word)}>{_html_cell(cell)}</td>"
+      for cell, word in zip(row[1:], words[1:], strict=True)
+    )
+    body.append(f'<tr><th scope="row">{_html_cell(row[0])}</th>{cells}</tr>')
+  title = html.escape(block.title)
+  return (
+    f'<div class="wide" role="region" aria-label="{title}" tabindex="0">'
+    f"<table><caption>{title}</caption><thead>{_html_spans(block)}"
+    f"<tr>{columns}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    + _html_notes(block)
+  )
+
+
+def _left(word: bool) -> str:
+  return ' class="words"' if word else ""
+
+
+def _html_cell(cell: str) -> str:
+  text, marks = _split_marks(cell)
+  raised = f"<sup>{html.escape(marks)}</sup>" if marks else ""
+  return html.escape(text) + raised
+
+
+def _html_spans(block: Block) -> str:
+  if not block.spans:
+    return ""
+  cells = "".join(
+    f'<th scope="colgroup" colspan="{count}">{html.escape(heading)}</th>'
+    for heading, count in block.spans
+  )
+  return f"<tr>{cells}</tr>"
+
+
+def _html_notes(block: Block) -> str:
+  notes = "".join(
+    f"<li><sup>{mark}</sup> {html.escape(note)}</li>"
+    for mark, note in block.notes.items()
+  )
+  return f'<ul class="notes">{notes}</ul>' if notes else ""
+
+
+def _flat_head(block: Block) -> list[str]:
+  """The head with the heading above each column in front of it."""
+  above = [name for name, count in block.spans for _ in range(count)]
+  head = block.rows[0]
+  above = above or [""] * len(head)
+  return [f"{a} {b}".strip() for a, b in zip(above, head, strict=True)]
+
+
+def to_markdown(block: Block) -> str:
+  """A table of GitHub's Markdown."""
+  head = _flat_head(block)
+  lines = [f"**{_plain(block.title)}**", ""]
+  lines.append(f"| {' | '.join(map(_plain, head))} |")
+  sides = (
+    ":--" if _is_text_column(block, column) or not column else "--:"
+    for column in range(len(head))
+  )
+  lines.append(f"| {' | '.join(sides)} |")
+  for row in block.rows[1:]:
+    if len(row) == 1:
+      row = (f"**{_plain(row[0])}**", *[""] * (len(head) - 1))
+      lines.append(f"| {' | '.join(row)} |")
+    else:
+      lines.append(f"| {' | '.join(map(_markdown_cell, row))} |")
+  if block.notes:
+    notes = (f"{mark}: {_plain(note)}" for mark, note in block.notes.items())
+    lines += ["", *(f"- {note}" for note in notes)]
+  return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+  """Text that Markdown leaves as it is, on one line."""
+  return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def _markdown_cell(cell: str) -> str:
+  text, marks = _split_marks(cell)
+  return _plain(text) + (f" <sup>{marks}</sup>" if marks else "")
+
+
+def to_latex(block: Block) -> str:
+  """A table environment for the package booktabs."""
+  head = block.rows[0]
+  sides = "".join(
+    "l" if _is_text_column(block, column) or not column else "r"
+    for column in range(len(head))
+  )
+  lines = [
+    "% \\usepackage{booktabs}",
+    "\\begin{table}",
+    "\\centering",
+    f"\\caption{{{_escape_latex(block.title)}}}",
+    f"\\label{{tab:{block.slug}}}",
+    f"\\begin{{tabular}}{{{sides}}}",
+    "\\toprule",
+  ]
+  if block.spans:
+    lines += _latex_spans(block.spans)
+  lines += [f"{_latex_row(head)}", "\\midrule"]
+  for number, row in enumerate(block.rows[1:]):
+    if len(row) == 1:
+      lines += ["\\midrule"] if number else []
+      text = _escape_latex(row[0])
+      lines.append(
+        f"\\multicolumn{{{len(head)}}}{{l}}{{\\emph{{{text}}}}} \\\\"
+      )
+    else:
+      lines.append(_latex_row(row))
+  lines += ["\\bottomrule", "\\end{tabular}"]
+  for mark, note in block.notes.items():
+    lines.append(f"\\\\ {{\\footnotesize $^{{{mark}}}$ {_escape_latex(note)}}}")
+  return "\n".join([*lines, "\\end{table}"]) + "\n"
+
+
+def _latex_spans(spans: Sequence[tuple[str, int]]) -> list[str]:
+  cells, rules, first = [], [], 1
+  for heading, count in spans:
+    cells.append(f"\\multicolumn{{{count}}}{{c}}{{{_escape_latex(heading)}}}")
+    last = first + count - 1
+    if heading:
+      rules.append(f"\\cmidrule(lr){{{first}-{last}}}")
+    first = last + 1
+  return [" & ".join(cells) + r" \\", " ".join(rules)]
+
+
+def _latex_row(row: Sequence[str]) -> str:
+  cells = []
+  for cell in row:
+    text, marks = _split_marks(cell)
+    raised = f"$^{{{marks}}}$" if marks else ""
+    cells.append(_escape_latex(text) + raised)
+  return " & ".join(cells) + r" \\"
+
+
+def _escape_latex(text: str) -> str:
+  return "".join(_LATEX.get(letter, letter) for letter in text)
+
+
+def to_csv(block: Block) -> str:
+  """Comma-separated values; marks have a column of their own at the end."""
+  file = io.StringIO()
+  writer = csv.writer(file, lineterminator="\n")
+  writer.writerow(["group", *_flat_head(block), "marks"])
+  group = ""
+  for row in block.rows[1:]:
+    if len(row) == 1:
+      group = row[0]
+      continue
+    parts = [_split_marks(cell) for cell in row]
+    marks = [
+      f"{name}: {block.notes.get(mark, mark)}"
+      for name, (_, found) in zip(_flat_head(block), parts, strict=True)
+      for mark in found.split(", ")
+      if mark
+    ]
+    writer.writerow([group, *(text for text, _ in parts), "; ".join(marks)])
+  return file.getvalue()
+
+
+WRITERS = {"md": to_markdown, "tex": to_latex, "csv": to_csv}

@@ -1,0 +1,243 @@
+"""Sections that look at single utterances: Figure 4, errors, calibration."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from unimse_jax.reporting import charts, projection
+from unimse_jax.reporting.projection import Projection
+from unimse_jax.reporting.run_files import Row, Run
+from unimse_jax.reporting.section import Section, gallery, how_to, paragraph
+from unimse_jax.reporting.tables import Block
+
+WORST = 10  # utterances of a corpus that are shown
+_MOST = 1500  # points of a picture
+_METHODS = {"tsne": "t-SNE", "pca": "PCA"}
+
+
+def figure4_section(run: Run, method: str) -> Section:
+  """Figure 4, and its claim as numbers."""
+  title = "Figure 4: the last fused layer"
+  if run.embeddings is None:
+    text = "This run was evaluated without storing its representations."
+    command = f"python -m unimse_jax.eval --config ... --workdir {run.workdir}"
+    return Section("figure4", title, [how_to(text, command)])
+  found = projection.figure4(run, method)
+  if not found:
+    text = (
+      "The figure needs a corpus with intensities and another one with two "
+      "emotions, each with two utterances or more; this run has none such."
+    )
+    return Section("figure4", title, [paragraph(text)])
+  name = _METHODS[method]
+  pictures = [_scatter(run, each, name) for each in found]
+  text = (
+    f"{name} of the mean over tokens of the last fused encoder layer, "
+    f"{run.split} split; hover or long-press a point for its utterance. A "
+    "silhouette above 0 says that the two sides (positive with joy, negative "
+    "with sadness, or what stands for them) lie apart in the layer itself; "
+    "agreement across corpora above chance, that they lie together over the "
+    "border of the corpora."
+  )
+  parts = [paragraph(text), gallery(pictures, "large"), _numbers(found)]
+  return Section("figure4", title, parts)
+
+
+def _scatter(run: Run, found: Projection, method: str) -> str:
+  points = iter(found.points.tolist())
+  groups = {
+    group.name: [(*next(points), _hover(run.rows[row])) for row in group.rows]
+    for group in found.groups
+  }
+  summary = (
+    f"Silhouette {found.silhouette:.2f}, nearest neighbour across corpora of "
+    f"the same side {found.across:.0%}, by chance {found.chance:.0%}"
+  )
+  labels = (f"{method} 1", f"{method} 2")
+  return charts.scatter_chart(found.title, groups, labels, summary=summary)
+
+
+def _hover(row: Row) -> str:
+  return f"{row['text']}\n{row['corpus']} {row['id']}: {row['output']}"
+
+
+def _numbers(found: Sequence[Projection]) -> Block:
+  head = ("", "points", "silhouette", "neighbour agrees, %")
+  head += ("across corpora, %", "by chance, %", "not drawn")
+  rows = [
+    (
+      each.title,
+      str(len(each.points)),
+      f"{each.silhouette:.3f}",
+      f"{100 * each.agreement:.1f}",
+      f"{100 * each.across:.1f}",
+      f"{100 * each.chance:.1f}",
+      str(each.left_out),
+    )
+    for each in found
+  ]
+  title = "Figure 4 in numbers, measured in the layer itself"
+  return Block(title, (head, *rows), "figure4")
+
+
+def confusion_section(run: Run) -> Section:
+  """What was taken for what, as shares of the true class."""
+  parts: list[Block | str] = []
+  for name, scores in run.corpora.items():
+    if "confusion" in scores:
+      classes = list(scores["per_class"])
+      title = f"{name}, {run.split}: true class by row, predicted by column"
+      parts.append(charts.confusion_table(title, classes, scores["confusion"]))
+      parts.append(_class_block(run, name, scores["per_class"]))
+  if not parts:
+    parts.append(paragraph("No corpus of this run annotates emotions."))
+  return Section("confusion", "Confusion matrices", parts)
+
+
+def _class_block(run: Run, name: str, classes: Mapping[str, Mapping]) -> Block:
+  head = ("class", "precision", "recall", "F1", "N")
+  rows = [
+    (
+      word,
+      *(f"{100 * each[key]:.2f}" for key in ("precision", "recall", "f1")),
+      str(each["support"]),
+    )
+    for word, each in classes.items()
+  ]
+  title = f"{name}, {run.split}: scores of each class, %"
+  return Block(title, (head, *rows), f"classes_{name}")
+
+
+def intensity_section(run: Run) -> Section:
+  """Predicted against annotated intensity."""
+  pictures = []
+  for name in run.corpora:
+    rows = [
+      row
+      for row in run.of_corpus(name)
+      if row["targets"]["intensity"] is not None
+    ]
+    if not rows:
+      continue
+    drawn = rows[:: -(-len(rows) // _MOST)]
+    points = [
+      (row["targets"]["intensity"], row["scored"]["intensity"], _hover(row))
+      for row in drawn
+    ]
+    error = sum(abs(x - y) for x, y, _ in points) / len(points)
+    title = f"{name}, {run.split}: {len(drawn)} of {len(rows)} utterances"
+    pictures.append(
+      charts.scatter_chart(
+        title,
+        {name: points},
+        ("annotated intensity", "predicted intensity"),
+        (-3.2, 3.2),
+        f"Mean distance from the diagonal {error:.2f}",
+      )
+    )
+  if not pictures:
+    text = "No utterance with an annotated intensity is in the predictions."
+    return Section("intensity", "Predicted against true", [paragraph(text)])
+  title = "Predicted against true intensity"
+  return Section("intensity", title, [gallery(pictures)])
+
+
+def calibration_section(run: Run) -> Section:
+  """Whether the decoder's probabilities mean what they say."""
+  pictures, rows = [], [("corpus", "slot", "ECE", "N")]
+  for name, scores in run.corpora.items():
+    for slot, found in scores.get("calibration", {}).items():
+      title = f"{name}, {slot}"
+      error = "-" if found["ece"] is None else f"{found['ece']:.3f}"
+      rows.append((name, slot, error, str(found["n"])))
+      summary = f"Expected calibration error {error}, N = {found['n']}"
+      pictures.append(charts.reliability_chart(title, found["bins"], summary))
+  if not pictures:
+    text = "This run was evaluated without calibration."
+    command = f"python -m unimse_jax.eval --config ... --workdir {run.workdir}"
+    return Section("calibration", "Calibration", [how_to(text, command)])
+  text = (
+    "Accuracy of the predictions of about the same confidence; on the diagonal "
+    "a probability of 0.8 is right in 80 %. Pale bars hold few predictions. "
+    "ECE is the mean distance from the diagonal."
+  )
+  block = Block(
+    f"Expected calibration error, {run.split} split", tuple(rows), "calibration"
+  )
+  parts = [paragraph(text), gallery(pictures), block]
+  return Section("calibration", "Calibration", parts)
+
+
+def wrong_section(run: Run) -> Section:
+  """The utterances that were missed by most."""
+  parts: list[Block | str] = []
+  for name in run.corpora:
+    parts += [
+      block
+      for block in (_far_off(run, name), _surely_wrong(run, name))
+      if block
+    ]
+  if not parts:
+    parts.append(paragraph("No wrong utterance is in the predictions."))
+  return Section("wrong", "Most wrong utterances", parts)
+
+
+def _far_off(run: Run, name: str) -> Block | None:
+  """Intensities, by their distance from the truth."""
+  errors = [
+    (abs(row["scored"]["intensity"] - row["targets"]["intensity"]), row)
+    for row in run.of_corpus(name)
+    if row["targets"]["intensity"] is not None
+  ]
+  # A collapse puts many at the same distance: the id makes the order certain.
+  errors.sort(key=lambda pair: (-pair[0], pair[1]["id"]))
+  rows = [
+    _wrong_row(row, f"{error:.2f}") for error, row in errors[:WORST] if error
+  ]
+  if not rows:
+    return None
+  title = f"{name}, {run.split}: intensities that are farthest off"
+  return Block(title, (_wrong_head("off by"), *rows), f"wrong_{name}_intensity")
+
+
+def _surely_wrong(run: Run, name: str) -> Block | None:
+  """Wrong emotions, by how sure the model was."""
+  own = run.of_corpus(name)
+  slot = projection.emotion_slot(own)
+  wrong = []
+  for row in own:
+    target, scored = row["targets"]["emotion"], row["scored"]["emotion"]
+    if target is not None and target != scored:
+      found = (row.get("probabilities") or {}).get(slot, {})
+      wrong.append((found.get(scored), row))
+  wrong.sort(key=lambda pair: (-(pair[0] or 0), pair[1]["id"]))
+  rows = [
+    _wrong_row(row, "-" if sure is None else f"{sure:.2f}")
+    for sure, row in wrong[:WORST]
+  ]
+  if not rows:
+    return None
+  title = f"{name}, {run.split}: wrong emotions of which the model was surest"
+  head = _wrong_head("probability")
+  return Block(title, (head, *rows), f"wrong_{name}_emotion")
+
+
+def _wrong_head(measure: str) -> tuple[str, ...]:
+  return ("utterance", "text", "output", "target", measure, "donors")
+
+
+def _wrong_row(row: Row, measure: str) -> tuple[str, ...]:
+  targets = ", ".join(
+    f"{slot} {_shown(value)}"
+    for slot, value in row["targets"].items()
+    if value is not None
+  )
+  donors = ", ".join(
+    f"{slot} ← {each['donor']} (similarity {each['similarity']:.2f})"
+    for slot, each in (row.get("donors") or {}).items()
+  )
+  output = row["output"] or "(nothing)"
+  return (row["id"], row["text"], output, targets, measure, donors or "none")
+
+
+def _shown(value: Any) -> str:
+  return f"{value:.2f}" if isinstance(value, float) else str(value)
