@@ -75,10 +75,10 @@ class _Frame:
 
 
 def ticks(low: float, high: float) -> list[float]:
-  """Three to seven round numbers from low to high, low < high."""
+  """Three to eight round numbers from low to high, low < high."""
   step = 10 ** math.floor(math.log10((high - low) / 3))
   for factor in (1, 2, 5, 10):
-    if (high - low) / (factor * step) <= 6:
+    if (high - low) / (factor * step) <= 7:
       step *= factor
       break
   first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -93,7 +93,10 @@ def _number(value: float) -> str:
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
   low, high = min(values), max(values)
-  return (low, high) if high > low else (low - 0.5, high + 0.5)
+  if high > low:
+    return low, high
+  edge = abs(low) / 10 or 0.5
+  return low - edge, high + edge
 
 
 def figure(
@@ -163,7 +166,8 @@ def line_chart(
       parts.append(_shape(kind, *map(float, path.split(",")), name))
     parts.append(f'<polyline class="line k{kind} d{kind}" points="{path}"/>')
     sample = f'<polyline class="line k{kind} d{kind}" points="1,6 23,6"/>'
-    legend.append((name, sample))
+    if len(series) > 1:
+      legend.append((name, sample))
     words.append(f"{name} from {curve[0][1]:.3g} to {curve[-1][1]:.3g}")
   return figure(title, parts, _WIDTH, _HEIGHT, legend, "; ".join(words))
 
@@ -218,7 +222,7 @@ def scatter_chart(
   for number, (name, group) in enumerate(groups.items()):
     kind = number % KINDS
     parts += [
-      _shape(kind, frame.x(x), frame.y(y), hover, 3.5) for x, y, hover in group
+      _shape(kind, frame.x(x), frame.y(y), hover, 3) for x, y, hover in group
     ]
     legend.append((f"{name} ({len(group)})", _shape(kind, 12, 6, "")))
   legend = legend if len(groups) > 1 else []
@@ -321,34 +325,4 @@ def _bar(frame: _Frame, bar: Bar, middle: float) -> str:
     f'<line class="line k0" x1="{frame.x(bar.low):.1f}" '
     f'x2="{frame.x(bar.high):.1f}" y1="{middle:.1f}" y2="{middle:.1f}">'
     f"<title>{title}</title></line>" + _shape(0, at, middle, hover)
-  )
-
-
-def confusion_table(
-  title: str, classes: Sequence[str], counts: Sequence[Sequence[int]]
-) -> str:
-  """Rows are the truth, columns what was predicted; darker is more.
-
-  Args:
-    title: of the table.
-    classes: C names.
-    counts: C rows of C + 1 counts, the last of predictions outside.
-  """
-  columns = [*classes, "other"]
-  head = "".join(
-    f'<th scope="col">{html.escape(name)}</th>' for name in columns
-  )
-  rows = []
-  for name, row in zip(classes, counts, strict=True):
-    total = max(sum(row), 1)
-    cells = "".join(
-      f'<td style="--share:{count / total:.2f}">{count}</td>' for count in row
-    )
-    rows.append(f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>')
-  label = html.escape(title)
-  return (
-    f'<div class="wide" role="region" aria-label="{label}" tabindex="0">'
-    f'<table class="confusion"><caption>{label}</caption><thead><tr>'
-    f'<th scope="col">true \\ predicted</th>{head}</tr></thead>'
-    f"<tbody>{''.join(rows)}</tbody></table></div>"
   )

@@ -28,6 +28,12 @@ def compare(run: Run, other: Run) -> dict[str, dict[str, tuple[float, ...]]]:
       f"{run.root}, found {other.split}; run `python -m unimse_jax.eval "
       f"--split {run.split}` there."
     )
+  for each in (run, other):
+    if not each.rows:
+      raise InputError(
+        f"--compare: expected predictions/{each.split}.jsonl of this version "
+        f"in {each.workdir}, found none; run `python -m unimse_jax.eval` there."
+      )
   common = [name for name in run.corpora if name in other.corpora]
   if not common:
     raise InputError(

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from unimse_jax.reporting.tables import Block
 
 _MARKS = re.compile(r" \[([a-z, ]+)\]$")
-_NUMBER = re.compile(r"^[-+.]?\d|^-$")
+_NUMBER = re.compile(r"^[-+.]?\d|^-($|/)")
+# The interval after a value: it goes below it.
+_INTERVAL = re.compile(r" (\([-+.\d][^()]*\))$")
 _LATEX = {
   "\\": r"\textbackslash{}",
   **{letter: f"\\{letter}" for letter in "&%$#_{}"},
@@ -53,18 +55,25 @@ def to_html(block: Block) -> str:
         f"{html.escape(row[0])}</th></tr>"
       )
       continue
+    shades = _shades(row[1:]) if block.shaded else [""] * len(head)
     cells = "".join(
-      f"<td{_left(word)}>{_html_cell(cell)}</td>"
-      for cell, word in zip(row[1:], words[1:], strict=True)
+      f"<td{_left(word)}{shade}>{_html_cell(cell)}</td>"
+      for cell, word, shade in zip(row[1:], words[1:], shades, strict=False)
     )
     body.append(f'<tr><th scope="row">{_html_cell(row[0])}</th>{cells}</tr>')
   title = html.escape(block.title)
+  kind = ' class="shaded"' if block.shaded else ""
   return (
     f'<div class="wide" role="region" aria-label="{title}" tabindex="0">'
-    f"<table><caption>{title}</caption><thead>{_html_spans(block)}"
+    f"<table{kind}><caption>{title}</caption><thead>{_html_spans(block)}"
     f"<tr>{columns}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     + _html_notes(block)
   )
+
+
+def _shades(cells: Sequence[str]) -> list[str]:
+  total = max(sum(map(int, cells)), 1)
+  return [f' style="--share:{int(cell) / total:.2f}"' for cell in cells]
 
 
 def _left(word: bool) -> str:
@@ -74,7 +83,11 @@ def _left(word: bool) -> str:
 def _html_cell(cell: str) -> str:
   text, marks = _split_marks(cell)
   raised = f"<sup>{html.escape(marks)}</sup>" if marks else ""
-  return html.escape(text) + raised
+  interval = _INTERVAL.search(text)
+  if not interval:
+    return html.escape(text) + raised
+  value = html.escape(text[: interval.start()])
+  return f'{value}{raised} <span class="interval">{interval[1]}</span>'
 
 
 def _html_spans(block: Block) -> str:
@@ -194,7 +207,7 @@ def _escape_latex(text: str) -> str:
 
 
 def to_csv(block: Block) -> str:
-  """Comma-separated values; marks have a column of their own at the end."""
+  """Comma-separated values; what marks say is a column at the end."""
   file = io.StringIO()
   writer = csv.writer(file, lineterminator="\n")
   writer.writerow(["group", *_flat_head(block), "marks"])
@@ -204,14 +217,22 @@ def to_csv(block: Block) -> str:
       group = row[0]
       continue
     parts = [_split_marks(cell) for cell in row]
-    marks = [
-      f"{name}: {block.notes.get(mark, mark)}"
-      for name, (_, found) in zip(_flat_head(block), parts, strict=True)
-      for mark in found.split(", ")
-      if mark
-    ]
-    writer.writerow([group, *(text for text, _ in parts), "; ".join(marks)])
+    writer.writerow(
+      [group, *(text for text, _ in parts), _name_marks(block, row)]
+    )
   return file.getvalue()
+
+
+def _name_marks(block: Block, row: Sequence[str]) -> str:
+  """ "note (column, column); note" of the marked cells of a row."""
+  columns: dict[str, list[str]] = {}
+  for name, cell in zip(_flat_head(block), row, strict=True):
+    for mark in filter(None, _split_marks(cell)[1].split(", ")):
+      columns.setdefault(block.notes[mark], []).append(name)
+  return "; ".join(
+    f"{note} ({', '.join(names)})" if any(names) else note
+    for note, names in columns.items()
+  )
 
 
 WRITERS = {"md": to_markdown, "tex": to_latex, "csv": to_csv}

@@ -116,6 +116,12 @@ def _alerts(run: Run) -> str:
     for split, result in run.results.items()
     for warning in result["decoding"]["collapse"]["warnings"]
   ]
+  if not run.rows:
+    found.append(
+      "The predictions are missing, or an older version wrote them: the "
+      "sections on single utterances are empty. Run `python -m "
+      f"unimse_jax.eval --config ... --workdir {run.workdir}` again."
+    )
   openings = run.result.get("test_openings")
   if isinstance(openings, int) and openings > 1:
     found.append(

@@ -6,16 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unimse_jax.reporting.run_files import Run
-from unimse_jax.reporting.tables import COLUMNS, Block, Notes, format_score
+from unimse_jax.reporting.tables import (
+  COLUMNS,
+  EMOTION,
+  INTENSITY,
+  Block,
+  Notes,
+  format_score,
+)
 
 # Of each corpus its columns, in the paper's order.
-_SENTIMENT = ("mae", "corr", "acc7", "acc2", "f1")
-_EMOTION = ("acc", "wf1")
+_MSA = ("mae", "corr", "acc7", "acc2", "f1")
+_ERC = ("acc", "wf1")
 _TABLE2 = {
-  "mosi": _SENTIMENT,
-  "mosei": _SENTIMENT,
-  "meld": _EMOTION,
-  "iemocap": _EMOTION,
+  "mosi": _MSA,
+  "mosei": _MSA,
+  "meld": _ERC,
+  "iemocap": _ERC,
 }
 _TABLE3 = ("mae", "corr", "acc2", "f1")  # MOSI alone
 _HEADINGS = {"mae": "MAE", "corr": "Corr", "acc7": "ACC-7", "acc2": "ACC-2"}
@@ -83,8 +90,11 @@ def _published_row(
       cell = row["cells"].get(corpus, {}).get(key, "-")
       names = [own[at] for at in (corpus, f"{corpus}/{key}") if at in own]
       cells.append(notes.mark(cell, [marks[name] for name in names]))
-  source = row.get("source")
-  return (f"{row['name']} ({source})" if source else row["name"], *cells)
+  source = [row["source"]] if "source" in row else []
+  return (
+    notes.mark(row["name"], [f"source: {each}" for each in source]),
+    *cells,
+  )
 
 
 def _run_rows(
@@ -202,32 +212,37 @@ def table3(ablation: Mapping[str, Any]) -> Block:
   )
 
 
-def difference_block(
+def difference_blocks(
   title: str,
   rows: Mapping[str, Mapping[str, Mapping[str, Sequence[float | None]]]],
   slug: str,
-) -> Block:
+) -> list[Block]:
   """Differences with their intervals, a line for each row and corpus.
 
   Args:
     title: what is subtracted from what.
     rows: row -> corpus -> score -> (value, low, high).
-    slug: the name of its files.
+    slug: the beginning of the names of its files.
+
+  Returns:
+    A table for each task that has differences.
   """
-  present = {
-    name for row in rows.values() for found in row.values() for name in found
-  }
-  columns = [column for column in COLUMNS if column[1] in present]
-  body = []
-  for row, corpora in rows.items():
-    for corpus, found in corpora.items():
-      cells = [
-        _difference(found.get(key), factor) for _, key, factor in columns
-      ]
-      body.append((row, corpus, *cells))
-  head = ("", "corpus", *(name for name, _, _ in columns))
-  note = "the 95 % interval excludes zero"
-  return Block(title, (head, *body), slug, notes={"a": note})
+  blocks = []
+  for task, columns in (("intensity", INTENSITY), ("emotion", EMOTION)):
+    body = [
+      (row, corpus, *(_difference(found.get(key), f) for _, key, f in columns))
+      for row, corpora in rows.items()
+      for corpus, found in corpora.items()
+      if any(key in found for _, key, _ in columns)
+    ]
+    if body:
+      head = ("", "corpus", *(name for name, _, _ in columns))
+      told = any("[a]" in cell for row in body for cell in row[2:])
+      notes = {"a": "the 95 % interval excludes zero"} if told else {}
+      name = f"{slug}_{task}"
+      heading = f"{task.capitalize()}: {title}"
+      blocks.append(Block(heading, (head, *body), name, notes=notes))
+  return blocks
 
 
 def _difference(found: Sequence[float | None] | None, factor: int) -> str:

@@ -16,6 +16,7 @@ SPLITS = ("test", "validation", "train")
 FULL = "full"  # the row of an ablation that nothing was taken from
 
 Row = Mapping[str, Any]
+_NEEDED = {"id", "corpus", "output", "fields", "targets", "text", "scored"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Run:
     root: the directory that was named; holds seeds.json and ablation.json.
     workdir: of the run itself; below `root` where that gathers seeds.
     results: split -> the content of results/<split>.json.
-    rows: the predictions of `split`, as in predictions/<split>.jsonl.
+    rows: the predictions of `split`, as in predictions/<split>.jsonl; none
+    where there is no such file, or one without texts and scored values.
     embeddings: float32[N, D] of `rows`; None where eval stored none.
     metrics: lines of metrics.jsonl.
     seeds, ablation: the content of seeds.json and ablation.json, or None.
@@ -78,8 +80,8 @@ def load(root: pathlib.Path) -> Run:
   """Reads a workdir, or a directory that gathers seeds or ablations.
 
   Raises:
-    InputError: nothing was evaluated there, or a file that is damaged, older
-      than its fellows or does not fit to them.
+    InputError: nothing was evaluated there, or a file that is damaged or
+      does not fit to its fellows.
   """
   seeds, ablation = _read(root / "seeds.json"), _read(root / "ablation.json")
   workdir = _find_workdir(root, seeds, ablation)
@@ -149,20 +151,15 @@ def _read_rows(path: pathlib.Path) -> list[Row]:
       f"{path}: expected a JSON object a line, found {error}. Run "
       "`python -m unimse_jax.eval` again."
     ) from error
-  lacking = {"text", "scored", "targets"} - set(rows[0] if rows else ())
-  if rows and lacking:
-    raise InputError(
-      f"{path}: expected rows with {', '.join(sorted(lacking))}, found rows "
-      "of an older version. Run `python -m unimse_jax.eval` again."
-    )
-  return rows
+  # Evaluated by an older version: the page says so.
+  return rows if all(row.keys() >= _NEEDED for row in rows) else []
 
 
 def _read_embeddings(
   workdir: pathlib.Path, split: str, rows: int
 ) -> np.ndarray | None:
   path = workdir / "predictions" / f"{split}_embeddings.npz"
-  if not path.is_file():
+  if not path.is_file() or not rows:
     return None
   try:
     with np.load(path, allow_pickle=False) as file:

@@ -42,13 +42,11 @@ def ablation_section(run: Run) -> Section:
   }
   parts: list[Block | str] = [paper_tables.table3(run.ablation)]
   if rows:
-    parts.append(
-      paper_tables.difference_block(
-        "Ablations: the row minus the whole model, with the 95 % interval of "
-        "a paired bootstrap over utterances, seeds pooled",
-        rows,
-        "table3_differences",
-      )
+    parts += paper_tables.difference_blocks(
+      "the row minus the whole model, with the 95 % interval of a paired "
+      "bootstrap over utterances, seeds pooled",
+      rows,
+      "table3_differences",
     )
     parts.append(gallery(_difference_charts(rows, "row minus whole model")))
   return Section("table3", title, parts)
@@ -77,14 +75,14 @@ def comparison_section(run: Run, others: Sequence[Run]) -> Section:
   rows = {
     f"minus {each.name}": comparison.compare(run, each) for each in others
   }
-  block = paper_tables.difference_block(
+  blocks = paper_tables.difference_blocks(
     f"{run.name} minus another run, {run.split} split, with the 95 % interval "
     "of a paired bootstrap over the same utterances",
     rows,
     "comparison",
   )
   pictures = gallery(_difference_charts(rows, f"{run.name} minus another run"))
-  return Section("comparison", "Compared runs", [block, pictures])
+  return Section("comparison", "Compared runs", [*blocks, pictures])
 
 
 def scores_section(run: Run) -> Section:

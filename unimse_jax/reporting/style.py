@@ -61,7 +61,9 @@ nav ul { display: flex; flex-wrap: wrap; gap: 0.25rem 1.1rem; padding: 0;
 .alert { color: var(--alert-ink); background: var(--alert);
   border-left: 4px solid var(--k1); padding: 0.5rem 0.9rem; margin: 1rem 0; }
 .alert p { margin: 0.25rem 0; }
-.wide { overflow-x: auto; max-width: 100%; margin: 1rem 0 0.25rem; }
+/* Narrow tables stand side by side. */
+.wide { display: inline-block; vertical-align: top; overflow-x: auto;
+  max-width: 100%; margin: 1rem 2.5rem 0.25rem 0; }
 .wide:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: 0.875rem; line-height: 1.35;
   font-variant-numeric: tabular-nums; overflow-wrap: normal; }
@@ -75,17 +77,20 @@ thead th { vertical-align: bottom; background: var(--panel); }
 th[scope="colgroup"] { text-align: center; }
 th:first-child, .words { text-align: left; }
 .words { white-space: normal; min-width: 8rem; max-width: 22rem; }
+/* What a row is about stays in sight while its cells scroll. */
+th:first-child { position: sticky; left: 0; background: var(--page); }
+thead th:first-child, th.group { background: var(--panel); }
 th[scope="row"] { font-weight: 500; }
-.group { background: var(--panel); font-style: italic; }
+.group { font-style: italic; }
+.interval { display: block; color: var(--muted); font-size: 0.9em; }
 sup { font-size: 0.7em; line-height: 0; margin-left: 0.1em; }
 .notes { color: var(--muted); font-size: 0.8rem; list-style: none; padding: 0;
   margin: 0.25rem 0 1rem; max-width: 46rem; }
-.confusion td { background: color-mix(in srgb, var(--fill)
+.shaded td { background: color-mix(in srgb, var(--fill)
   calc(var(--share) * 100%), var(--page)); }
 .charts { display: grid; gap: 1rem 1.5rem; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); }
-figure { margin: 0.5rem 0; max-width: 30rem; }
-.large figure { max-width: 36rem; }
+figure { margin: 0.5rem 0; max-width: 28rem; }
 .large { grid-template-columns:
   repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); }
 svg.chart { display: block; width: 100%; height: auto; overflow: visible; }
@@ -97,12 +102,14 @@ svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 .grid { stroke: var(--line); stroke-width: 1; }
 .mark { stroke: var(--muted); stroke-width: 1.5; stroke-dasharray: 4 3; }
 .line { fill: none; stroke-width: 2; }
-.dot { fill-opacity: 0.85; } .ring { fill: none; stroke-width: 1.75; }
+.dot { fill-opacity: 0.75; } .ring { fill: none; stroke-width: 1.75; }
 pre { overflow-x: auto; background: var(--panel); padding: 0.75rem;
   font-size: 0.8rem; line-height: 1.4; }
 summary { cursor: pointer; }
 @media (max-width: 30rem) { body { padding: 0.75rem 0.9rem 3rem; }
-  caption { max-width: calc(100vw - 1.8rem); } }
+  caption { max-width: calc(100vw - 1.8rem); }
+  th[scope="row"] { white-space: normal; min-width: 5.5rem; max-width: 9rem; }
+  .wide { margin-right: 0; } }
 @media print { .wide { overflow: visible; } nav { display: none; } }
 """
 

@@ -37,6 +37,7 @@ class Block:
     slug: the name of its files in the report folder; none where empty.
     spans: (heading, columns) above the head, from left to right.
     notes: mark -> what it says.
+    shaded: cells are counts, and darker by their share of the row.
   """
 
   title: str
@@ -44,6 +45,7 @@ class Block:
   slug: str = ""
   spans: tuple[tuple[str, int], ...] = ()
   notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  shaded: bool = False
 
   def text(self) -> str:
     """For the terminal; the first column is aligned left."""

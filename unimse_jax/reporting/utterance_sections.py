@@ -84,13 +84,26 @@ def confusion_section(run: Run) -> Section:
   parts: list[Block | str] = []
   for name, scores in run.corpora.items():
     if "confusion" in scores:
-      classes = list(scores["per_class"])
-      title = f"{name}, {run.split}: true class by row, predicted by column"
-      parts.append(charts.confusion_table(title, classes, scores["confusion"]))
+      parts.append(_confusion_block(run, name, scores))
       parts.append(_class_block(run, name, scores["per_class"]))
   if not parts:
     parts.append(paragraph("No corpus of this run annotates emotions."))
   return Section("confusion", "Confusion matrices", parts)
+
+
+def _confusion_block(run: Run, name: str, scores: Mapping[str, Any]) -> Block:
+  """C rows of C + 1 counts, the last of predictions outside the classes."""
+  classes = list(scores["per_class"])
+  rows = [
+    (word, *map(str, counts))
+    for word, counts in zip(classes, scores["confusion"], strict=True)
+  ]
+  return Block(
+    f"{name}, {run.split}: true class by row, predicted by column",
+    (("true \\ predicted", *classes, "other"), *rows),
+    f"confusion_{name}",
+    shaded=True,
+  )
 
 
 def _class_block(run: Run, name: str, classes: Mapping[str, Mapping]) -> Block:
@@ -146,10 +159,10 @@ def calibration_section(run: Run) -> Section:
   pictures, rows = [], [("corpus", "slot", "ECE", "N")]
   for name, scores in run.corpora.items():
     for slot, found in scores.get("calibration", {}).items():
-      title = f"{name}, {slot}"
       error = "-" if found["ece"] is None else f"{found['ece']:.3f}"
+      title = f"{name}, {slot}: ECE {error}"
       rows.append((name, slot, error, str(found["n"])))
-      summary = f"Expected calibration error {error}, N = {found['n']}"
+      summary = f"Expected calibration error of {found['n']} predictions"
       pictures.append(charts.reliability_chart(title, found["bins"], summary))
   if not pictures:
     text = "This run was evaluated without calibration."
