@@ -18,11 +18,11 @@ $(VENV)/.export: setup.cfg pyproject.toml
 	  sys.exit(0 if v >= (3, 11) else f'Python >= 3.11 expected, found {sys.version}')"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[export]'
+	$(BIN)/python -m pip install --quiet -e '.[export,report]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.export
-	$(BIN)/python -m pip install --quiet -e '.[export,test]'
+	$(BIN)/python -m pip install --quiet -e '.[export,report,test]'
 	touch $@
 
 # Raw media are made below $(DEMO)/raw and go through the same exporter as

@@ -11,7 +11,7 @@ from unimse_jax.reporting.tables import Block
 _MARKS = re.compile(r" \[([a-z, ]+)\]$")
 _NUMBER = re.compile(r"^[-+.]?\d|^-($|/)")
 # The interval after a value: it goes below it.
-_INTERVAL = re.compile(r" (\([-+.\d][^()]*\))$")
+_INTERVAL = re.compile(r" (\([-+.\d]+ to [-+.\d]+\))$")
 _LATEX = {
   "\\": r"\textbackslash{}",
   **{letter: f"\\{letter}" for letter in "&%$#_{}"},
@@ -64,10 +64,11 @@ def to_html(block: Block) -> str:
   title = html.escape(block.title)
   kind = ' class="shaded"' if block.shaded else ""
   return (
+    '<div class="block">'
     f'<div class="wide" role="region" aria-label="{title}" tabindex="0">'
     f"<table{kind}><caption>{title}</caption><thead>{_html_spans(block)}"
     f"<tr>{columns}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
-    + _html_notes(block)
+    f"{_html_notes(block)}</div>"
   )
 
 

@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -109,7 +110,7 @@ def _run_rows(
     low[ours] = {name: ends[0] for name, ends in intervals.items()}
     high[ours] = {name: ends[1] for name, ends in intervals.items()}
   seed = run.result["provenance"].get("seed", "?")
-  lines = [(f"{run.name}, 1 seed ({seed})", single)]
+  lines = [(f"{run.name}, 1 seed", single)]
   if run.seeds and run.seeds["split"] == run.split:
     lines = [
       (f"{run.name}, mean of {len(run.seeds['seeds'])} seeds", "mean"),
@@ -175,9 +176,7 @@ def paper_cell(scores: Mapping[str, Any], key: str) -> str:
 def _short(value: float | None, factor: int) -> str:
   text = format_score(value, factor)
   # The paper leaves the nought out; a minus stays.
-  return (
-    text.replace("0.", ".", 1) if factor == 1 and "0." in text[:3] else text
-  )
+  return re.sub(r"^(-?)0\.", r"\1.", text) if factor == 1 else text
 
 
 def table3(ablation: Mapping[str, Any]) -> Block:

@@ -220,6 +220,9 @@ def _flatten(vectors: np.ndarray, method: str) -> np.ndarray:
       "Figure 4 needs scikit-learn, which is not installed here; run "
       "`pip install 'unimse_jax[report]'`, or choose --projection none."
     ) from error
+  if not np.ptp(vectors, axis=0).any():
+    # A collapsed model: t-SNE would divide by a spread of zero, and crash.
+    return np.zeros((len(vectors), 2))
   if method == "pca" or len(vectors) < 4:
     return decomposition.PCA(2, random_state=_SEED).fit_transform(vectors)
   perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)

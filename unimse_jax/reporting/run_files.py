@@ -174,6 +174,11 @@ def _read_embeddings(
       f"{path}: expected {rows} rows, one for each prediction, found "
       f"{len(embeddings)}. Run `python -m unimse_jax.eval` again."
     )
+  if not np.isfinite(embeddings).all():
+    raise InputError(
+      f"{path}: expected finite numbers, found others in "
+      f"{(~np.isfinite(embeddings)).any(1).sum()} rows; the model has diverged."
+    )
   return embeddings
 
 

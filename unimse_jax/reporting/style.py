@@ -62,8 +62,9 @@ nav ul { display: flex; flex-wrap: wrap; gap: 0.25rem 1.1rem; padding: 0;
   border-left: 4px solid var(--k1); padding: 0.5rem 0.9rem; margin: 1rem 0; }
 .alert p { margin: 0.25rem 0; }
 /* Narrow tables stand side by side. */
-.wide { display: inline-block; vertical-align: top; overflow-x: auto;
-  max-width: 100%; margin: 1rem 2.5rem 0.25rem 0; }
+.block { display: inline-block; vertical-align: top; max-width: 100%;
+  margin: 1rem 2.5rem 0.25rem 0; }
+.wide { overflow-x: auto; }
 .wide:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: 0.875rem; line-height: 1.35;
   font-variant-numeric: tabular-nums; overflow-wrap: normal; }
@@ -71,12 +72,13 @@ caption, figcaption { text-align: left; font-weight: 600; font-size: 0.9rem;
   padding: 0.25rem 0; }
 caption { max-width: min(46rem, calc(100vw - 2.5rem)); position: sticky;
   left: 0; }
-th, td { padding: 0.3rem 0.6rem; border-bottom: 1px solid var(--line);
+th, td { padding: 0.3rem 0.45rem; border-bottom: 1px solid var(--line);
   text-align: right; vertical-align: top; white-space: nowrap; }
 thead th { vertical-align: bottom; background: var(--panel); }
 th[scope="colgroup"] { text-align: center; }
 th:first-child, .words { text-align: left; }
-.words { white-space: normal; min-width: 8rem; max-width: 22rem; }
+.words { white-space: normal; min-width: 8rem; max-width: 22rem;
+  overflow-wrap: anywhere; }
 /* What a row is about stays in sight while its cells scroll. */
 th:first-child { position: sticky; left: 0; background: var(--page); }
 thead th:first-child, th.group { background: var(--panel); }
@@ -109,7 +111,7 @@ summary { cursor: pointer; }
 @media (max-width: 30rem) { body { padding: 0.75rem 0.9rem 3rem; }
   caption { max-width: calc(100vw - 1.8rem); }
   th[scope="row"] { white-space: normal; min-width: 5.5rem; max-width: 9rem; }
-  .wide { margin-right: 0; } }
+  .block { margin-right: 0; } }
 @media print { .wide { overflow: visible; } nav { display: none; } }
 """
 

@@ -1,68 +1,216 @@
-"""The report is one file that parses, shows the scores and runs no markup."""
+"""The report is one file that parses, shows every section, runs no markup."""
 
 import html.parser
 import json
+import re
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
+from unimse_jax import report
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import results
-from unimse_jax.reporting import figures, page
+from unimse_jax.reporting import page
 from unimse_jax.training import evaluation_run
 
+SECTIONS = (
+  "table2",
+  "table3",
+  "scores",
+  "figure4",
+  "modalities",
+  "curves",
+  "confusion",
+  "intensity",
+  "calibration",
+  "wrong",
+  "statistics",
+  "audit",
+  "provenance",
+)
 
-class _Outline(html.parser.HTMLParser):
-  """Checks that tags close, and collects headings and outside links."""
 
-  _VOID = ("meta", "link", "br", "polyline")
+class Outline(html.parser.HTMLParser):
+  """Checks that tags close, and collects headings, links and labels."""
 
-  def __init__(self):
+  _VOID = ("meta", "link", "br")
+
+  def __init__(self, text: str):
     super().__init__()
-    self.open, self.seen, self.links = [], [], []
+    self.open, self.seen, self.links, self.headings = [], [], [], []
+    self.pictures, self.tables, self.ids = [], [], []
+    self.feed(text)
+    assert not self.open
 
-  def handle_starttag(self, tag, attrs):
-    self.seen.append(tag)
-    self.links += [value for name, value in attrs if name in ("src", "href")]
+  def handle_starttag(self, tag, attributes):
+    self._note(tag, dict(attributes))
     if tag not in self._VOID:
       self.open.append(tag)
 
-  def handle_startendtag(self, tag, attrs):
-    self.seen.append(tag)
+  def handle_startendtag(self, tag, attributes):
+    self._note(tag, dict(attributes))
 
   def handle_endtag(self, tag):
     assert self.open.pop() == tag
 
+  def _note(self, tag, attributes):
+    self.seen.append(tag)
+    self.links += [attributes[n] for n in ("src", "href") if n in attributes]
+    self.ids += [attributes["id"]] if "id" in attributes else []
+    if re.fullmatch(r"h\d", tag):
+      self.headings.append(int(tag[1]))
+    if tag == "svg" and "chart" in attributes.get("class", ""):
+      self.pictures.append(attributes)
+    if tag == "th":
+      assert attributes["scope"] in ("col", "row", "colgroup", "rowgroup")
 
-def test_the_page_holds_every_table_and_no_link(straight, tiny_config):
+
+@pytest.fixture(scope="module")
+def paper_page(paper_run):
+  return page.write(paper_run).read_text()
+
+
+def test_every_section_is_there_and_nothing_from_outside(paper_page):
+  outline = Outline(paper_page)
+  for name in SECTIONS:
+    assert name in outline.ids
+  inside = {link for link in outline.links if link.startswith("#")}
+  assert inside == {f"#{name}" for name in SECTIONS}
+  assert set(outline.links) - inside == {"data:,"}  # the empty icon
+  assert "http" not in re.sub(r"<title>.*?</title>", "", paper_page)
+  assert "url(" not in paper_page and "@import" not in paper_page
+  assert "script" not in outline.seen
+
+
+def test_headings_are_in_order_and_pictures_and_tables_have_names(paper_page):
+  outline = Outline(paper_page)
+  assert outline.headings == [1] + [2] * len(SECTIONS)
+  assert len(outline.pictures) > 15
+  for attributes in outline.pictures:
+    assert attributes["role"] == "img" and len(attributes["aria-label"]) > 5
+  assert outline.seen.count("table") == outline.seen.count("caption")
+  assert len(set(outline.ids)) == len(outline.ids)
+  assert '<html lang="en">' in paper_page and "width=device-width" in paper_page
+
+
+def test_markup_in_utterances_stays_text(paper_page):
+  assert "<script>" not in paper_page and "<b>" not in paper_page
+  assert "&lt;script&gt;alert(1)&lt;/script&gt;" in paper_page
+
+
+def test_the_numbers_of_the_results_are_on_the_page(paper_run, paper_page):
+  stored = json.loads((paper_run / "results" / "test.json").read_text())
+  for corpus, key in (("meld", "wf1"), ("mosi", "acc7")):
+    assert f"{100 * stored['corpora'][corpus][key]:.2f}" in paper_page
+  assert "ab" * 32 in paper_page  # the hash of the labels
+  assert "the paper prints 686 (a sample)" in paper_page
+  assert "0.900" in paper_page.partition('id="audit"')[2]
+
+
+def test_the_tables_are_files_too(paper_run, paper_page):
+  folder = paper_run / "report"
+  for name in ("table2", "figure4", "confusion_meld", "calibration", "table1"):
+    for ending in ("md", "tex", "csv"):
+      assert (folder / f"{name}.{ending}").stat().st_size > 50
+  assert "UniMSE (paper)" in (folder / "table2.md").read_text()
+
+
+def test_a_gathered_run_has_table3_with_its_differences(gathered_runs):
+  text = page.write(gathered_runs, projection="none").read_text()
+  Outline(text)
+  assert "mean of 3 seeds" in text and "w/o PMF" in text
+  assert 'id="figure4"' not in text
+  folder = gathered_runs / "report"
+  assert "±" in (folder / "table3.csv").read_text()
+  assert "w/o A" in (folder / "table3_differences_emotion.csv").read_text()
+
+
+def test_compared_runs_have_rows_and_differences(paper_run, make_run, tmp_path):
+  other = tmp_path / "other_run"
+  make_run(other, {"mosi": 60, "meld": 70}, seed=4, skill=0.3)
+  text = page.write(other, [paper_run], "none").read_text()
+  assert "other_run, 1 seed" in text and f"{paper_run.name}, 1 seed" in text
+  assert 'id="comparison"' in text
+  assert (other / "report" / "comparison_intensity.csv").is_file()
+
+
+def test_warnings_stand_before_the_first_table(make_run, tmp_path):
+  make_run(tmp_path, {"mosi": 20})
+  path = tmp_path / "results" / "test.json"
+  stored = json.loads(path.read_text())
+  stored["decoding"]["collapse"]["warnings"] = ["collapse: all <same>"]
+  stored["test_openings"] = 3
+  path.write_text(json.dumps(stored))
+  text = page.write(tmp_path, projection="none").read_text()
+  above = text.partition("<table")[0]
+  assert "test split: collapse: all &lt;same&gt;" in above
+  assert "opened 3 times" in above
+
+
+def test_a_bare_run_is_reported_with_what_to_run(make_run, tmp_path):
+  make_run(tmp_path, {"mosi": 20})
+  path = tmp_path / "results" / "test.json"
+  stored = json.loads(path.read_text())
+  for key in ("withheld", "test_openings"):
+    del stored[key]
+  for key in ("intervals", "calibration"):
+    del stored["corpora"]["mosi"][key]
+  path.write_text(json.dumps(stored))
+  (tmp_path / "metrics.jsonl").unlink()
+  for file in (tmp_path / "predictions").iterdir():
+    file.unlink()
+  text = page.write(tmp_path).read_text()
+  Outline(text)
+  for command in ("unimse_jax.ablate", "unimse_jax.eval", "statistics"):
+    assert f"python -m {command}" in text.replace("feature_export.", "")
+  assert "predictions are missing" in text and 'id="audit"' not in text
+
+
+def test_a_trained_run_is_reported(straight, tiny_config):
   run = evaluation_run.evaluate(tiny_config(), straight, "test")
   results.write(straight, "test", *run)
   path = page.write(straight)
   assert path == straight / "report" / "index.html"
   text = path.read_text()
-  outline = _Outline()
-  outline.feed(text)
-  assert not outline.open
-  assert not outline.links
-  assert outline.seen.count("table") == 3  # intensity, emotion, confusion
-  assert outline.seen.count("svg") >= 2
+  Outline(text)
   stored = json.loads((straight / "results" / "test.json").read_text())
   assert f"{100 * stored['corpora']['friends']['wf1']:.2f}" in text
+  assert "Training: loss" in text
 
 
-def test_without_results_it_says_what_to_run(tmp_path):
-  with pytest.raises(InputError, match="unimse_jax.eval"):
-    page.write(tmp_path)
+def test_the_command_reads_several_runs_after_one_flag():
+  repeat = report.repeat_compare
+  assert repeat(["r", "--compare", "a", "b", "--workdir", "c"]) == [
+    *("r", "--compare", "a", "--compare", "b", "--workdir", "c")
+  ]
+  assert repeat(["r", "--compare=a", "b"]) == ["r", "--compare=a", "b"]
+  assert repeat(["r", "x"]) == ["r", "x"]
 
 
-def test_markup_in_names_stays_text():
-  table = figures.confusion_table("<b>", ["<i>", "joy"], [[1, 0, 0], [0, 2, 1]])
-  assert "<b>" not in table and "<i>" not in table
-  assert "&lt;b&gt;" in table
-  chart = figures.line_chart("a & b", {"<s>": [(1, 2.0), (2, 3.0)]})
-  assert "<s>" not in chart and "a &amp; b" in chart
+def test_a_users_mistake_is_one_message(make_run, tmp_path):
+  make_run(tmp_path / "one", {"mosi": 8})
+  make_run(tmp_path / "two", {"mosi": 9})
+  command = [sys.executable, "-m", "unimse_jax.report"]
+  command += ["--workdir", str(tmp_path / "one"), "--projection", "none"]
+  command += ["--compare", str(tmp_path / "one"), str(tmp_path / "two")]
+  done = subprocess.run(command, capture_output=True, text=True)
+  assert done.returncode == 2
+  assert "mosi: 8 here, 9 there" in done.stderr
+  assert "Traceback" not in done.stderr
+  assert not (tmp_path / "one" / "report").exists()
 
 
-def test_a_chart_spans_its_points():
-  chart = figures.line_chart("loss", {"loss": [(0, 4.0), (10, 1.0)]})
-  assert "44.0,44.0 596.0,176.0" in chart
-  assert "nothing was recorded" in figures.line_chart("loss", {"loss": []})
+def test_a_missing_library_is_named(paper_run, monkeypatch):
+  monkeypatch.setitem(sys.modules, "sklearn", None)
+  with pytest.raises(InputError, match=r"unimse_jax\[report\]"):
+    page.write(paper_run)
+
+
+def test_the_figure_may_be_flattened_by_pca(paper_run):
+  text = page.write(paper_run, projection="pca").read_text()
+  assert "PCA 1" in text and "t-SNE" not in text
+  assert np.isfinite(
+    [float(x) for x in re.findall(r'cx="([\d.-]+)"', text)]
+  ).all()
