@@ -27,10 +27,12 @@ _LATEX = {
 _MARKDOWN = re.compile(r"([\\`*_|<>\[\]])")
 
 
-def _split_marks(cell: str) -> tuple[str, str]:
-  """("86.9", "a") of "86.9 [a]"."""
+def _split_marks(block: Block, cell: str) -> tuple[str, str]:
+  """("86.9", "a") of "86.9 [a]"; an utterance may end in "[laughs]"."""
   found = _MARKS.search(cell)
-  return (cell[: found.start()], found[1]) if found else (cell, "")
+  if not found or not block.notes.keys() >= set(found[1].split(", ")):
+    return cell, ""
+  return cell[: found.start()], found[1]
 
 
 def _is_text_column(block: Block, column: int) -> bool:
@@ -57,12 +59,15 @@ def to_html(block: Block) -> str:
       continue
     shades = _shades(row[1:]) if block.shaded else [""] * len(head)
     cells = "".join(
-      f"<td{_left(word)}{shade}>{_html_cell(cell)}</td>"
+      f"<td{_left(word)}{shade}>{_html_cell(block, cell)}</td>"
       for cell, word, shade in zip(row[1:], words[1:], shades, strict=False)
     )
-    body.append(f'<tr><th scope="row">{_html_cell(row[0])}</th>{cells}</tr>')
+    body.append(
+      f'<tr><th scope="row">{_html_cell(block, row[0])}</th>{cells}</tr>'
+    )
   title = html.escape(block.title)
   kind = ' class="shaded"' if block.shaded else ""
+  kind = ' class="dense"' if block.spans else kind
   return (
     '<div class="block">'
     f'<div class="wide" role="region" aria-label="{title}" tabindex="0">'
@@ -81,8 +86,8 @@ def _left(word: bool) -> str:
   return ' class="words"' if word else ""
 
 
-def _html_cell(cell: str) -> str:
-  text, marks = _split_marks(cell)
+def _html_cell(block: Block, cell: str) -> str:
+  text, marks = _split_marks(block, cell)
   raised = f"<sup>{html.escape(marks)}</sup>" if marks else ""
   interval = _INTERVAL.search(text)
   if not interval:
@@ -132,7 +137,8 @@ def to_markdown(block: Block) -> str:
       row = (f"**{_plain(row[0])}**", *[""] * (len(head) - 1))
       lines.append(f"| {' | '.join(row)} |")
     else:
-      lines.append(f"| {' | '.join(map(_markdown_cell, row))} |")
+      cells = (_markdown_cell(block, cell) for cell in row)
+      lines.append(f"| {' | '.join(cells)} |")
   if block.notes:
     notes = (f"{mark}: {_plain(note)}" for mark, note in block.notes.items())
     lines += ["", *(f"- {note}" for note in notes)]
@@ -144,8 +150,8 @@ def _plain(text: str) -> str:
   return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
 
-def _markdown_cell(cell: str) -> str:
-  text, marks = _split_marks(cell)
+def _markdown_cell(block: Block, cell: str) -> str:
+  text, marks = _split_marks(block, cell)
   return _plain(text) + (f" <sup>{marks}</sup>" if marks else "")
 
 
@@ -167,7 +173,7 @@ def to_latex(block: Block) -> str:
   ]
   if block.spans:
     lines += _latex_spans(block.spans)
-  lines += [f"{_latex_row(head)}", "\\midrule"]
+  lines += [f"{_latex_row(block, head)}", "\\midrule"]
   for number, row in enumerate(block.rows[1:]):
     if len(row) == 1:
       lines += ["\\midrule"] if number else []
@@ -176,7 +182,7 @@ def to_latex(block: Block) -> str:
         f"\\multicolumn{{{len(head)}}}{{l}}{{\\emph{{{text}}}}} \\\\"
       )
     else:
-      lines.append(_latex_row(row))
+      lines.append(_latex_row(block, row))
   lines += ["\\bottomrule", "\\end{tabular}"]
   for mark, note in block.notes.items():
     lines.append(f"\\\\ {{\\footnotesize $^{{{mark}}}$ {_escape_latex(note)}}}")
@@ -194,10 +200,10 @@ def _latex_spans(spans: Sequence[tuple[str, int]]) -> list[str]:
   return [" & ".join(cells) + r" \\", " ".join(rules)]
 
 
-def _latex_row(row: Sequence[str]) -> str:
+def _latex_row(block: Block, row: Sequence[str]) -> str:
   cells = []
   for cell in row:
-    text, marks = _split_marks(cell)
+    text, marks = _split_marks(block, cell)
     raised = f"$^{{{marks}}}$" if marks else ""
     cells.append(_escape_latex(text) + raised)
   return " & ".join(cells) + r" \\"
@@ -217,7 +223,7 @@ def to_csv(block: Block) -> str:
     if len(row) == 1:
       group = row[0]
       continue
-    parts = [_split_marks(cell) for cell in row]
+    parts = [_split_marks(block, cell) for cell in row]
     writer.writerow(
       [group, *(text for text, _ in parts), _name_marks(block, row)]
     )
@@ -228,7 +234,7 @@ def _name_marks(block: Block, row: Sequence[str]) -> str:
   """ "note (column, column); note" of the marked cells of a row."""
   columns: dict[str, list[str]] = {}
   for name, cell in zip(_flat_head(block), row, strict=True):
-    for mark in filter(None, _split_marks(cell)[1].split(", ")):
+    for mark in filter(None, _split_marks(block, cell)[1].split(", ")):
       columns.setdefault(block.notes[mark], []).append(name)
   return "; ".join(
     f"{note} ({', '.join(names)})" if any(names) else note

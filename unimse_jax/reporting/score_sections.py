@@ -82,7 +82,14 @@ def comparison_section(run: Run, others: Sequence[Run]) -> Section:
     "comparison",
   )
   pictures = gallery(_difference_charts(rows, f"{run.name} minus another run"))
-  return Section("comparison", "Compared runs", [*blocks, pictures])
+  parts = [*blocks, pictures]
+  gathered = [each for each in (run, *others) if each.seeds]
+  if gathered:
+    names = ", ".join(f"{each.name}: {each.workdir.name}" for each in gathered)
+    parts.insert(
+      0, paragraph(f"Of several seeds the first is compared ({names}).")
+    )
+  return Section("comparison", "Compared runs", parts)
 
 
 def scores_section(run: Run) -> Section:

@@ -50,6 +50,13 @@ def test_shaded_cells_carry_their_share_of_the_row():
   assert text.count("--share:0.00") == 2
 
 
+def test_a_text_that_ends_in_brackets_has_no_mark():
+  block = Block("t", (("", "text"), ("x", "hello [laughs]")), notes={"a": "n"})
+  assert "hello [laughs]</td>" in formats.to_html(block)
+  assert "x,hello [laughs],\n" in formats.to_csv(block)
+  assert "hello [laughs] \\\\" in formats.to_latex(block)
+
+
 def test_markdown_escapes_and_keeps_a_row_on_a_line():
   lines = formats.to_markdown(_BLOCK).splitlines()
   assert lines[0] == "**Scores & \\<more\\>**"
