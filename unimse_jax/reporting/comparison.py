@@ -22,6 +22,30 @@ def compare(run: Run, other: Run) -> dict[str, dict[str, tuple[float, ...]]]:
   Raises:
     InputError: other splits or samples, or no corpus in common.
   """
+  _check_comparable(run, other)
+  faults, found = [], {}
+  for corpus, scores in run.corpora.items():
+    if corpus not in other.corpora:
+      continue
+    own, theirs = _by_id(run, corpus), _by_id(other, corpus)
+    fault = _find_fault(own, theirs)
+    if fault:
+      faults.append(f"{corpus}: {fault}")
+      continue
+    others = [theirs[name] for name in own]
+    found[corpus] = _differences(list(own.values()), others, scores)
+  if faults:
+    raise InputError(
+      f"--compare {other.root}: expected the same utterances as in {run.root} "
+      "of the corpora that both have, found:\n"
+      + "\n".join(f"  - {fault}" for fault in faults)
+      + "\nEvaluate both runs on the same data."
+    )
+  return found
+
+
+def _check_comparable(run: Run, other: Run) -> None:
+  """Raises InputError unless split, files and a corpus are common."""
   if run.split != other.split:
     raise InputError(
       f"--compare {other.root}: expected the {run.split} split as in "
@@ -34,48 +58,29 @@ def compare(run: Run, other: Run) -> dict[str, dict[str, tuple[float, ...]]]:
         f"--compare: expected predictions/{each.split}.jsonl of this version "
         f"in {each.workdir}, found none; run `python -m unimse_jax.eval` there."
       )
-  common = [name for name in run.corpora if name in other.corpora]
-  if not common:
+  if run.corpora.keys().isdisjoint(other.corpora):
     raise InputError(
       f"--compare {other.root}: expected a corpus in common with {run.root} "
       f"({', '.join(run.corpora)}), found {', '.join(other.corpora)}."
     )
-  faults, found = [], {}
-  for corpus in common:
-    own, theirs = _by_id(run, corpus), _by_id(other, corpus)
-    if own.keys() != theirs.keys():
-      faults.append(_describe(corpus, own, theirs))
-      continue
-    rows = [own[name] for name in own]
-    others = [theirs[name] for name in own]
-    changed = [
-      name for name in own if own[name]["targets"] != theirs[name]["targets"]
-    ]
-    if changed:
-      faults.append(
-        f"{corpus}: {len(changed)} utterances have other labels "
-        f"({changed[0]} first)"
-      )
-      continue
-    found[corpus] = _differences(rows, others, run.corpora[corpus])
-  if faults:
-    raise InputError(
-      f"--compare {other.root}: expected the same utterances as in {run.root} "
-      "of the corpora that both have, found:\n"
-      + "\n".join(f"  - {fault}" for fault in faults)
-      + "\nEvaluate both runs on the same data."
-    )
-  return found
 
 
 def _by_id(run: Run, corpus: str) -> dict[str, Row]:
   return {row["id"]: row for row in run.of_corpus(corpus)}
 
 
-def _describe(corpus: str, own: Mapping, theirs: Mapping) -> str:
+def _find_fault(own: Mapping[str, Row], theirs: Mapping[str, Row]) -> str:
+  """How the utterances of a corpus differ; "" where they are the same."""
+  if own.keys() == theirs.keys():
+    changed = [
+      name for name in own if own[name]["targets"] != theirs[name]["targets"]
+    ]
+    if not changed:
+      return ""
+    return f"{len(changed)} utterances have other labels ({changed[0]} first)"
   missing = [name for name in own if name not in theirs]
   added = [name for name in theirs if name not in own]
-  parts = [f"{corpus}: {len(own)} here, {len(theirs)} there"]
+  parts = [f"{len(own)} here, {len(theirs)} there"]
   if missing:
     parts.append(f"{len(missing)} only here ({missing[0]} first)")
   if added:

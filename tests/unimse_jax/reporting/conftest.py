@@ -48,27 +48,21 @@ def _row(rng, corpus: str, number: int, skill: float) -> dict:
     fields[name] = (
       targets["emotion"] if right else str(rng.choice(near or classes))
     )
-  output = ", ".join(f"{value}" for value in fields.values())
-  own = fields[scheme] if scheme else None
-  probabilities = {}
-  for slot, classes in ({"polarity": POLARITIES} | SCHEMES).items():
-    share = float(rng.uniform(0.4, 1))
-    rest = (1 - share) / (len(classes) - 1)
-    probabilities[slot] = dict.fromkeys(classes, rest) | {fields[slot]: share}
-  text = (
-    MARKUP if number == 0 else f"utterance {number} of {corpus}, said plainly"
-  )
+  text = MARKUP if number == 0 else f"utterance {number} of {corpus}, said so"
   return {
     "id": f"test{number}",
     "corpus": corpus,
-    "output": output,
+    "output": ", ".join(f"{value}" for value in fields.values()),
     "malformed": False,
     "fields": fields,
     "intensity": {"greedy": intensity},
-    "probabilities": probabilities,
+    "probabilities": _probabilities(rng, fields),
     "targets": targets,
     "text": text,
-    "scored": {"intensity": None if scheme else intensity, "emotion": own},
+    "scored": {
+      "intensity": None if scheme else intensity,
+      "emotion": fields[scheme] if scheme else None,
+    },
     "donors": {
       "iemocap" if scheme != "iemocap" else "intensity": {
         "donor": f"{corpus}/train/donor{number}",
@@ -77,6 +71,15 @@ def _row(rng, corpus: str, number: int, skill: float) -> dict:
     },
     "mood": mood,
   }
+
+
+def _probabilities(rng, fields: dict) -> dict:
+  found = {}
+  for slot, classes in ({"polarity": POLARITIES} | SCHEMES).items():
+    share = float(rng.uniform(0.4, 1))
+    rest = (1 - share) / (len(classes) - 1)
+    found[slot] = dict.fromkeys(classes, rest) | {fields[slot]: share}
+  return found
 
 
 def _score(rows: list[dict], corpus: str) -> dict:
@@ -99,6 +102,17 @@ def _score(rows: list[dict], corpus: str) -> dict:
   else:
     fixed = metrics.constant_sentiment(target, target) | {"corr": None}
   intervals = confidence.bootstrap(score, len(rows), resamples=_RESAMPLES)
+  return scores | {
+    "n_intensity": 0 if scheme else len(rows),
+    "n_emotion": len(rows) if scheme else 0,
+    "malformed": 0,
+    constant: {k: v for k, v in fixed.items() if isinstance(v, float | None)},
+    "intervals": {k: [each.low, each.high] for k, each in intervals.items()},
+    "calibration": _calibration(rows, scheme),
+  }
+
+
+def _calibration(rows: list[dict], scheme: str | None) -> dict:
   slot = scheme or "polarity"
   sure = [row["probabilities"][slot][row["fields"][slot]] for row in rows]
   truth = [
@@ -111,20 +125,9 @@ def _score(rows: list[dict], corpus: str) -> dict:
     row["fields"][slot] == each for row, each in zip(rows, truth, strict=True)
   ]
   bins = calibration.reliability(sure, right)
-  return scores | {
-    "n_intensity": 0 if scheme else len(rows),
-    "n_emotion": len(rows) if scheme else 0,
-    "malformed": 0,
-    constant: {k: v for k, v in fixed.items() if isinstance(v, float | None)},
-    "intervals": {k: [each.low, each.high] for k, each in intervals.items()},
-    "calibration": {
-      slot: {
-        "ece": calibration.expected_calibration_error(bins),
-        "n": len(rows),
-        "bins": [_finite(vars(each)) for each in bins],
-      }
-    },
-  }
+  error = calibration.expected_calibration_error(bins)
+  filled = [_finite(vars(each)) for each in bins]
+  return {slot: {"ece": error, "n": len(rows), "bins": filled}}
 
 
 def _finite(values: dict) -> dict:
@@ -186,7 +189,6 @@ def _results(corpora: dict, rows: list, data: pathlib.Path | None) -> dict:
     }
     for name in ("audio", "video", "audio_video")
   }
-  where = str(data or "data/none")
   return {
     "corpora": corpora,
     "decoding": {
@@ -199,28 +201,24 @@ def _results(corpora: dict, rows: list, data: pathlib.Path | None) -> dict:
     },
     "withheld": withheld,
     "test_openings": 1,
-    "selection": {
-      "checkpoint": "best",
-      "step": 400,
-      "rule": "lowest mean rank",
+    "selection": {"checkpoint": "best", "step": 400, "rule": "lowest rank"},
+    "provenance": _provenance(corpora, str(data or "data/none")),
+  }
+
+
+def _provenance(corpora: dict, data: str) -> dict:
+  paths = {"dir": data, "labels": f"{data}/labels.jsonl"}
+  each = {"settings_sha256": "cd" * 32, "shards": {}}
+  return {
+    "config": {"name": "made_up", "seed": 0, "data": paths},
+    "seed": 0,
+    "data": {
+      "labels_sha256": "ab" * 32,
+      "datasets": dict.fromkeys(corpora, each),
     },
-    "provenance": {
-      "config": {
-        "name": "made_up",
-        "seed": 0,
-        "data": {"dir": where, "labels": f"{where}/labels.jsonl"},
-      },
-      "seed": 0,
-      "data": {
-        "labels_sha256": "ab" * 32,
-        "datasets": {
-          name: {"settings_sha256": "cd" * 32, "shards": {}} for name in corpora
-        },
-      },
-      "versions": {"jax": "0.10.2", "python": "3.11.2"},
-      "commit": "0" * 40,
-      "device": "1 x cpu",
-    },
+    "versions": {"jax": "0.10.2", "python": "3.11.2"},
+    "commit": "0" * 40,
+    "device": "1 x cpu",
   }
 
 

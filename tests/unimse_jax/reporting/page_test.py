@@ -168,10 +168,18 @@ def test_a_bare_run_is_reported_with_what_to_run(make_run, tmp_path):
   assert "predictions are missing" in text and 'id="audit"' not in text
 
 
-def test_a_trained_run_is_reported(straight, tiny_config):
+def test_a_trained_run_is_reported(straight, tiny_config, corpora):
+  from feature_export import statistics
+
   run = evaluation_run.evaluate(tiny_config(), straight, "test")
   results.write(straight, "test", *run)
+  # What the exporter writes beside the data is what the report reads.
+  counts = corpora / "statistics.json"
+  assert not statistics.main(["--data", str(corpora), "--json", str(counts)])
   path = page.write(straight)
+  counts.unlink()
+  assert "films,21,6,5,32" in (straight / "report" / "table1.csv").read_text()
+  assert (straight / "report" / "emotions_friends.md").is_file()
   assert path == straight / "report" / "index.html"
   text = path.read_text()
   Outline(text)
