@@ -114,7 +114,7 @@ def _run_rows(
   if run.seeds and run.seeds["split"] == run.split:
     lines = [
       (f"{run.name}, mean of {len(run.seeds['seeds'])} seeds", "mean"),
-      ("standard deviation over seeds", "sd"),
+      ("deviation over seeds", "sd"),
     ]
     lines = [(name, _gathered(run.seeds, field)) for name, field in lines]
     lines.append((f"seed {seed} of them", single))

@@ -68,8 +68,11 @@ class Run:
 
   @property
   def name(self) -> str:
-    """How tables call the run: its directory."""
-    return self.root.resolve().name
+    """How tables call the run: its directory, a seed with the one above."""
+    path = self.root.resolve()
+    if path.name.startswith("seed_"):
+      return f"{path.parent.name}/{path.name}"
+    return path.name
 
   def of_corpus(self, corpus: str) -> list[Row]:
     """The rows of one corpus."""

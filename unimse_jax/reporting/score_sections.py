@@ -72,9 +72,12 @@ def _difference_charts(rows: Mapping[str, Mapping], what: str) -> list[str]:
 
 def comparison_section(run: Run, others: Sequence[Run]) -> Section:
   """Paired differences from the other runs."""
-  rows = {
-    f"minus {each.name}": comparison.compare(run, each) for each in others
-  }
+  rows = {}
+  for each in others:
+    # Two runs may share a name; a row must not take the place of another.
+    name = f"minus {each.name}"
+    name = f"minus {each.root}" if name in rows else name
+    rows[name] = comparison.compare(run, each)
   blocks = paper_tables.difference_blocks(
     f"{run.name} minus another run, {run.split} split, with the 95 % interval "
     "of a paired bootstrap over the same utterances",

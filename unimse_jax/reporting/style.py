@@ -74,7 +74,8 @@ caption { max-width: min(46rem, calc(100vw - 2.5rem)); position: sticky;
   left: 0; }
 th, td { padding: 0.3rem 0.45rem; border-bottom: 1px solid var(--line);
   text-align: right; vertical-align: top; white-space: nowrap; }
-.dense th, .dense td { padding: 0.3rem 0.3rem; }
+.dense { font-size: 0.8rem; }
+.dense th, .dense td { padding: 0.3rem 0.25rem; }
 thead th { vertical-align: bottom; background: var(--panel); }
 th[scope="colgroup"] { text-align: center; }
 th:first-child, .words { text-align: left; }

@@ -136,6 +136,18 @@ def test_compared_runs_have_rows_and_differences(paper_run, make_run, tmp_path):
   assert (other / "report" / "comparison_intensity.csv").is_file()
 
 
+def test_compared_runs_of_one_name_have_a_row_each(make_run, tmp_path):
+  for number, folder in enumerate(("a/x", "b/x", "c/seed_1")):
+    make_run(tmp_path / folder, {"mosi": 20}, seed=number)
+  others = [tmp_path / "b" / "x", tmp_path / "a" / "x", tmp_path / "c/seed_1"]
+  page.write(tmp_path / "a" / "x", others, "none")
+  path = tmp_path / "a" / "x" / "report" / "comparison_intensity.csv"
+  rows = path.read_text().splitlines()[1:]
+  assert [row.split(",")[1] for row in rows] == [
+    *("minus x", f"minus {tmp_path / 'a' / 'x'}", "minus c/seed_1")
+  ]
+
+
 def test_warnings_stand_before_the_first_table(make_run, tmp_path):
   make_run(tmp_path, {"mosi": 20})
   path = tmp_path / "results" / "test.json"

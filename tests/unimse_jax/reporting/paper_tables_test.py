@@ -83,7 +83,7 @@ def test_several_seeds_have_mean_and_deviation(gathered_runs):
   block = paper_tables.table2([run])
   found = run.seeds["corpora"]["demo_meld"]["wf1"]
   mean = _row(block, f"{run.name}, mean of 3 seeds")
-  deviation = _row(block, "standard deviation over seeds")
+  deviation = _row(block, "deviation over seeds")
   assert mean[12].partition(" ")[0] == f"{100 * found['mean']:.2f}"
   assert deviation[12].partition(" ")[0] == f"{100 * found['sd']:.2f}"
   note = block.notes[mean[12].partition("[")[2][:-1]]
