@@ -19,6 +19,7 @@ from unimse_jax.reporting.section import Section
 from unimse_jax.reporting.tables import Block
 
 NO_PROJECTION = "none"
+_LISTING = "tables.txt"  # the names of all files of tables
 
 
 def write(
@@ -45,15 +46,32 @@ def write(
   sections = build(run, others, projection)
   folder = root / "report"
   folder.mkdir(parents=True, exist_ok=True)
-  for section in sections:
-    for block in section.blocks:
-      for ending, render in formats.WRITERS.items():
-        path = folder / f"{file_name(block)}.{ending}"
-        write_atomically(path, render(block).encode())
+  _write_tables(folder, [each for s in sections for each in s.blocks])
   # Last: a page that is there has its tables beside it.
   path = folder / "index.html"
   write_atomically(path, render_page(run, sections).encode())
   return path
+
+
+def _write_tables(folder: pathlib.Path, blocks: Sequence[Block]) -> None:
+  """Writes each table in each format, and takes away those of before.
+
+  An earlier report may have compared other runs: its tables must not be taken
+  for this one's. tables.txt lists ours; other files are left alone.
+  """
+  files = {
+    f"{file_name(block)}.{ending}": render(block)
+    for block in blocks
+    for ending, render in formats.WRITERS.items()
+  }
+  listing = folder / _LISTING
+  if listing.is_file():
+    for name in set(listing.read_text().split("\n")) - files.keys():
+      if name and "/" not in name:
+        (folder / name).unlink(missing_ok=True)
+  write_atomically(listing, "\n".join(files).encode())
+  for name, text in files.items():
+    write_atomically(folder / name, text.encode())
 
 
 def build(run: Run, others: Sequence[Run], projection: str) -> list[Section]:

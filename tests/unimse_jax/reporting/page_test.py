@@ -148,6 +148,22 @@ def test_compared_runs_of_one_name_have_a_row_each(make_run, tmp_path):
   ]
 
 
+def test_tables_of_an_earlier_report_go_and_other_files_stay(
+  make_run, tmp_path
+):
+  make_run(tmp_path / "one", {"mosi": 20})
+  make_run(tmp_path / "two", {"mosi": 20}, seed=1)
+  page.write(tmp_path / "one", [tmp_path / "two"], "none")
+  folder = tmp_path / "one" / "report"
+  (folder / "notes.md").write_text("mine")
+  assert (folder / "comparison_intensity.tex").is_file()
+  page.write(tmp_path / "one", projection="none")
+  assert not list(folder.glob("comparison*"))
+  names = {path.name for path in folder.iterdir()}
+  listed = (folder / "tables.txt").read_text().split("\n")
+  assert names == {"notes.md", "index.html", "tables.txt", *listed}
+
+
 def test_warnings_stand_before_the_first_table(make_run, tmp_path):
   make_run(tmp_path, {"mosi": 20})
   path = tmp_path / "results" / "test.json"
