@@ -29,7 +29,8 @@ $(VENV)/.test: $(VENV)/.export
 # real ones. Four frames of 96 px a clip: enough for drawn faces, and quick.
 $(DEMO)/universal_labels.jsonl: | $(VENV)/.export
 	$(BIN)/python -m feature_export.export --corpus demo --raw $(DEMO)/raw \
-	  --out $(DEMO) --frames 4 --image_size 96 --faces none --jobs $(JOBS) --overwrite
+	  --out $(DEMO) --frames 4 --image_size 96 --faces none --jobs $(JOBS) \
+	  --overwrite
 	$(BIN)/python -m feature_export.universal_labels --data $(DEMO) \
 	  --corpora $(DEMO_CORPORA) --out $@
 
@@ -38,6 +39,8 @@ demo-data: $(DEMO)/universal_labels.jsonl  ## export the demo corpora
 demo: demo-data  ## set up, export the demo corpora, train, evaluate, report
 	$(BIN)/python -m unimse_jax.train --config configs/demo.py
 	$(BIN)/python -m unimse_jax.eval --config configs/demo.py
+	$(BIN)/python -m feature_export.statistics --data $(DEMO) \
+	  --json $(DEMO)/statistics.json > /dev/null
 	$(BIN)/python -m unimse_jax.report --workdir runs/demo
 
 # The demo without voice, face or both: what each modality is worth.

@@ -13,7 +13,9 @@ from unimse_jax.evaluation.scoring import (
   LabelledExample,
   decoding_report,
   score_corpora,
+  scored_values,
 )
+from unimse_jax.evaluation.uncertainty import add_uncertainty
 from unimse_jax.experiment import Experiment
 from unimse_jax.parallel import multihost
 from unimse_jax.prediction.labeller import Labeller
@@ -25,11 +27,13 @@ class Evaluation:
   corpora: name -> scores, with the constant predictor's under "constant_*".
   decoding: malformed and distinct outputs, and warnings of a collapse.
   predictions: in the mixture's order.
+  scored: what each of them was scored by.
   """
 
   corpora: dict[str, dict[str, Any]]
   decoding: dict[str, Any]
   predictions: list[LabelledExample]
+  scored: list[dict[str, Any]]
 
 
 class Evaluator:
@@ -59,10 +63,13 @@ class Evaluator:
     if multihost.is_first():
       for warning in collapse["warnings"]:
         logging.warning("%s split: %s.", split, warning)
+    if with_probabilities:
+      corpora = add_uncertainty(corpora, predictions, mixture)
     return Evaluation(
       corpora=corpora,
       decoding=decoding_report(predictions) | {"collapse": collapse},
       predictions=predictions,
+      scored=scored_values(predictions, mixture),
     )
 
   def predict(

@@ -67,7 +67,8 @@ def write(
     "selection": selection,
     "provenance": source,
   }
-  lines = [json.dumps(_row(each)) for each in evaluation.predictions]
+  pairs = zip(evaluation.predictions, evaluation.scored, strict=True)
+  lines = [json.dumps(_row(each, scored)) for each, scored in pairs]
   rows = workdir / "predictions" / f"{split}.jsonl"
   path = workdir / "results" / f"{split}.json"
   text = json.dumps(_finite(results), indent=2, allow_nan=False)
@@ -77,16 +78,18 @@ def write(
   return path
 
 
-def _row(prediction: LabelledExample) -> dict[str, Any]:
+def _row(prediction: LabelledExample, scored: dict[str, Any]) -> dict[str, Any]:
   labelled = prediction.labelled
   return {
     "id": prediction.example.record.id,
     "corpus": prediction.example.corpus,
+    "text": prediction.example.record.text,
     "output": labelled.output,
     "malformed": labelled.parsed.malformed,
     "fields": dict(labelled.parsed.fields),
     "intensity": dict(labelled.intensity),
     "probabilities": labelled.probabilities,
+    "scored": scored,
     "targets": targets(prediction.example),
   }
 

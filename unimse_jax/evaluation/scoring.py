@@ -39,22 +39,59 @@ def fallbacks(train: Sequence[Example]) -> tuple[float, str]:
   return median, majority
 
 
+def scored_values(
+  predictions: Sequence[LabelledExample], mixture: Mixture
+) -> list[dict[str, Any]]:
+  """What each prediction is scored by: its fields, or what stands in for them.
+
+  Returns:
+    {"intensity": float or None, "emotion": str or None} of every prediction;
+    None where its corpus does not rate the utterance for it.
+  """
+  stand_ins = {
+    name: fallbacks(
+      [each for each in mixture.examples["train"] if each.corpus == name]
+    )
+    for name in mixture.corpora
+  }
+  found = []
+  for each in predictions:
+    record, parsed = each.example.record, each.labelled.parsed
+    median, majority = stand_ins[each.example.corpus]
+    scheme = mixture.corpora[each.example.corpus].scheme_name
+    intensity = parsed.fields.get("intensity")
+    intensity = median if intensity is None else intensity
+    found.append(
+      {
+        "intensity": None if record.intensity is None else intensity,
+        "emotion": (parsed.emotion(scheme) or majority)
+        if record.emotion
+        else None,
+      }
+    )
+  return found
+
+
 def score_corpora(
   predictions: Sequence[LabelledExample], mixture: Mixture
 ) -> dict[str, dict[str, Any]]:
   """Scores of every corpus by what it annotates, as fractions."""
   scores = {}
+  scored = scored_values(predictions, mixture)
   for name, records in mixture.corpora.items():
-    own = [each for each in predictions if each.example.corpus == name]
-    if not own:
+    pairs = [
+      (each, values)
+      for each, values in zip(predictions, scored, strict=True)
+      if each.example.corpus == name
+    ]
+    if not pairs:
       continue
+    own = [each for each, _ in pairs]
     train = [
       example for example in mixture.examples["train"] if example.corpus == name
     ]
-    intensity = _score_intensity(own, train)
-    emotion = _score_emotion(
-      own, train, records.scheme_name, records.emotion_classes
-    )
+    intensity = _score_intensity(pairs, train)
+    emotion = _score_emotion(pairs, train, records.emotion_classes)
     # A corpus may rate fewer utterances for the one than for the other.
     ns = {
       "n_intensity": intensity.get("n", 0),
@@ -65,39 +102,29 @@ def score_corpora(
   return scores
 
 
-def _score_intensity(
-  own: Sequence[LabelledExample], train: Sequence[Example]
-) -> dict[str, Any]:
-  rated = [each for each in own if each.example.record.intensity is not None]
-  if not rated:
+_Pairs = Sequence[tuple[LabelledExample, Mapping[str, Any]]]
+
+
+def _score_intensity(pairs: _Pairs, train: Sequence[Example]) -> dict[str, Any]:
+  predicted, target = _rated(pairs, "intensity")
+  if not target:
     return {}
-  median, _ = fallbacks(train)
-  predicted = [each.labelled.parsed.fields.get("intensity") for each in rated]
-  target = [each.example.record.intensity for each in rated]
   known = [
     example.record.intensity
     for example in train
     if example.record.intensity is not None
   ]
-  return metrics.sentiment_scores(
-    [median if value is None else value for value in predicted], target
-  ) | {"constant_sentiment": metrics.constant_sentiment(known, target)}
+  return metrics.sentiment_scores(predicted, target) | {
+    "constant_sentiment": metrics.constant_sentiment(known, target)
+  }
 
 
 def _score_emotion(
-  own: Sequence[LabelledExample],
-  train: Sequence[Example],
-  scheme: str,
-  classes: Sequence[str],
+  pairs: _Pairs, train: Sequence[Example], classes: Sequence[str]
 ) -> dict[str, Any]:
-  rated = [each for each in own if each.example.record.emotion]
-  if not rated:
+  predicted, target = _rated(pairs, "emotion")
+  if not target:
     return {}
-  _, majority = fallbacks(train)
-  predicted = [
-    each.labelled.parsed.emotion(scheme) or majority for each in rated
-  ]
-  target = [each.example.record.emotion for each in rated]
   known = [
     example.record.emotion for example in train if example.record.emotion
   ]
@@ -111,6 +138,16 @@ def _score_emotion(
       name: constant[name] for name in ("acc", "wf1", "macro_f1")
     },
   }
+
+
+def _rated(pairs: _Pairs, field: str) -> tuple[list, list]:
+  """Predictions and targets of the utterances that are rated for a field."""
+  rated = [
+    (values[field], getattr(each.example.record, field))
+    for each, values in pairs
+    if values[field] is not None
+  ]
+  return [value for value, _ in rated], [target for _, target in rated]
 
 
 def decoding_report(predictions: Sequence[LabelledExample]) -> dict[str, Any]:
