@@ -6,11 +6,13 @@ paper reports about 90 % for 80 samples of MOSI.
 """
 
 import csv
+import hashlib
 import io
 import json
 import math
 import os
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -180,9 +182,9 @@ def score_sheet(sheet: Path, labels: Path) -> dict:
   """Reads a marked sheet and writes FILE.audit.json beside the labels.
 
   Returns:
-    The content of that file: {"sheet", "samples", "overall": {"n", "right",
-    "accuracy", "low", "high"}, "slots": {slot: the same}}; low and high are
-    Wilson's 95 % interval.
+    The content of that file: {"sheet", "labels_sha256", "samples", "overall":
+    {"n", "right", "accuracy", "low", "high"}, "slots": {slot: the same}}; low
+    and high are Wilson's 95 % interval.
 
   Raises:
     InputError: no such sheet, rows that are not marked, or rows that do not
@@ -206,6 +208,12 @@ def score_sheet(sheet: Path, labels: Path) -> dict:
     for number, row in enumerate(rows, start=2)
     if (fault := _fault(row, known))
   ]
+  keys = Counter(tuple(row[name] for name in COLUMNS[:4]) for row in rows)
+  faults += [
+    f"{'/'.join(key)} stands in it {count} times"
+    for key, count in keys.items()
+    if count > 1
+  ]
   if faults or not rows:
     raise InputError(
       list_faults(f"{sheet} cannot be scored", faults or ["no rows"])
@@ -214,6 +222,7 @@ def score_sheet(sheet: Path, labels: Path) -> dict:
   slots = dict.fromkeys(row["slot"] for row in rows)
   result = {
     "sheet": sheet.name,
+    "labels_sha256": hashlib.sha256(labels.read_bytes()).hexdigest(),
     "samples": len({(r["corpus"], r["split"], r["id"]) for r in rows}),
     "overall": _share(marks),
     "slots": {

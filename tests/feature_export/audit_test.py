@@ -117,6 +117,15 @@ def test_unmarked_and_foreign_rows_are_all_named(sheet):
   assert not audit.audit_file(labels).exists()
 
 
+def test_a_row_counts_once(sheet):
+  path, labels = sheet
+  _mark(path, ["yes"] * 8)
+  lines = path.read_text("utf-8-sig").splitlines()
+  path.write_text("\n".join([*lines, lines[1]]) + "\n", "utf-8-sig")
+  with pytest.raises(InputError, match="stands in it 2 times"):
+    audit.score_sheet(path, labels)
+
+
 def test_a_file_that_is_no_sheet_names_the_columns(tmp_path, sheet):
   other = tmp_path / "other.csv"
   other.write_text("id,correct\n1,yes\n")

@@ -139,3 +139,14 @@ def test_weights_without_a_model(plain_bert, tmp_path):
 def test_name_that_no_hub_can_have():
   with pytest.raises(InputError, match="Correct --encoder"):
     load_encoder("./not/there/at/all")
+
+
+def test_a_device_that_is_not_there_is_said_and_nothing_else():
+  import torch
+
+  if torch.cuda.is_available():
+    pytest.skip("needs a machine without CUDA; this one has it")
+  encoder = load_encoder(device="cuda")
+  with pytest.raises(InputError, match="finds no CUDA device") as caught:
+    encoder.encode(["a"])
+  assert "Correct --encoder" not in str(caught.value)
