@@ -178,8 +178,9 @@ def _encode(
   # Everything is in the folder: no library may look anywhere else.
   os.environ["HF_HUB_OFFLINE"] = "1"
   load = _load_sentence_transformer if _is_modular(folder) else _load_plain_bert
+  chosen = _choose_device(device)
   try:
-    return np.asarray(load(folder, _choose_device(device))(texts))
+    return np.asarray(load(folder, chosen)(texts))
   except (OSError, ValueError, KeyError, AttributeError) as error:
     raise InputError(
       f"Sentence encoder {folder}: expected a sentence-transformers folder or "
