@@ -50,7 +50,7 @@ class _Packets:
     times: float64[N] in s, of the frame in each packet. Where a container has
       no presentation times (AVI): of the n-th frame that comes out.
     exact: whether a packet's time is that of its own frame.
-    end: s, of the last frame's end.
+    end: s, of the last frame's end; infinite where the stream goes on.
   """
 
   packets: list = field(default_factory=list)
@@ -67,13 +67,14 @@ def _read_packets(container, stream, start: float, end: float) -> _Packets:
     container.seek(
       int((start + origin) / stream.time_base), stream=stream, backward=True
     )
-  found = []
+  found, ended = [], True
   for packet in container.demux(stream):
     if packet.size == 0 and packet.pts is None and packet.dts is None:
       break  # the flush at the end
     ticks = packet.pts if packet.dts is None else packet.dts
     # A frame is never shown before it is decoded: nothing wanted follows.
     if ticks is not None and float(ticks * packet.time_base) - origin >= end:
+      ended = False
       break
     found.append(packet)
   if not found:
@@ -89,7 +90,8 @@ def _read_packets(container, stream, start: float, end: float) -> _Packets:
     times = np.array(ticks, np.float64) * base - origin
   last = found[int(times.argmax())]
   length = float((last.duration or 0) * base) or 1 / frame_rate
-  return _Packets(found, times, exact, float(times.max()) + length)
+  stop = float(times.max()) + length if ended else np.inf
+  return _Packets(found, times, exact, stop)
 
 
 def _needed_runs(found: _Packets, wanted: np.ndarray) -> Iterator[slice]:

@@ -15,6 +15,7 @@ from feature_export.features.extraction import ExtractionSettings, Extractor
 from feature_export.features.faces import (
   crop_largest,
   describe_faces,
+  follow,
   load_detector,
 )
 
@@ -51,6 +52,24 @@ def test_a_small_face_in_a_large_picture(astronaut, find):
   canvas[300:812, 900:1412] = astronaut
   (box,) = find(canvas)
   assert _holds(box, 900 + MIDDLE[0], 300 + MIDDLE[1])
+
+
+def test_a_face_is_followed_and_found_again(astronaut, find):
+  searched = []
+
+  def watching(picture):
+    searched.append(picture.shape[:2])
+    return find(picture)
+
+  following = follow(watching)
+  (first,) = following(astronaut)
+  (second,) = following(np.roll(astronaut, 8, axis=1))
+  assert searched[1][0] < 300  # only around the face
+  assert abs(second[0] - first[0] - 8) <= 8
+  # Far away: nothing around the old place, so everything is searched.
+  (third,) = following(np.roll(astronaut, 180, axis=1))
+  assert searched[-1] == (512, 512)
+  assert abs(third[0] - first[0] - 180) <= 8
 
 
 def test_the_largest_box_is_cut_without_margin():
