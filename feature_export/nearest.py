@@ -15,7 +15,7 @@ import numpy as np
 # by what the batch around them does to float32 sums, about 2e-7: such cosines
 # are equal, and the order of the donors decides.
 TIE = 1e-6
-_CELLS = 2**24  # cosines held at once: 64 MiB of float32
+_CELLS = 2**23  # cosines held at once: 32 MiB of float32
 _FEWEST_ROWS = 64  # of a product, for speed, however many donors there are
 
 
