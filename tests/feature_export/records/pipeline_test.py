@@ -73,10 +73,11 @@ def test_processes_give_the_same_and_a_second_run_reads_it(
   assert again.reused == 15
   # A changed file is extracted again, and so is a damaged result.
   write_tone(tmp_path / "0.wav", seconds=0.7)
-  broken = next((tmp_path / "two").rglob("*.npz"))
+  store = open_store(tmp_path / "two", settings)
+  broken = store._path("audio", clips[5].audio)
   broken.write_bytes(broken.read_bytes()[:100])
   third, _ = _extract(clips, settings, tmp_path / "two", 1)
-  assert third.reused in (13, 14)
+  assert third.reused == 13
   assert len(third.collect(clips[0]).audio.values) == 1 + 11200 // 512
 
 
