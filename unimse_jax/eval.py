@@ -1,7 +1,7 @@
 """Decodes a split with the best checkpoint and prints its scores.
 
 python -m unimse_jax.eval --config configs/base.py [--workdir DIR]
-    [--split test]
+    [--split test] [--nowithheld]
 """
 
 import json
@@ -18,6 +18,9 @@ _WORKDIR = flags.DEFINE_string(
 _SPLIT = flags.DEFINE_enum(
   "split", "test", ["train", "validation", "test"], "What to decode."
 )
+_WITHHELD = flags.DEFINE_bool(
+  "withheld", True, "Scores it with voice, face and both withheld too."
+)
 
 
 def main() -> int:
@@ -29,11 +32,13 @@ def main() -> int:
 
   multihost.initialize()
   workdir = pathlib.Path(_WORKDIR.value or f"runs/{config.name}")
-  run = evaluation_run.evaluate(config, workdir, _SPLIT.value)
+  run = evaluation_run.evaluate(config, workdir, _SPLIT.value, _WITHHELD.value)
   if multihost.is_first():
     path = results.write(workdir, _SPLIT.value, *run)
     stored = json.loads(path.read_text())
     print(tables.results_table(stored, _SPLIT.value))
+    if "test_openings" in stored:
+      print(f"\nTest split opened: {stored['test_openings']} time(s)")
     print(f"\nWritten: {path} and {workdir}/predictions/{_SPLIT.value}.jsonl")
   return 0
 

@@ -4,7 +4,8 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +21,17 @@ class Example:
   """One utterance of the mixture.
 
   `record` holds what the corpus annotates (the truth that scores are measured
-  against), `label` what the model learns to write.
+  against), `label` what the model learns to write, `donors` where its completed
+  slots come from: slot -> {"donor": "mosi/train/x", "similarity": 0.83}.
   """
 
   corpus: str
   number: int  # of the record in its corpus and split
   record: RecordText
   label: UniversalLabel
+  donors: Mapping[str, Mapping[str, Any]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,14 +256,15 @@ def _check_splits(corpora: dict[str, CorpusRecords]) -> None:
 
 def _read_labels(
   path: pathlib.Path, names: Sequence[str]
-) -> dict[tuple[str, str, str], UniversalLabel]:
+) -> dict[tuple[str, str, str], tuple[UniversalLabel, dict]]:
+  """(corpus, split, id) -> label, donors of its completed slots."""
   rows = {}
   with path.open(encoding="utf-8") as file:
     for line in file:
       row = json.loads(line)
       if row["corpus"] in names:
         key = (row["corpus"], row["split"], row["id"])
-        rows[key] = UniversalLabel(
+        label = UniversalLabel(
           row["polarity"],
           row.get("intensity"),
           row["emotions"],
@@ -268,6 +274,7 @@ def _read_labels(
             for slot, donor in row["completed"].items()
           },
         )
+        rows[key] = label, row["completed"]
   return rows
 
 
@@ -276,11 +283,11 @@ def _join(
 ) -> list[Example]:
   examples, missing = [], []
   for number, record in enumerate(records.texts[split]):
-    label = rows.get((records.name, split, record.id))
-    if label is None:
+    found = rows.get((records.name, split, record.id))
+    if found is None:
       missing.append(record.id)
     else:
-      examples.append(Example(records.name, number, record, label))
+      examples.append(Example(records.name, number, record, *found))
   if missing:
     raise InputError(
       f"Universal labels: {len(missing)} records of {records.name}/{split} "

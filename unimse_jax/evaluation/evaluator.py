@@ -1,13 +1,16 @@
 """A split in, predictions and scores out."""
 
 import dataclasses
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tqdm
 from absl import logging
 from jax.sharding import Mesh
 
-from unimse_jax.data.batching import Batcher, plan_in_order, prefetch
+from unimse_jax.data.batching import Batch, Batcher, plan_in_order, prefetch
 from unimse_jax.evaluation.collapse import collapse_report
 from unimse_jax.evaluation.scoring import (
   LabelledExample,
@@ -28,12 +31,20 @@ class Evaluation:
   decoding: malformed and distinct outputs, and warnings of a collapse.
   predictions: in the mixture's order.
   scored: what each of them was scored by.
+  withheld: "audio", "video", "audio_video" -> corpus -> scores of the same
+    split with that withheld; empty where it was not asked for.
+  test_openings: how often this run's test split was opened, this time
+    included; None for another split.
   """
 
   corpora: dict[str, dict[str, Any]]
   decoding: dict[str, Any]
   predictions: list[LabelledExample]
   scored: list[dict[str, Any]]
+  withheld: dict[str, dict[str, dict[str, float]]] = dataclasses.field(
+    default_factory=dict
+  )
+  test_openings: int | None = None
 
 
 class Evaluator:
@@ -72,10 +83,34 @@ class Evaluator:
       scored=scored_values(predictions, mixture),
     )
 
+  def evaluate_withheld(
+    self, params: Any, split: str
+  ) -> dict[str, dict[str, dict[str, float]]]:
+    """Scores of the split with each modality withheld, and with all of them.
+
+    The model is the same and reads absent frames, as it does of an utterance
+    without a voice or a face; an ablation trains again without them.
+    """
+    modalities = self._experiment.config.data.modalities
+    found = {}
+    for count in range(1, len(modalities) + 1):
+      for names in itertools.combinations(modalities, count):
+        predictions = self.predict(params, split, withheld=names)
+        corpora = score_corpora(predictions, self._experiment.mixture)
+        found["_".join(names)] = {
+          corpus: {k: v for k, v in scores.items() if isinstance(v, float)}
+          for corpus, scores in corpora.items()
+        }
+    return found
+
   def predict(
-    self, params: Any, split: str, with_probabilities: bool = False
+    self,
+    params: Any,
+    split: str,
+    with_probabilities: bool = False,
+    withheld: Sequence[str] = (),
   ) -> list[LabelledExample]:
-    """Predictions in the mixture's order."""
+    """Predictions in the mixture's order, the `withheld` modalities absent."""
     if split not in self._batchers:
       self._batchers[split] = self._experiment.batcher(split)
     batcher = self._batchers[split]
@@ -87,15 +122,33 @@ class Evaluator:
     batches = prefetch(
       lambda number: batcher.batch(plans[number], size, own), range(len(plans))
     )
+    without = f" without {', '.join(withheld)}" if withheld else ""
     bar = tqdm.tqdm(
-      plans, desc=f"decoding {split}", unit="batch", leave=False, disable=None
+      plans,
+      desc=f"decoding {split}{without}",
+      unit="batch",
+      leave=False,
+      disable=None,
     )
     examples = self._experiment.mixture.examples[split]
     found: dict[int, LabelledExample] = {}
     for plan, arrays in zip(bar, batches, strict=True):
       labelled = self._labeller.label(
-        params, arrays, len(plan.rows), with_probabilities
+        params,
+        _withhold(arrays, withheld),
+        len(plan.rows),
+        with_probabilities,
       )
       for row, label in zip(plan.rows, labelled, strict=True):
         found[row] = LabelledExample(examples[row], label)
     return [found[row] for row in range(len(examples))]
+
+
+def _withhold(arrays: Batch, names: Sequence[str]) -> Batch:
+  """The batch with these modalities absent in every row."""
+  absent = {
+    key: np.zeros_like(arrays[key])
+    for name in names
+    for key in (name, f"{name}_mask")
+  }
+  return arrays | absent

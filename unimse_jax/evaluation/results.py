@@ -1,6 +1,7 @@
 """The results and predictions files of a workdir (design 4.5)."""
 
 import importlib.metadata
+import io
 import json
 import math
 import pathlib
@@ -9,6 +10,7 @@ import subprocess
 from typing import Any
 
 import jax
+import numpy as np
 
 from unimse_jax import config as config_lib
 from unimse_jax.evaluation.evaluator import Evaluation
@@ -56,6 +58,9 @@ def write(
 ) -> pathlib.Path:
   """Writes results/<split>.json and predictions/<split>.jsonl.
 
+  Beside the predictions goes <split>_embeddings.npz, `embeddings`
+  float32[N, D] in their order, where the evaluation has them.
+
   A score that is not a number (a constant's correlation) becomes null.
 
   Returns:
@@ -67,6 +72,10 @@ def write(
     "selection": selection,
     "provenance": source,
   }
+  if evaluation.withheld:
+    results["withheld"] = evaluation.withheld
+  if evaluation.test_openings is not None:
+    results["test_openings"] = evaluation.test_openings
   pairs = zip(evaluation.predictions, evaluation.scored, strict=True)
   lines = [json.dumps(_row(each, scored)) for each, scored in pairs]
   rows = workdir / "predictions" / f"{split}.jsonl"
@@ -75,7 +84,19 @@ def write(
   for file, content in ((rows, "\n".join(lines)), (path, text)):
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, f"{content}\n".encode())
+  _write_embeddings(rows.with_name(f"{split}_embeddings.npz"), evaluation)
   return path
+
+
+def _write_embeddings(path: pathlib.Path, evaluation: Evaluation) -> None:
+  found = [each.labelled.embedding for each in evaluation.predictions]
+  if any(each is None for each in found):
+    # Those of an earlier evaluation would stand beside other predictions.
+    path.unlink(missing_ok=True)
+    return
+  buffer = io.BytesIO()
+  np.savez(buffer, embeddings=np.stack(found))
+  write_atomically(path, buffer.getvalue())
 
 
 def _row(prediction: LabelledExample, scored: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +111,10 @@ def _row(prediction: LabelledExample, scored: dict[str, Any]) -> dict[str, Any]:
     "intensity": dict(labelled.intensity),
     "probabilities": labelled.probabilities,
     "scored": scored,
+    "donors": {
+      slot: {key: donor[key] for key in ("donor", "similarity")}
+      for slot, donor in prediction.example.donors.items()
+    },
     "targets": targets(prediction.example),
   }
 

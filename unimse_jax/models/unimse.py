@@ -241,6 +241,7 @@ class UniMSE(nn.Module):
     if config.pmf and (config.pmf_decoder or not decoder):
       adapters = self.fusion_decoder if decoder else self.fusion
     contrasted = config.contrasted(fused)
+    last = config.t5.encoder_layers - 1
 
     def after_layer(
       number: int, before: jax.Array, after: jax.Array
@@ -254,6 +255,9 @@ class UniMSE(nn.Module):
         after = adapter(after, vectors, read)
       if number in contrasted:
         collected.append(after)
+      if not decoder and number == (fused or (last,))[-1]:
+        # Kept only where `apply` asks for intermediates.
+        self.sow("intermediates", "last_fused", after)
       return after
 
     return after_layer

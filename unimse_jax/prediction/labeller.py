@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -38,6 +39,8 @@ class Labelled:
     intensity: "greedy" (the number as written), "mean" and "median" of the
       distribution over all numbers; empty where they were not asked for, or a
       field before the number was malformed.
+    embedding: float32[D], mean over the tokens of the last fused encoder layer
+      (F^(j), Figure 4); None where probabilities were not asked for.
   """
 
   output: str
@@ -47,6 +50,7 @@ class Labelled:
   intensity: Mapping[str, float | None] = dataclasses.field(
     default_factory=dict
   )
+  embedding: np.ndarray | None = dataclasses.field(default=None, compare=False)
 
 
 class Labeller:
@@ -87,7 +91,7 @@ class Labeller:
       with_probabilities: scores the closed slots too.
     """
     batch = sharding.shard_batch(arrays, self._mesh)
-    outputs, encoded, mask = self._generate(params, batch)
+    outputs, encoded, mask, pooled = self._generate(params, batch)
     texts = [self._texts(tokens, rows) for tokens in outputs]
     parsed = [*map(self._pipeline.label_text.parse, texts[0])]
     free: Sequence[ParsedLabel | None] = [None] * rows
@@ -95,7 +99,9 @@ class Labeller:
       free = [*map(self._pipeline.label_text.parse, texts[1])]
     scored: list[Probabilities] = [{} for _ in parsed]
     numbers: list[Mapping[str, float | None]] = [{} for _ in parsed]
+    embeddings: Sequence[np.ndarray | None] = [None] * rows
     if with_probabilities:
+      embeddings = [*multihost.gather_rows(pooled)[:rows]]
       scored = self._probabilities(params, encoded, mask, parsed)
     chosen = self._pipeline.config.decoding.intensity
     if self._numbers and (with_probabilities or chosen != "greedy"):
@@ -107,7 +113,9 @@ class Labeller:
       ]
     return [
       Labelled(*parts)
-      for parts in zip(texts[0], parsed, scored, free, numbers, strict=True)
+      for parts in zip(
+        texts[0], parsed, scored, free, numbers, embeddings, strict=True
+      )
     ]
 
   def _texts(self, tokens: jax.Array, rows: int) -> list[str]:
@@ -217,7 +225,9 @@ def _by_slot(
 
 
 def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
-  """(params, batch) -> tokens (those without grammar too), encoded, mask."""
+  """(params, batch) -> tokens (those without grammar too), encoded, mask, and
+  float32[B, D] of `Labelled.embedding`.
+  """
   config, model = pipeline.config.decoding, pipeline.model
   free = grammar.free(model.config.t5.vocab_size)
   automata = [free]
@@ -230,7 +240,10 @@ def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
     automata = [legal, free]
 
   def generate_all(params: Any, batch: Mapping[str, jax.Array]) -> tuple:
-    encoded = model.apply({"params": params}, batch, method="encode")
+    encoded, kept = model.apply(
+      {"params": params}, batch, method="encode", mutable=["intermediates"]
+    )
+    (fused,) = kept["intermediates"]["last_fused"]
     # What the decoder may see of the encoded text.
     mask = decoder_mask(model.config, batch)
     found = [
@@ -246,9 +259,17 @@ def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
       )
       for automaton in automata
     ]
-    return found, encoded, mask
+    pooled = _mean_over_tokens(fused, batch["encoder_mask"])
+    return found, encoded, mask, pooled
 
   return generate_all
+
+
+def _mean_over_tokens(values: jax.Array, mask: jax.Array) -> jax.Array:
+  """[B, S, D], bool[B, S] -> float32[B, D]; zeros for a row without tokens."""
+  weights = mask[..., None].astype(jnp.float32)
+  total = (values.astype(jnp.float32) * weights).sum(axis=1)
+  return total / jnp.maximum(weights.sum(axis=1), 1.0)
 
 
 class _Numbers:

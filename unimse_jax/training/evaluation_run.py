@@ -1,5 +1,6 @@
 """Evaluates the workdir of a training run."""
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -10,17 +11,24 @@ from unimse_jax import experiment as experiment_lib
 from unimse_jax import pipeline
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
-from unimse_jax.evaluation import results, selection
+from unimse_jax.evaluation import openings, results, selection
 from unimse_jax.evaluation.evaluator import Evaluation, Evaluator
+from unimse_jax.parallel import multihost
 from unimse_jax.training import workdir
 from unimse_jax.training.assembly import make_mesh
 from unimse_jax.training.writer import read_scores
 
 
 def evaluate(
-  config: Config, path: pathlib.Path, split: str
+  config: Config, path: pathlib.Path, split: str, withhold: bool = False
 ) -> tuple[Evaluation, dict[str, Any], dict[str, Any]]:
   """Decodes a split with the best checkpoint of a workdir.
+
+  Args:
+    config: of the run.
+    path: its workdir.
+    split: train, validation or test; opening test is written down.
+    withhold: decodes it again with each modality, and all of them, withheld.
 
   Returns:
     The evaluation, which checkpoint it was made with, and its provenance.
@@ -39,9 +47,16 @@ def evaluate(
     )
   mesh = make_mesh(config)
   params, selected = pipeline.restore_params(experiment.pipeline, mesh, path)
-  found = Evaluator(experiment, mesh).evaluate(
-    params, split, with_probabilities=True
-  )
+  source = results.provenance(experiment)
+  opened = None
+  if split == "test" and multihost.is_first():
+    opened = openings.record(path, selected["step"], source)
+  evaluator = Evaluator(experiment, mesh)
+  found = evaluator.evaluate(params, split, with_probabilities=True)
+  found = dataclasses.replace(found, test_openings=opened)
+  if withhold:
+    withheld = evaluator.evaluate_withheld(params, split)
+    found = dataclasses.replace(found, withheld=withheld)
   rule = config.train.selection
   selected["rule"] = selection.RULES[rule]
   steps, scores = read_scores(path, "validation", selected["step"])
@@ -49,4 +64,4 @@ def evaluate(
   if rule == "best_on_test":
     selected["banner"] = selection.BANNER
     logging.warning(selection.BANNER)
-  return found, selected, results.provenance(experiment)
+  return found, selected, source
