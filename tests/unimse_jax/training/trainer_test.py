@@ -118,7 +118,13 @@ def test_evaluation_writes_the_files_of_the_contract(straight, tiny_config):
   path = results.write(straight, "test", *run)
   assert path == straight / "results" / "test.json"
   stored = json.loads(path.read_text())
-  assert set(stored) == {"corpora", "decoding", "selection", "provenance"}
+  assert set(stored) == {
+    "corpora",
+    "decoding",
+    "selection",
+    "provenance",
+    "test_openings",
+  }
   assert set(stored["corpora"]) == {"films", "friends"}
   assert stored["corpora"]["films"]["n_intensity"] == 5
   assert stored["decoding"]["n"] == 10
