@@ -5,9 +5,10 @@ Nothing is imported here that takes long, so that a wrong flag is told at once.
 
 import logging as std_logging
 import os
+import pathlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import app, flags, logging
@@ -52,6 +53,37 @@ def read_config(holder: Any) -> Config:
   except OSError as error:  # ml_collections keeps a missing file for later
     raise InputError(f"--config: {error}") from error
   return config_lib.validate(values)
+
+
+def load_config(arguments: Sequence[str]) -> Config:
+  """The typed config of --config and overrides that are no flags of ours.
+
+  Raises:
+    InputError: they make no config.
+  """
+  values = flags.FlagValues()
+  line = ["", *arguments]
+  holder = config_flags.DEFINE_config_file(
+    "config", flag_values=values, sys_argv=line
+  )
+  try:
+    values(line)
+    return read_config(holder)
+  except (flags.Error, *_CONFIG_ERRORS, KeyError) as error:
+    raise InputError(f"--config: {error}") from error
+
+
+def split_config(given: Sequence[str]) -> tuple[pathlib.Path, list[str]]:
+  """The file that --config names, and the overrides."""
+  file, overrides, rest = None, [], list(given)
+  while rest:
+    each = rest.pop(0)
+    name, _, value = each.lstrip("-").partition("=")
+    if name == "config":
+      file = value or rest.pop(0)
+    else:
+      overrides.append(each)
+  return pathlib.Path(file), overrides
 
 
 def run(main: Callable[[], int | None]) -> None:

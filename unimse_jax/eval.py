@@ -1,11 +1,12 @@
 """Decodes a split with the best checkpoint and prints its scores.
 
 python -m unimse_jax.eval --config configs/base.py [--workdir DIR]
-    [--split test] [--nowithheld]
+    [--split test] [--nowithheld] [--seeds N]
 """
 
 import json
 import pathlib
+import sys
 
 from absl import flags
 
@@ -21,17 +22,28 @@ _SPLIT = flags.DEFINE_enum(
 _WITHHELD = flags.DEFINE_bool(
   "withheld", True, "Scores it with voice, face and both withheld too."
 )
+_SEEDS = flags.DEFINE_integer(
+  "seeds", None, "Evaluates WORKDIR/seed_0 to seed_<N-1> and gathers them."
+)
 
 
 def main() -> int:
   config = command_line.read_config(_CONFIG)
+  workdir = pathlib.Path(_WORKDIR.value or f"runs/{config.name}")
+  if _SEEDS.value is not None:
+    from unimse_jax.study import plan, seeds
+
+    given = plan.config_flags(sys.argv[1:])
+    load = command_line.load_config
+    runs = plan.seed_runs(given, workdir, _SEEDS.value, load)
+    more = [] if _WITHHELD.value else ["--nowithheld"]
+    return seeds.evaluate(runs, workdir, _SPLIT.value, more)
   from unimse_jax.evaluation import results
   from unimse_jax.parallel import multihost
   from unimse_jax.reporting import tables
   from unimse_jax.training import evaluation_run
 
   multihost.initialize()
-  workdir = pathlib.Path(_WORKDIR.value or f"runs/{config.name}")
   run = evaluation_run.evaluate(config, workdir, _SPLIT.value, _WITHHELD.value)
   if multihost.is_first():
     path = results.write(workdir, _SPLIT.value, *run)

@@ -1,10 +1,11 @@
 """Trains a model, or goes on training it.
 
 python -m unimse_jax.train --config configs/base.py [--workdir DIR]
-    [--config.model.pmf_layers=3 ...]
+    [--config.model.pmf_layers=3 ...] [--seeds N]
 """
 
 import pathlib
+import sys
 
 from absl import flags
 
@@ -14,15 +15,24 @@ _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
   "workdir", None, "Where the run lives; runs/<name of the config> if unset."
 )
+_SEEDS = flags.DEFINE_integer(
+  "seeds", None, "Trains N seeds, one after the other, in WORKDIR/seed_<k>."
+)
 
 
 def main() -> int:
   config = command_line.read_config(_CONFIG)
+  workdir = pathlib.Path(_WORKDIR.value or f"runs/{config.name}")
+  if _SEEDS.value is not None:
+    from unimse_jax.study import plan, seeds
+
+    given = plan.config_flags(sys.argv[1:])
+    load = command_line.load_config
+    return seeds.train(plan.seed_runs(given, workdir, _SEEDS.value, load))
   from unimse_jax.parallel import multihost
   from unimse_jax.training import trainer
 
   multihost.initialize()
-  workdir = pathlib.Path(_WORKDIR.value or f"runs/{config.name}")
   outcome = trainer.train(config, workdir)
   if not multihost.is_first():
     return 0

@@ -59,13 +59,13 @@ def _intervals(
       if values[field] is not None
     ]
     if rated:
-      score = _scorer(field, rated, classes)
+      score = scorer(field, rated, classes)
       for name, each in confidence.bootstrap(score, len(rated)).items():
         found[name] = [each.low, each.high]
   return found
 
 
-def _scorer(
+def scorer(
   field: str, rated: Sequence[tuple[Any, Any]], classes: Sequence[str]
 ) -> Callable[[np.ndarray], Mapping[str, Any]]:
   """Scores the rows with given indices."""

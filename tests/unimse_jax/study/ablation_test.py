@@ -1,0 +1,101 @@
+"""Commands of a study, run and printed."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from unimse_jax.study import ablation, launch
+
+_ROOT = pathlib.Path(__file__).parents[3]
+
+
+def command(module, *arguments):
+  return subprocess.run(
+    [sys.executable, "-m", f"unimse_jax.{module}", *arguments],
+    cwd=_ROOT,
+    env={**os.environ, "PYTHONPATH": str(_ROOT)},
+    capture_output=True,
+    text=True,
+    timeout=600,
+  )
+
+
+def test_what_is_left_is_a_line_each_with_the_labels_first(make_rows, evaluate):
+  rows, _ = make_rows()
+  lines = ablation.commands(rows, "test")
+  # Labels of one row, once for both seeds; three rows of two runs.
+  assert len(lines) == 7
+  assert "feature_export.universal_labels" in lines[0]
+  assert "--corpora friends --donors train --encoder toy" in lines[0]
+  assert all(line.count(" && ") == 1 for line in lines[1:])
+  evaluate(rows[0].runs[0], {})
+  assert ablation.commands(rows, "test") == [lines[0], *lines[2:]]
+
+
+def test_a_failure_does_not_stop_the_rest(make_rows, monkeypatch, tmp_path):
+  rows, left_out = make_rows("without_audio")
+  seen = []
+
+  def run(arguments):
+    seen.append((arguments[1], arguments[-1]))
+    return 2 if "/full/" in " ".join(arguments) else 0
+
+  monkeypatch.setattr(launch, "run", run)
+  assert ablation.run(rows, tmp_path, "test", left_out) == 1
+  # Of the failed runs no eval; both runs of the other row whole.
+  assert len(seen) == 2 + 4
+
+
+def test_a_signal_stops_the_study(make_rows, monkeypatch, tmp_path):
+  rows, left_out = make_rows("without_audio")
+  seen = []
+  monkeypatch.setattr(launch, "run", lambda each: seen.append(each) or 143)
+  assert ablation.run(rows, tmp_path, "test", left_out) == 143
+  assert len(seen) == 1
+
+
+def test_a_signal_reaches_the_child_and_its_status_comes_back():
+  child = (
+    "import signal, sys, time\n"
+    "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+    "print('ready', flush=True)\ntime.sleep(60)\n"
+  )
+  parent = (
+    "import sys\nfrom unimse_jax.study import launch\n"
+    f"sys.exit(launch.run(['-c', {child!r}]))\n"
+  )
+  process = subprocess.Popen(
+    [sys.executable, "-c", parent], cwd=_ROOT, stdout=subprocess.PIPE, text=True
+  )
+  assert process.stdout.readline() == "ready\n"
+  start = time.monotonic()
+  process.send_signal(signal.SIGTERM)
+  assert process.wait(timeout=30) == 143
+  assert time.monotonic() - start < 30
+
+
+@pytest.mark.slow
+def test_seeds_and_rows_end_to_end(config_with_rows, tmp_path):
+  flags = [f"--config={config_with_rows}", "--config.train.epochs=1"]
+  seeds = [*flags, f"--workdir={tmp_path / 'seeds'}", "--seeds=2"]
+  done = command("train", *seeds)
+  assert done.returncode == 0, done.stderr
+  done = command("eval", *seeds)
+  assert done.returncode == 0, done.stderr
+  found = json.loads((tmp_path / "seeds" / "seeds.json").read_text())
+  assert found["seeds"] == [0, 1]
+  assert len(found["corpora"]["films"]["mae"]["values"]) == 2
+  study = [*flags, f"--workdir={tmp_path / 'rows'}", "--rows=without_audio"]
+  done = command("ablate", *study)
+  assert done.returncode == 0, done.stderr
+  found = json.loads((tmp_path / "rows" / "ablation.json").read_text())
+  assert [row["row"] for row in found["rows"]] == ["full", "without_audio"]
+  assert "mae" in found["rows"][1]["differences"]["films"]
+  done = command("ablate", *study, "--dry_run")
+  assert done.stdout.strip() == ""

@@ -1,0 +1,76 @@
+"""A config with rows of an ablation beside it, and runs that were evaluated."""
+
+import json
+import pathlib
+from collections.abc import Callable
+
+import pytest
+
+from unimse_jax import command_line
+from unimse_jax import config as config_lib
+from unimse_jax.study import plan
+
+_ROW = """from ml_collections import ConfigDict
+VALUES = {values!r}
+
+def get_config(parent="tiny"):
+  config = ConfigDict(VALUES)
+  config.name = parent + "_" + {name!r}
+  {change}
+  return config
+"""
+_ROWS = {
+  "without_audio": "config.data.modalities = ('video',)",
+  "without_films": (
+    "config.data.corpora = ('friends',); "
+    "config.data.labels = config.data.labels.replace('.jsonl', '_row.jsonl')"
+  ),
+  "does_not_apply": "raise ValueError('the parent has no such corpus')",
+}
+
+
+@pytest.fixture(scope="package")
+def config_with_rows(config_file, tiny_values) -> pathlib.Path:
+  """The tiny config's file, with a folder ablations/ of three rows."""
+  folder = config_file.parent / "ablations"
+  folder.mkdir()
+  titles = tuple((name, f"title of {name}") for name in _ROWS)
+  (folder / "__init__.py").write_text(
+    f"ROWS = {titles!r}\nTABLE_3 = ('without_audio',)\n"
+  )
+  for name, change in _ROWS.items():
+    text = _ROW.format(values=tiny_values, name=name, change=change)
+    (folder / f"{name}.py").write_text(text)
+  return config_file
+
+
+@pytest.fixture
+def make_rows(config_with_rows, tmp_path) -> Callable[..., tuple]:
+  def make(chosen="all", seeds=2, flags=()):
+    return plan.ablation_rows(
+      flags,
+      config_with_rows,
+      chosen,
+      tmp_path,
+      seeds,
+      command_line.load_config,
+    )
+
+  return make
+
+
+@pytest.fixture
+def evaluate() -> Callable[..., None]:
+  """Writes what eval would, of intensities and emotions that are given."""
+
+  def write(run: plan.Run, scores: dict, rows: list[dict] = ()) -> None:
+    (run.workdir / "results").mkdir(parents=True, exist_ok=True)
+    config = config_lib.to_dict(run.config)
+    results = {"corpora": scores, "provenance": {"config": config}}
+    path = run.workdir / "results" / "test.json"
+    path.write_text(json.dumps(results))
+    (run.workdir / "predictions").mkdir(exist_ok=True)
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (run.workdir / "predictions" / "test.jsonl").write_text(text)
+
+  return write

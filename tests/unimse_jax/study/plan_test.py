@@ -1,0 +1,74 @@
+"""Which runs a study has, and which are done."""
+
+import os
+import time
+
+import pytest
+
+from unimse_jax import command_line
+from unimse_jax.errors import InputError
+from unimse_jax.study import plan
+
+
+def test_config_flags_are_those_of_the_config_alone():
+  given = ["--config=a.py", "--workdir", "w", "--config.train.epochs", "3"]
+  given += ["--seeds=2", "--noconfig.model.pmf", "--config.seed=4"]
+  assert plan.config_flags(given) == [
+    "--config=a.py",
+    "--config.train.epochs",
+    "3",
+    "--noconfig.model.pmf",
+    "--config.seed=4",
+  ]
+
+
+def test_seeds_count_from_the_seed_of_the_config(config_with_rows, tmp_path):
+  flags = [f"--config={config_with_rows}", "--config.seed=5"]
+  runs = plan.seed_runs(flags, tmp_path, 3, command_line.load_config)
+  assert [run.config.seed for run in runs] == [5, 6, 7]
+  assert [run.workdir.name for run in runs] == ["seed_0", "seed_1", "seed_2"]
+  command = runs[1].command("train")
+  assert command[:2] == ["-m", "unimse_jax.train"]
+  assert command[-2:] == ["--workdir", str(tmp_path / "seed_1")]
+  with pytest.raises(InputError, match="at least 1"):
+    plan.seed_runs(flags, tmp_path, 0, command_line.load_config)
+
+
+def test_rows_are_the_parent_and_those_that_apply(make_rows, tmp_path):
+  rows, left_out = make_rows(flags=["--config.train.epochs=7"])
+  assert [row.name for row in rows] == [
+    "full",
+    "without_audio",
+    "without_films",
+  ]
+  assert rows[1].title == "title of without_audio"
+  assert rows[1].runs[1].workdir == tmp_path / "without_audio" / "seed_1"
+  assert rows[1].runs[0].config.data.modalities == ("video",)
+  assert all(run.config.train.epochs == 7 for row in rows for run in row.runs)
+  assert "no such corpus" in left_out["does_not_apply"]
+  assert [row.name for row in make_rows("table3")[0]] == [
+    "full",
+    "without_audio",
+  ]
+
+
+def test_rows_asked_for_by_name_must_be_there_and_apply(make_rows):
+  with pytest.raises(InputError, match="found without_wings"):
+    make_rows("without_audio,without_wings")
+  with pytest.raises(InputError, match="no such corpus"):
+    make_rows("does_not_apply")
+
+
+def test_a_run_is_done_while_config_and_checkpoint_stay(make_rows, evaluate):
+  run = make_rows("without_audio")[0][0].runs[0]
+  assert not run.is_evaluated("test")
+  evaluate(run, {})
+  assert run.is_evaluated("test")
+  assert not run.is_evaluated("validation")
+  longer = make_rows("without_audio", flags=["--config.train.epochs=9"])
+  assert not longer[0][0].runs[0].is_evaluated("test")
+  step = run.workdir / "checkpoints" / "8"
+  step.mkdir(parents=True)
+  later = time.time() + 60
+  os.utime(step, (later, later))
+  assert not run.is_evaluated("test")

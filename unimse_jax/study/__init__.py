@@ -1,0 +1,1 @@
+"""Several runs as one: seeds of a config, and rows of an ablation."""

@@ -1,0 +1,69 @@
+"""Trains and evaluates the rows of an ablation, as far as they are not."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from absl import logging
+
+from unimse_jax.study import launch
+from unimse_jax.study.plan import Row, Run
+
+
+def commands(rows: Sequence[Row], split: str) -> list[str]:
+  """What is left to do, a line for each: labels first, then run after run."""
+  runs = _waiting(rows, split)
+  labels = [launch.labels_command(run) for run in runs]
+  lines = [launch.written(each) for each in labels if each]
+  # The seeds of a row share their labels.
+  lines = [*dict.fromkeys(lines)]
+  for run in runs:
+    both = (run.command("train"), run.command("eval", "--split", split))
+    lines.append(" && ".join(map(launch.written, both)))
+  return lines
+
+
+def run(
+  rows: Sequence[Row],
+  root: pathlib.Path,
+  split: str,
+  left_out: Mapping[str, str],
+) -> int:
+  """Runs what is left and gathers all.
+
+  A run that fails does not stop the others.
+
+  Returns:
+    0; the status of a run that was stopped by a signal; or 1 if some failed.
+  """
+  for name, reason in left_out.items():
+    logging.warning("Row %s is left out: %s", name, reason)
+  failed = []
+  for each in _waiting(rows, split):
+    status = _one(each, split)
+    if status in launch.STOPPED:
+      return abs(status)
+    if status:
+      failed.append(str(each.workdir))
+  from unimse_jax.study import gather
+
+  found = gather.write_ablation(root, rows, split, left_out)
+  print(f"Written: {root / 'ablation.json'} with {len(found['rows'])} rows")
+  if failed:
+    logging.error("Failed, see above; run again to retry: %s", failed)
+  return int(bool(failed))
+
+
+def _waiting(rows: Sequence[Row], split: str) -> list[Run]:
+  return [
+    run for row in rows for run in row.runs if not run.is_evaluated(split)
+  ]
+
+
+def _one(run: Run, split: str) -> int:
+  labels = launch.labels_command(run)
+  if labels:
+    status = launch.make_labels(labels)
+    if status:
+      return status
+  both = [run.command("train"), run.command("eval", "--split", split)]
+  return launch.run_all(both)

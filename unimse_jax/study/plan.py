@@ -1,0 +1,174 @@
+"""The runs of a study, and which of them are done."""
+
+import dataclasses
+import json
+import pathlib
+import runpy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from unimse_jax import config as config_lib
+from unimse_jax.config import Config
+from unimse_jax.errors import InputError
+
+FULL = "full"  # the row that nothing is taken from
+# Flags of a config -> the config.
+Load = Callable[[Sequence[str]], Config]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """One training with one seed.
+
+  Attributes:
+    workdir: its own.
+    flags: --config and its overrides, the seed among them.
+    config: what the flags say.
+  """
+
+  workdir: pathlib.Path
+  flags: tuple[str, ...]
+  config: Config
+
+  def command(self, module: str, *more: str) -> list[str]:
+    """Arguments of python for `unimse_jax.<module>`."""
+    where = ("--workdir", str(self.workdir))
+    return ["-m", f"unimse_jax.{module}", *self.flags, *where, *more]
+
+  def is_evaluated(self, split: str) -> bool:
+    """Whether the results of this very config and newest checkpoint exist."""
+    path = self.workdir / "results" / f"{split}.json"
+    if not path.is_file():
+      return False
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    # Through JSON, so that a tuple and a list are the same.
+    config = json.loads(json.dumps(config_lib.to_dict(self.config)))
+    steps = (self.workdir / "checkpoints").glob("[0-9]*")
+    newest = max((step.stat().st_mtime for step in steps), default=0.0)
+    return (
+      stored["provenance"]["config"] == config
+      and path.stat().st_mtime >= newest
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """A row of the ablation table: name, title, and one run for each seed."""
+
+  name: str
+  title: str
+  runs: tuple[Run, ...]
+
+
+def config_flags(arguments: Sequence[str]) -> list[str]:
+  """Of a command line, --config and its overrides, to hand them on."""
+  found, value_follows = [], False
+  for each in arguments:
+    name = each.lstrip("-").partition("=")[0].partition(".")[0]
+    if each.startswith("-"):
+      ours = name in ("config", "noconfig")
+      found += [each] * ours
+      value_follows = ours and "=" not in each
+    elif value_follows:
+      found.append(each)
+      value_follows = False
+  return found
+
+
+def seed_runs(
+  flags: Sequence[str], root: pathlib.Path, seeds: int, load: Load
+) -> tuple[Run, ...]:
+  """The runs root/seed_0, root/seed_1, ...: the config's seed + 0, + 1, ...
+
+  Raises:
+    InputError: fewer than one seed, or flags that make no config.
+  """
+  if seeds < 1:
+    raise InputError(f"--seeds: expected at least 1, found {seeds}.")
+  first = load(flags).seed
+  runs = []
+  for k in range(seeds):
+    own = (*flags, f"--config.seed={first + k}")
+    runs.append(Run(root / f"seed_{k}", own, load(own)))
+  return tuple(runs)
+
+
+def ablation_rows(
+  flags: Sequence[str],
+  config_file: pathlib.Path,
+  chosen: str,
+  root: pathlib.Path,
+  seeds: int,
+  load: Load,
+) -> tuple[list[Row], dict[str, str]]:
+  """The whole model and the chosen rows.
+
+  Args:
+    flags: overrides of the parent's fields, for every row.
+    config_file: of the parent; the rows lie in ablations/ beside it.
+    chosen: "all", "table3", or names with commas between them.
+    root: runs live in root/<row>/seed_<k>.
+    seeds: number of runs a row.
+    load: reads a config.
+
+  Returns:
+    The rows, and those of "all" and "table3" that do not apply to the parent
+    with the reason.
+
+  Raises:
+    InputError: no rows there, unknown names, or a named row that does not
+      apply.
+  """
+  folder = config_file.parent / "ablations"
+  names, titles = _choose(folder, chosen)
+  rows = [_row(FULL, "UniMSE", str(config_file), flags, root, seeds, load)]
+  left_out = {}
+  for name in names:
+    file = f"{folder / name}.py:{config_file.stem}"
+    try:
+      rows.append(_row(name, titles[name], file, flags, root, seeds, load))
+    except InputError as error:
+      if chosen not in ("all", "table3"):
+        raise
+      left_out[name] = str(error)
+  return rows, left_out
+
+
+def _row(
+  name: str,
+  title: str,
+  file: str,
+  flags: Sequence[str],
+  root: pathlib.Path,
+  seeds: int,
+  load: Load,
+) -> Row:
+  own = (f"--config={file}", *flags)
+  return Row(name, title, seed_runs(own, root / name, seeds, load))
+
+
+def _choose(
+  folder: pathlib.Path, chosen: str
+) -> tuple[list[str], dict[str, str]]:
+  """Names in the order asked for, and the titles of all."""
+  path = folder / "__init__.py"
+  if not path.is_file():
+    raise InputError(
+      f"--rows: expected the list of rows in {path}, found none; the folder "
+      "ablations lies beside the parent's config file."
+    )
+  # By its path: the package itself knows no config.
+  listed: dict[str, Any] = runpy.run_path(str(path))
+  titles = dict(listed["ROWS"])
+  if chosen == "all":
+    return list(titles), titles
+  if chosen == "table3":
+    return list(listed["TABLE_3"]), titles
+  names = [name for name in chosen.split(",") if name != FULL]
+  unknown = [name for name in names if name not in titles]
+  if unknown:
+    raise InputError(
+      f"--rows: expected all, table3, or some of {', '.join(titles)}; found "
+      f"{', '.join(unknown)}."
+    )
+  return names, titles
