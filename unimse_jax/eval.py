@@ -41,12 +41,14 @@ def main() -> int:
   from unimse_jax.evaluation import results
   from unimse_jax.parallel import multihost
   from unimse_jax.reporting import tables
-  from unimse_jax.training import evaluation_run
+  from unimse_jax.training import board, evaluation_run
 
   multihost.initialize()
   run = evaluation_run.evaluate(config, workdir, _SPLIT.value, _WITHHELD.value)
   if multihost.is_first():
     path = results.write(workdir, _SPLIT.value, *run)
+    evaluation, selected, _ = run
+    board.write(workdir, _SPLIT.value, evaluation, selected["step"], config)
     stored = json.loads(path.read_text())
     print(tables.results_table(stored, _SPLIT.value))
     if "test_openings" in stored:

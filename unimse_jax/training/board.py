@@ -1,0 +1,181 @@
+"""What TensorBoard shows of an evaluation: beside the curves of the training.
+
+In workdir/tensorboard/<split>/: confusion matrices as images, the config as
+hyper-parameters with the scores as their metrics, and the embeddings of the
+last fused layer for the projector.
+"""
+
+import io
+import json
+import pathlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from unimse_jax import config as config_lib
+from unimse_jax.config import Config
+from unimse_jax.evaluation.evaluator import Evaluation
+from unimse_jax.files import write_atomically
+
+_CELL, _MARGIN = 48, 96  # pixels
+_COLUMNS = ("corpus", "id", "target", "predicted", "text")
+# What `targets` of an utterance may hold, the most telling first.
+_TARGETS = ("emotion", "intensity", "polarity")
+
+
+def write(
+  workdir: pathlib.Path,
+  split: str,
+  evaluation: Evaluation,
+  step: int,
+  config: Config,
+) -> pathlib.Path:
+  """Writes an evaluation anew; an earlier one of the split is removed.
+
+  Args:
+    workdir: of the run.
+    split: that was evaluated.
+    evaluation: with embeddings, else the projector gets none.
+    step: of the checkpoint.
+    config: of the run.
+
+  Returns:
+    The directory.
+  """
+  folder = workdir / "tensorboard" / split
+  folder.mkdir(parents=True, exist_ok=True)
+  for old in folder.glob("events.out.tfevents.*"):
+    old.unlink()
+  _write_events(folder, _summaries(split, evaluation, config), step)
+  _write_projector(folder, evaluation)
+  return folder
+
+
+def confusion_image(
+  confusion: Sequence[Sequence[int]], classes: Sequence[str]
+) -> bytes:
+  """PNG of int[C][C or C + 1]: rows are targets, darker by share of the row."""
+  counts = np.asarray(confusion)
+  rows, columns = counts.shape
+  names = [*classes, "(other)"][:columns]
+  size = (_MARGIN + columns * _CELL, _MARGIN + rows * _CELL)
+  image = Image.new("RGB", size, "white")
+  draw = ImageDraw.Draw(image)
+  shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+  for row in range(rows):
+    top = _MARGIN + row * _CELL
+    draw.text((4, top + _CELL // 3), classes[row][:14], fill="black")
+    for column in range(columns):
+      left = _MARGIN + column * _CELL
+      share = shares[row, column]
+      shade = (int(255 * (1 - share)), int(255 - 155 * share), 255)
+      draw.rectangle((left, top, left + _CELL - 1, top + _CELL - 1), fill=shade)
+      ink = "white" if share > 0.5 else "black"
+      place = (left + 6, top + _CELL // 3)
+      draw.text(place, str(counts[row, column]), fill=ink)
+  for column, name in enumerate(names):
+    # Two heights, so that long neighbours do not run into each other.
+    place = (_MARGIN + column * _CELL + 2, _MARGIN - 20 - 16 * (column % 2))
+    draw.text(place, name[:14], fill="black")
+  buffer = io.BytesIO()
+  image.save(buffer, "png")
+  return buffer.getvalue()
+
+
+def _summaries(
+  split: str, evaluation: Evaluation, config: Config
+) -> Iterator[Any]:
+  from tensorboard.compat.proto import summary_pb2
+  from tensorboard.plugins.hparams import summary_v2 as hparams
+
+  scalars = {
+    f"{split}/{corpus}/{name}": value
+    for corpus, scores in evaluation.corpora.items()
+    for name, value in scores.items()
+    if isinstance(value, float)
+  }
+  flat = hyperparameters(config_lib.to_dict(config))
+  yield hparams.hparams_config_pb(
+    [hparams.HParam(name) for name in flat],
+    [hparams.Metric(tag, display_name=tag) for tag in scalars],
+  )
+  yield hparams.hparams_pb(flat)
+  for tag, value in scalars.items():
+    found = summary_pb2.Summary.Value(tag=tag, simple_value=value)
+    yield summary_pb2.Summary(value=[found])
+  for corpus, scores in evaluation.corpora.items():
+    if "confusion" in scores:
+      png = confusion_image(scores["confusion"], [*scores["per_class"]])
+      width, height = Image.open(io.BytesIO(png)).size
+      image = summary_pb2.Summary.Image(
+        height=height, width=width, colorspace=3, encoded_image_string=png
+      )
+      tag = f"{split}/{corpus}/confusion"
+      found = summary_pb2.Summary.Value(tag=tag, image=image)
+      yield summary_pb2.Summary(value=[found])
+
+
+def hyperparameters(
+  config: Mapping[str, Any], prefix: str = ""
+) -> dict[str, bool | float | str]:
+  """{"model.pmf_layers": 3.0}: lists as JSON, as the plugin knows none."""
+  found: dict[str, bool | float | str] = {}
+  for name, value in config.items():
+    if isinstance(value, Mapping):
+      found |= hyperparameters(value, f"{prefix}{name}.")
+    elif isinstance(value, bool | str):
+      found[prefix + name] = value
+    elif isinstance(value, int | float):
+      found[prefix + name] = float(value)
+    else:
+      found[prefix + name] = json.dumps(value)
+  return found
+
+
+def _write_events(
+  folder: pathlib.Path, summaries: Iterator[Any], step: int
+) -> None:
+  # As in training/writer.py: tensorboard's own writer imports tensorflow.
+  from tensorboard.compat.proto import event_pb2
+  from tensorboard.summary.writer.record_writer import RecordWriter
+
+  now = time.time()
+  path = folder / f"events.out.tfevents.{int(now):010d}.evaluation"
+  events = RecordWriter(path.open("wb"))
+  first = event_pb2.Event(wall_time=now, file_version="brain.Event:2")
+  events.write(first.SerializeToString())
+  for summary in summaries:
+    event = event_pb2.Event(wall_time=now, step=step, summary=summary)
+    events.write(event.SerializeToString())
+  events.close()
+
+
+def _write_projector(folder: pathlib.Path, evaluation: Evaluation) -> None:
+  vectors = [each.labelled.embedding for each in evaluation.predictions]
+  files = ("projector_config.pbtxt", "embeddings.tsv", "metadata.tsv")
+  if any(vector is None for vector in vectors):
+    for name in files:
+      (folder / name).unlink(missing_ok=True)
+    return
+  lines = ["\t".join(_COLUMNS)]
+  for each, scored in zip(
+    evaluation.predictions, evaluation.scored, strict=True
+  ):
+    record = each.example.record
+    values = [getattr(record, field) for field in _TARGETS]
+    told = next((v for v in values if v is not None and v != ""), "")
+    said = scored["emotion"] or scored["intensity"]
+    said = "" if said is None else said
+    cells = (each.example.corpus, record.id, told, said, record.text)
+    lines.append("\t".join(" ".join(str(cell).split()) for cell in cells))
+  texts = (
+    'embeddings {\n  tensor_name: "last fused layer"\n'
+    '  tensor_path: "embeddings.tsv"\n  metadata_path: "metadata.tsv"\n}\n',
+    "".join("\t".join(f"{x:.6g}" for x in row) + "\n" for row in vectors),
+    "".join(f"{line}\n" for line in lines),
+  )
+  for name, text in zip(files, texts, strict=True):
+    write_atomically(folder / name, text.encode())
