@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from absl import logging
 
+from unimse_jax.errors import InputError
 from unimse_jax.study import launch
 from unimse_jax.study.plan import Row, Run
 
@@ -62,7 +63,11 @@ def _waiting(rows: Sequence[Row], split: str) -> list[Run]:
 def _one(run: Run, split: str) -> int:
   labels = launch.labels_command(run)
   if labels:
-    status = launch.make_labels(labels)
+    try:
+      status = launch.make_labels(labels)
+    except InputError as error:  # the other rows need no exporter
+      logging.error("%s", error)
+      return 2
     if status:
       return status
   both = [run.command("train"), run.command("eval", "--split", split)]

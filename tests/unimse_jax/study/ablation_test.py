@@ -52,6 +52,18 @@ def test_a_failure_does_not_stop_the_rest(make_rows, monkeypatch, tmp_path):
   assert len(seen) == 2 + 4
 
 
+def test_without_the_exporter_the_other_rows_are_run(
+  make_rows, monkeypatch, tmp_path, caplog
+):
+  rows, left_out = make_rows("without_films,without_audio", seeds=1)
+  seen = []
+  monkeypatch.setattr(launch, "run", lambda each: seen.append(each) or 0)
+  monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
+  assert ablation.run(rows, tmp_path, "test", left_out) == 1
+  assert len(seen) == 4
+  assert "python -m feature_export.universal_labels" in caplog.text
+
+
 def test_a_signal_stops_the_study(make_rows, monkeypatch, tmp_path):
   rows, left_out = make_rows("without_audio")
   seen = []
