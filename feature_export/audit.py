@@ -178,17 +178,11 @@ def _fault(row: Mapping[str, str], known: Mapping) -> str | None:
   return None
 
 
-def score_sheet(sheet: Path, labels: Path) -> dict:
-  """Reads a marked sheet and writes FILE.audit.json beside the labels.
-
-  Returns:
-    The content of that file: {"sheet", "labels_sha256", "samples", "overall":
-    {"n", "right", "accuracy", "low", "high"}, "slots": {slot: the same}}; low
-    and high are Wilson's 95 % interval.
+def _read_sheet(sheet: Path, known: Mapping) -> list[dict[str, str]]:
+  """The rows of a marked sheet.
 
   Raises:
-    InputError: no such sheet, rows that are not marked, or rows that do not
-      belong to the labels; with every fault.
+    InputError: as `score_sheet`.
   """
   try:
     text = sheet.read_text(encoding="utf-8-sig")
@@ -202,7 +196,7 @@ def score_sheet(sheet: Path, labels: Path) -> dict:
     raise InputError(
       f"{sheet}: expected the columns of --audit, found no {', '.join(absent)}."
     )
-  rows, known = list(reader), _read_labels(labels)
+  rows = list(reader)
   faults = [
     f"row {number}, {row['corpus']}/{row['split']}/{row['id']}: {fault}"
     for number, row in enumerate(rows, start=2)
@@ -218,6 +212,22 @@ def score_sheet(sheet: Path, labels: Path) -> dict:
     raise InputError(
       list_faults(f"{sheet} cannot be scored", faults or ["no rows"])
     )
+  return rows
+
+
+def score_sheet(sheet: Path, labels: Path) -> dict:
+  """Reads a marked sheet and writes FILE.audit.json beside the labels.
+
+  Returns:
+    The content of that file: {"sheet", "labels_sha256", "samples", "overall":
+    {"n", "right", "accuracy", "low", "high"}, "slots": {slot: the same}}; low
+    and high are Wilson's 95 % interval.
+
+  Raises:
+    InputError: no such sheet, rows that are not marked, or rows that do not
+      belong to the labels; with every fault.
+  """
+  rows = _read_sheet(sheet, _read_labels(labels))
   marks = [MARKS[row["correct"].strip().lower()] for row in rows]
   slots = dict.fromkeys(row["slot"] for row in rows)
   result = {

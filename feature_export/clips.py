@@ -35,7 +35,7 @@ from feature_export.features.extraction import (
   media_of,
 )
 from feature_export.features.faces import FaceSettings, describe_faces
-from feature_export.features.weights import hash_file
+from feature_export.files import hash_file
 from feature_export.records.pipeline import Pipeline
 from feature_export.records.schema import hash_settings
 from feature_export.records.store import open_store

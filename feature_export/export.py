@@ -39,7 +39,7 @@ from feature_export.features.findings import (
   parse_policies,
 )
 from feature_export.features.video import MAX_FRAMES
-from feature_export.features.weights import hash_file
+from feature_export.files import hash_file
 from feature_export.importers import (
   IMPORTERS,
   add_importer_flags,

@@ -21,7 +21,7 @@ from feature_export.corpora.utterance import (
   polarity_of_intensity,
 )
 from feature_export.errors import InputError, list_faults
-from feature_export.features.weights import hash_file
+from feature_export.files import hash_file
 from feature_export.records.reader import (
   dataset_dirs,
   load_builder,

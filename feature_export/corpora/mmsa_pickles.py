@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from feature_export.corpora.pickles import hash_file, load_pickle, to_text
+from feature_export.corpora.pickles import load_pickle, to_text
 from feature_export.corpora.stored import FeatureCleaner
 from feature_export.corpora.utterance import (
   Corpus,
@@ -20,6 +20,7 @@ from feature_export.corpora.utterance import (
   Utterance,
 )
 from feature_export.errors import InputError, list_faults
+from feature_export.files import hash_file
 
 # our split -> the file's
 SPLIT_KEYS = {"train": "train", "validation": "valid", "test": "test"}

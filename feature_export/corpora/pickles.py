@@ -6,7 +6,6 @@ is refused before it is imported, let alone called.
 """
 
 import builtins
-import hashlib
 import os
 import pickle
 from pathlib import Path
@@ -99,12 +98,6 @@ def load_pickle(path: Path) -> object:
       f"{path}: expected a whole pickle, found a truncated or damaged one, or "
       f"another kind of file ({type(error).__name__}: {error}). Copy it again."
     ) from error
-
-
-def hash_file(path: Path) -> str:
-  """The sha256 of a file."""
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def to_text(value: object) -> str:

@@ -1,8 +1,9 @@
 """Published files whose size or sha256 somebody has published."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+
+from feature_export.files import hash_file
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,6 @@ class FileCheck:
     return f"{self.name}: {self.status}: {self.detail}"
 
 
-def _hash_file(path: Path) -> str:
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def check_file(path: Path) -> FileCheck:
   """Compares a file with the published ones of its name.
 
@@ -99,7 +95,7 @@ def check_file(path: Path) -> FileCheck:
       "mismatch",
       f"expected {known[0].size} bytes ({known[0].origin}), found {size}",
     )
-  found = _hash_file(path)
+  found = hash_file(path)
   for each in candidates:
     if each.sha256 == found:
       return FileCheck(

@@ -19,7 +19,7 @@ import numpy as np
 
 from feature_export.corpora import manifest, meld
 from feature_export.corpora.mmsa_pickles import SPLIT_KEYS, structure_faults
-from feature_export.corpora.pickles import hash_file, load_pickle, to_text
+from feature_export.corpora.pickles import load_pickle, to_text
 from feature_export.corpora.schemes import IEMOCAP, MELD
 from feature_export.corpora.stored import FeatureCleaner
 from feature_export.corpora.unimse_samples import (
@@ -35,6 +35,7 @@ from feature_export.corpora.utterance import (
   Utterance,
 )
 from feature_export.errors import InputError, list_faults
+from feature_export.files import hash_file
 
 _SCHEMES = {"meld": MELD, "iemocap": IEMOCAP}
 _CORPORA = ("iemocap", "meld", "mosei", "mosi")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from feature_export.errors import InputError
-from feature_export.features.weights import hash_file
+from feature_export.files import hash_file
 
 DETECTORS = ("haar", "yunet", "none")
 # Tried in this order; the last twice, because it knows left profiles only.

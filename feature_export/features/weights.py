@@ -6,7 +6,6 @@ would run whatever it says. Here every class it names becomes an empty
 stand-in, so only the tensors are left.
 """
 
-import hashlib
 import zipfile
 from pathlib import Path
 
@@ -16,12 +15,6 @@ from feature_export.errors import InputError
 _REPLACED = ("timm.", "torch.nn.", "geffnet.")
 # Checkpoints of training scripts keep the state dict under one of these.
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
-
-
-def hash_file(path: Path) -> str:
-  """The sha256 of a file's bytes, in hexadecimal."""
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _stand_ins(path: Path) -> list[tuple[type, str]]:

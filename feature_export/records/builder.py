@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import shuffle
 
 from feature_export.errors import InputError
-from feature_export.features.weights import hash_file
+from feature_export.files import hash_file
 from feature_export.records.schema import DATASET_VERSION, record_features
 
 METADATA_FILE = "metadata.json"

@@ -14,7 +14,7 @@ from feature_export.features.efficientnet import (
   find_weights,
 )
 from feature_export.features.findings import Inspection, default_policies
-from feature_export.features.weights import hash_file
+from feature_export.files import hash_file
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from feature_export.features.efficientnet import (
   normalise_pictures,
   resize_picture,
 )
-from feature_export.features.weights import hash_file
+from feature_export.files import hash_file
 
 SETTINGS = VideoSettings(DEFAULT_BACKBONE, "", 96)
 

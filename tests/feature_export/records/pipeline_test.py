@@ -16,7 +16,7 @@ from feature_export.features.efficientnet import (
   find_weights,
 )
 from feature_export.features.extraction import ExtractionSettings
-from feature_export.features.weights import hash_file
+from feature_export.files import hash_file
 from feature_export.records.pipeline import Pipeline
 from feature_export.records.store import open_store
 from feature_export.records.workers import Workers

@@ -57,7 +57,7 @@ def test_features_of_other_settings_are_refused(
 def describe_features() -> dict:
   from feature_export.features.audio import AudioSettings
   from feature_export.features.efficientnet import VideoSettings, find_weights
-  from feature_export.features.weights import hash_file
+  from feature_export.files import hash_file
   from feature_export.records.schema import hash_settings
 
   weights = find_weights("efficientnet_lite0", None)
