@@ -11,19 +11,22 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from feature_export import audit, completion
-from feature_export.completion import INTENSITY, Donor, Sample
+from feature_export.completion import INTENSITY, Donor
 from feature_export.corpora.schemes import POLARITIES
 from feature_export.corpora.utterance import SPLITS
 from feature_export.errors import InputError
 from feature_export.features.sentences import (
   DEFAULT_ENCODER,
   load_encoder,
+)
+from feature_export.label_summary import (
+  describe_donors,
+  summarise,
+  warn_of_copies,
 )
 from feature_export.mixture import (
   Mixture,
@@ -36,9 +39,6 @@ from feature_export.nearest import find_device
 from feature_export.records.reader import find_dataset
 
 CACHE_FOLDER = ".cache"
-_EXAMPLES = 2  # shown per slot
-# Of dialogues with one donor throughout: more of them is no coincidence.
-_MOST_MONOTONOUS = 0.5
 
 
 def _count_empty(rows: Sequence[dict], slots: Sequence[str]) -> dict[str, int]:
@@ -100,92 +100,6 @@ def write(labels: Path, rows: Sequence[dict], meta: dict) -> None:
     os.replace(file.with_name(file.name + ".partial"), file)
 
 
-def _show_value(value: float | str) -> str:
-  return value if isinstance(value, str) else f"{value:+.1f}"
-
-
-def _tabulate(
-  mixture: Mixture, pairs: Sequence[tuple[Sample, dict[str, Donor]]]
-) -> Iterator[str]:
-  """Yields the lines of a table: where the labels of each corpus come from."""
-  yield (
-    f"{'corpus':14}{'slot':11}{'annotated':>10}{'completed':>10}"
-    f"{'empty':>7}{'similarity':>12}"
-  )
-  for dataset in mixture.datasets:
-    own = [pair for pair in pairs if pair[0].corpus == dataset.name]
-    for slot in mixture.slots:
-      annotated = sum(sample.label(slot) is not None for sample, _ in own)
-      cosines = [donors[slot].similarity for _, donors in own if slot in donors]
-      mean = f"{np.mean(cosines):.3f}" if cosines else "-"
-      yield (
-        f"{dataset.name:14}{slot:11}{annotated:10}{len(cosines):10}"
-        f"{len(own) - annotated - len(cosines):7}{mean:>12}"
-      )
-
-
-def _show_examples(
-  slot: str, pairs: Sequence[tuple[Sample, dict[str, Donor]]]
-) -> Iterator[str]:
-  """Yields a few completions of a slot, to be judged by eye."""
-  chosen = [pair for pair in pairs if slot in pair[1]]
-  # Evenly spaced over the mixture, so that several corpora are shown.
-  step = max(1, len(chosen) // _EXAMPLES)
-  for sample, donors in chosen[::step][:_EXAMPLES]:
-    donor = donors[slot]
-    yield (
-      f'{slot}: "{sample.text}" ({sample.polarity}) <- '
-      f'"{donor.sample.text}" {_show_value(donor.sample.label(slot))}, '
-      f"similarity {donor.similarity:.2f}, {'/'.join(donor.sample.key)}"
-    )
-
-
-def summarise(
-  mixture: Mixture,
-  found: Sequence[dict[str, Donor]],
-  empty: dict[str, int],
-) -> str:
-  """What was completed, some examples, and what had to stay empty."""
-  pairs = list(zip(mixture.samples, found, strict=True))
-  lines = list(_tabulate(mixture, pairs))
-  for slot in mixture.slots:
-    tied = sum(slot in each and each[slot].ties > 0 for each in found)
-    lines.append(f"{slot}: {tied} completions had equally similar donors")
-    lines += _show_examples(slot, pairs)
-  lines += [
-    f"{slot}: {count} labels left empty: no donor has their polarity"
-    for slot, count in empty.items()
-    if count
-  ]
-  return "\n".join(lines)
-
-
-def describe_donors(
-  mixture: Mixture, found: Sequence[dict[str, Donor]]
-) -> dict[str, dict[str, int]]:
-  """slot -> split -> completions whose donor is of that split."""
-  counts = {slot: dict.fromkeys(SPLITS, 0) for slot in mixture.slots}
-  for donors in found:
-    for slot, donor in donors.items():
-      counts[slot][donor.sample.split] += 1
-  return counts
-
-
-def _warn_of_copies(
-  mixture: Mixture, found: Sequence[dict[str, Donor]]
-) -> Iterator[str]:
-  """Yields a warning for every slot that hardly varies inside dialogues."""
-  for slot in mixture.slots:
-    same, several = completion.monotonous_dialogues(
-      mixture.samples, found, slot
-    )
-    if several and same > _MOST_MONOTONOUS * several:
-      yield (
-        f"warning: {slot}: {same} of {several} dialogues have one and the same "
-        "donor throughout; were their texts or labels copied from row to row?"
-      )
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
   parser = argparse.ArgumentParser(
     prog="python -m feature_export.universal_labels", description=__doc__
@@ -193,15 +107,29 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
   parser.add_argument("--data", type=Path, help="DATA_DIR")
   parser.add_argument("--corpora", help="names: a,b,c")
   parser.add_argument(
+    "--encoder",
+    default=DEFAULT_ENCODER,
+    help="folder or hub name (default: %(default)s, offline)",
+  )
+  parser.add_argument(
+    "--device",
+    choices=("auto", "cpu", "cuda"),
+    default="auto",
+    help="of torch, for sentences and products",
+  )
+  parser.add_argument("--out", type=Path, required=True, help="FILE.jsonl")
+  _add_rules(parser)
+  _add_audit(parser)
+  return parser.parse_args(arguments)
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+  """The flags of how donors are chosen (D34 to D36)."""
+  parser.add_argument(
     "--donors",
     choices=completion.DONOR_POOLS,
     default="train",
     help="all_splits as the authors did: leaks test labels into training",
-  )
-  parser.add_argument(
-    "--encoder",
-    default=DEFAULT_ENCODER,
-    help="folder or hub name (default: %(default)s, offline)",
   )
   parser.add_argument(
     "--ties",
@@ -217,12 +145,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     default="as_others",
     help="constants: 0 and neutral for neutral samples, as the authors did",
   )
-  parser.add_argument(
-    "--device",
-    choices=("auto", "cpu", "cuda"),
-    default="auto",
-    help="of torch, for sentences and products",
-  )
+
+
+def _add_audit(parser: argparse.ArgumentParser) -> None:
+  """The flags of the sheet that people mark."""
   parser.add_argument(
     "--audit", type=int, help="samples to draw for marking (the paper: 80)"
   )
@@ -238,8 +164,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     type=Path,
     help="a marked sheet: reads it against --out and completes nothing",
   )
-  parser.add_argument("--out", type=Path, required=True, help="FILE.jsonl")
-  return parser.parse_args(arguments)
 
 
 def _corpora(text: str) -> list[str]:
@@ -353,7 +277,7 @@ def run(options: argparse.Namespace) -> None:
   if options.donors != "train":
     for slot, counts in meta["donor_splits"].items():
       print(f"{slot}: donors by split {counts}; all but train leak")
-  for warning in _warn_of_copies(mixture, found):
+  for warning in warn_of_copies(mixture, found):
     print(warning, file=sys.stderr)
   if options.audit is not None:
     _audit(options, mixture, found)
