@@ -8,10 +8,12 @@ from configs import base
 def get_config() -> ConfigDict:
   config = base.get_config()
   config.name = "authors"
-  # D34: every split gives labels, test too. Made with
-  # feature_export.universal_labels --donors all_splits.
+  # Made with feature_export.universal_labels --donors all_splits
+  # --donor_classes authors_drop, from IEMOCAP's ten classes (export --corpus
+  # iemocap --classes agreed).
   config.data.labels = "data/universal_labels_all_splits.jsonl"
-  config.data.donors = "all_splits"
+  config.data.donors = "all_splits"  # D34: every split gives labels, test too
+  config.data.donor_classes = "authors_drop"  # D37
   config.label.separator = ","  # D23
   config.label.numbers = "raw"  # D24
   config.model.modality_width = 32  # D7

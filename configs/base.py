@@ -62,6 +62,9 @@ def get_config() -> ConfigDict:
   # What the labels file's donors must be: "train", or "all_splits" as in the
   # authors' files, which leaks test labels into training (D34).
   data.donors = "train"
+  # "scheme": only the scheme's classes give labels. "authors_drop": any class
+  # does, and records that get one outside the task are left out (D37).
+  data.donor_classes = "scheme"
   # Shares of the corpora in an epoch: rows ** (1 / temperature). 1 is all of
   # each, once; more lets small corpora come more often (D31).
   data.temperature = 1.0

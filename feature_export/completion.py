@@ -6,7 +6,7 @@ Pure functions; nothing here reads files or runs an encoder.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,8 @@ INTENSITY = "intensity"  # the slot's name; emotion slots bear the scheme's
 DONOR_POOLS = ("train", "all_splits")
 TIE_RULES = ("lowest", "majority", "top_k")
 NEUTRAL_RULES = ("as_others", "constants")
+DONOR_CLASSES = ("scheme", "authors_drop")
+OWN_CLASS, DONOR_CLASS = "own_class", "donor_class"  # why samples are dropped
 NEUTRAL = "neutral"  # the polarity, and the class that most schemes have
 
 
@@ -74,7 +76,7 @@ class Donor:
 
 @dataclass(frozen=True)
 class Rules:
-  """How donors are chosen (decisions D34 to D36).
+  """How donors are chosen (decisions D34 to D37).
 
   Attributes:
     pool: "train", or "all_splits" as the authors' code did.
@@ -84,6 +86,8 @@ class Rules:
     device: where the products run.
     neutral: samples are completed "as_others", or with the "constants" 0 and
       neutral, as the authors' code did.
+    donor_classes: samples of the "scheme"'s classes donate; "authors_drop":
+      samples of any class, as in the authors' code. `drop_outside` must follow.
   """
 
   pool: str = "train"
@@ -91,6 +95,7 @@ class Rules:
   k: int = 5
   device: str = "cpu"
   neutral: str = "as_others"
+  donor_classes: str = "scheme"
 
 
 def _group_by_text(
@@ -184,13 +189,14 @@ def _constant(slot: str, classes: Sequence[str] | None) -> Donor | None:
 
 
 def _may_donate(
-  sample: Sample, slot: str, classes: Sequence[str] | None, pool: str
+  sample: Sample, slot: str, classes: Sequence[str] | None, rules: Rules
 ) -> bool:
   """Whether a sample has the slot by annotation and is in the pool."""
-  if pool == "train" and sample.split != "train":
+  if rules.pool == "train" and sample.split != "train":
     return False
   label = sample.label(slot)
-  return label is not None and (classes is None or label in classes)
+  anything = classes is None or rules.donor_classes == "authors_drop"
+  return label is not None and (anything or label in classes)
 
 
 def find_donors(
@@ -209,7 +215,8 @@ def find_donors(
       texts must share a row.
     embeddings: float32[U, D], rows of length 1.
     slot: "intensity" or the name of an emotion scheme.
-    classes: of the scheme; others never donate. None: any label may.
+    classes: of the scheme; others never donate, but for `rules`. None: any
+      label may.
     rules: how donors are chosen.
 
   Returns:
@@ -220,7 +227,7 @@ def find_donors(
   for position, sample in enumerate(samples):
     if sample.label(slot) is None:
       receivers[sample.polarity].append(position)
-    elif _may_donate(sample, slot, classes, rules.pool):
+    elif _may_donate(sample, slot, classes, rules):
       donors[sample.polarity].append(position)
   found = {}
   if rules.neutral == "constants" and (constant := _constant(slot, classes)):
@@ -237,6 +244,41 @@ def find_donors(
         rules,
       )
   return found
+
+
+def drop_outside(
+  samples: Sequence[Sample],
+  found: Sequence[dict[str, Donor]],
+  classes: Mapping[str, Sequence[str]],
+) -> tuple[list[dict[str, Donor]], dict[int, str]]:
+  """The authors' filter: no label may hold a class outside the task (D37).
+
+  A sample whose own class is outside is dropped, and so is a training sample
+  whose donor's is. Held-out samples keep their place, without that slot: the
+  authors' hold their own annotation alone.
+
+  Args:
+    samples: of the mixture.
+    found: slot -> donor of each of them.
+    classes: scheme name -> classes of the task.
+
+  Returns:
+    The donors that are left, for every sample, and position of a dropped
+    sample -> `OWN_CLASS` or `DONOR_CLASS`.
+  """
+  kept, dropped = [], {}
+  for position, (sample, donors) in enumerate(zip(samples, found, strict=True)):
+    legal = {
+      slot: donor
+      for slot, donor in donors.items()
+      if slot not in classes or donor.sample.label(slot) in classes[slot]
+    }
+    kept.append(legal)
+    if any(word not in classes[slot] for slot, word in sample.emotions.items()):
+      dropped[position] = OWN_CLASS
+    elif len(legal) < len(donors) and sample.split == "train":
+      dropped[position] = DONOR_CLASS
+  return kept, dropped
 
 
 def universal_label(

@@ -73,6 +73,26 @@ def summarise(
   return "\n".join(lines)
 
 
+def describe_dropped(dropped: dict[str, dict]) -> Iterator[str]:
+  """Yields what the authors' filter (D37) left out, a line per reason.
+
+  Args:
+    dropped: reason -> corpus -> split -> samples.
+  """
+  words = {"own_class": "own class", "donor_class": "donor's class"}
+  for reason, corpora in dropped.items():
+    counts = "; ".join(
+      f"{name} " + ", ".join(f"{split} {n}" for split, n in splits.items())
+      for name, splits in corpora.items()
+    )
+    yield f"dropped, {words[reason]} is outside the task: {counts}"
+  if not dropped:
+    yield (
+      "no record has a class outside its task, so nothing can be dropped: "
+      "export IEMOCAP with --classes agreed for the authors' donors"
+    )
+
+
 def describe_donors(
   mixture: Mixture, found: Sequence[dict[str, Donor]]
 ) -> dict[str, dict[str, int]]:

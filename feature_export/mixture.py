@@ -5,14 +5,18 @@ What lies between the records on disk and the pure functions of `completion`.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from feature_export import completion
 from feature_export.completion import INTENSITY, Donor, Rules, Sample
-from feature_export.corpora.schemes import EmotionScheme, parse_scheme
+from feature_export.corpora.schemes import (
+  EmotionScheme,
+  parse_scheme,
+  task_scheme,
+)
 from feature_export.corpora.utterance import (
   SPLITS,
   Utterance,
@@ -54,7 +58,7 @@ class Mixture:
   """Datasets and the slots that their universal labels have.
 
   Attributes:
-    schemes: scheme name -> scheme, in the order of the datasets.
+    schemes: scheme name -> scheme of the labels, in the order of the datasets.
     slots: "intensity" first, if any corpus annotates it; then the schemes.
   """
 
@@ -136,8 +140,13 @@ def load_dataset(data_dir: Path, name: str) -> Dataset:
   return Dataset(name, scheme, tuple(slots), samples, hashes)
 
 
-def mix(datasets: Sequence[Dataset]) -> Mixture:
+def mix(datasets: Sequence[Dataset], donor_classes: str = "scheme") -> Mixture:
   """Joins datasets and finds the slots of their universal labels.
+
+  Args:
+    datasets: from `load_dataset`.
+    donor_classes: as in `Rules`; with "authors_drop" the labels hold the
+      classes of the published task alone.
 
   Raises:
     InputError: one scheme name for different classes, an emotion scheme
@@ -157,6 +166,8 @@ def mix(datasets: Sequence[Dataset]) -> Mixture:
       )
   has_intensity = any(INTENSITY in each.annotated for each in datasets)
   slots = (*([INTENSITY] if has_intensity else []), *schemes)
+  if donor_classes == "authors_drop":
+    schemes = {name: task_scheme(each) for name, each in schemes.items()}
   mixture = Mixture(tuple(datasets), schemes, slots)
   completion.check_samples(mixture.samples)
   return mixture
@@ -204,3 +215,36 @@ def complete(
     for position, donor in donors.items():
       found[position][slot] = donor
   return found
+
+
+def drop_outside(
+  mixture: Mixture, found: Sequence[dict[str, Donor]]
+) -> tuple[Mixture, list[dict[str, Donor]], dict[str, dict]]:
+  """Leaves out what the authors' filter drops (D37).
+
+  Args:
+    mixture: from `mix` with "authors_drop".
+    found: from `complete`, for each of its samples.
+
+  Returns:
+    The mixture without the dropped samples, the donors of the others, and
+    reason -> corpus -> split -> number of dropped samples.
+  """
+  classes = {name: each.classes for name, each in mixture.schemes.items()}
+  samples = mixture.samples
+  left, dropped = completion.drop_outside(samples, found, classes)
+  counts = {}
+  for position, reason in dropped.items():
+    sample = samples[position]
+    splits = counts.setdefault(reason, {}).setdefault(sample.corpus, {})
+    splits[sample.split] = splits.get(sample.split, 0) + 1
+  gone = {samples[position].key for position in dropped}
+  datasets = tuple(
+    replace(
+      dataset,
+      samples=tuple(each for each in dataset.samples if each.key not in gone),
+    )
+    for dataset in mixture.datasets
+  )
+  donors = [each for at, each in enumerate(left) if at not in dropped]
+  return replace(mixture, datasets=datasets), donors, counts

@@ -25,12 +25,14 @@ from feature_export.features.sentences import (
 )
 from feature_export.label_summary import (
   describe_donors,
+  describe_dropped,
   summarise,
   warn_of_copies,
 )
 from feature_export.mixture import (
   Mixture,
   complete,
+  drop_outside,
   embed_texts,
   load_dataset,
   mix,
@@ -124,7 +126,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _add_rules(parser: argparse.ArgumentParser) -> None:
-  """The flags of how donors are chosen (D34 to D36)."""
+  """The flags of how donors are chosen (D34 to D37)."""
   parser.add_argument(
     "--donors",
     choices=completion.DONOR_POOLS,
@@ -144,6 +146,13 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
     choices=completion.NEUTRAL_RULES,
     default="as_others",
     help="constants: 0 and neutral for neutral samples, as the authors did",
+  )
+  parser.add_argument(
+    "--donor_classes",
+    choices=completion.DONOR_CLASSES,
+    default="scheme",
+    help="authors_drop: records of any class donate; who gets one outside the "
+    "task's classes has no label and is left out of training",
   )
 
 
@@ -195,7 +204,12 @@ def _check_present(data_dir: Path, names: Sequence[str]) -> None:
 def _rules(options: argparse.Namespace) -> completion.Rules:
   device = find_device() if options.device == "auto" else options.device
   return completion.Rules(
-    options.donors, options.ties, options.k, device, options.neutral
+    options.donors,
+    options.ties,
+    options.k,
+    device,
+    options.neutral,
+    options.donor_classes,
   )
 
 
@@ -251,6 +265,18 @@ def score(options: argparse.Namespace) -> None:
   print(f"Written: {audit.audit_file(options.out)}")
 
 
+def _describe_rules(options: argparse.Namespace) -> dict:
+  """How donors were chosen, for the meta file."""
+  ties: dict[str, str | int] = {"rule": options.ties}
+  if options.ties == "top_k":
+    ties["k"] = options.k
+  return {
+    "ties": ties,
+    "neutral": options.neutral,
+    "donor_classes": options.donor_classes,
+  }
+
+
 def run(options: argparse.Namespace) -> None:
   """Reads the records, completes their labels, writes both files.
 
@@ -259,18 +285,22 @@ def run(options: argparse.Namespace) -> None:
   """
   names = _corpora(options.corpora)
   _check_present(options.data, names)
-  mixture = mix([load_dataset(options.data, name) for name in names])
+  datasets = [load_dataset(options.data, name) for name in names]
+  mixture = mix(datasets, options.donor_classes)
   encoder, found = _find_donors(mixture, options)
+  dropped = {}
+  if options.donor_classes == "authors_drop":
+    mixture, found, dropped = drop_outside(mixture, found)
+    for line in describe_dropped(dropped):
+      print(line)
   rows = [
     completion.universal_label(sample, mixture.slots, donors)
     for sample, donors in zip(mixture.samples, found, strict=True)
   ]
   completion.check_labels(rows)
   meta = describe(mixture, rows, encoder, options.donors)
-  meta["ties"] = {"rule": options.ties}
-  if options.ties == "top_k":
-    meta["ties"]["k"] = options.k
-  meta["neutral"] = options.neutral
+  meta |= _describe_rules(options)
+  meta["dropped"] = dropped
   meta["donor_splits"] = describe_donors(mixture, found)
   write(options.out, rows, meta)
   print(summarise(mixture, found, meta["empty"]))

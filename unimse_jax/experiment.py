@@ -101,6 +101,7 @@ def check_inputs(config: Config) -> None:
     config.data.corpora,
     config.data.labels,
     config.data.donors,
+    config.data.donor_classes,
   )
   checks = []
   if config.t5.pretrained:
@@ -130,6 +131,7 @@ def open_experiment(config: Config, workdir: pathlib.Path) -> Experiment:
     config.data.corpora,
     config.data.labels,
     config.data.donors,
+    config.data.donor_classes,
   )
   if config.train.selection == "best_on_test" and not loaded.examples["test"]:
     raise InputError(

@@ -98,6 +98,18 @@ RAVDESS = _scheme(
 SCHEMES = {scheme.name: scheme for scheme in (CREMAD, IEMOCAP, MELD, RAVDESS)}
 
 
+def task_scheme(scheme: EmotionScheme) -> EmotionScheme:
+  """The published task's scheme of this name, where the given one adds to it.
+
+  IEMOCAP's six classes for its ten agreed ones; any other scheme is its own
+  task's.
+  """
+  task = SCHEMES.get(scheme.name)
+  if task is None or not task.polarity.items() <= scheme.polarity.items():
+    return scheme
+  return task
+
+
 def _scheme_faults(content: object) -> list[str]:
   """Everything that keeps parsed JSON from being a scheme."""
   if not isinstance(content, dict):

@@ -8,6 +8,7 @@ from feature_export.completion import (
   check_donors,
   check_labels,
   check_samples,
+  drop_outside,
   find_donors,
   monotonous_dialogues,
   universal_label,
@@ -260,3 +261,61 @@ def test_an_id_that_recurs_in_another_split_keeps_its_own_labels():
     ("meld", "train", "dia0_utt0"): 2.0,
     ("meld", "test", "dia0_utt0"): -2.0,
   }
+
+
+_TASK = {"iemocap": ("joy", "anger")}
+
+
+def _scene(id: str, text: str, emotion: str, polarity: str, split="train"):
+  return Sample("scenes", split, id, text, polarity, None, {"iemocap": emotion})
+
+
+def test_the_authors_drop_who_receives_a_class_outside_the_task():
+  """D37: `fear` is no class of the task, but it is the nearest donor."""
+  samples = [
+    _msa("near_fear", "a", -1.0),
+    _msa("near_anger", "b", -1.0),
+    _msa("held_out", "a", -1.0, split="test"),
+    _scene("fearful", "a", "fear", "negative"),
+    _scene("angry", "b", "anger", "negative"),
+    _scene("afraid", "b", "fear", "negative", split="test"),
+  ]
+  rows = np.array([0, 1, 0, 0, 1, 1])
+  vectors = np.eye(2, dtype=np.float32)
+
+  def donors(rules):
+    found = find_donors(
+      samples, rows, vectors, "iemocap", _TASK["iemocap"], rules
+    )
+    return {samples[at].id: donor.sample.id for at, donor in found.items()}
+
+  # By default such a class never donates, and the cosine of 0 must do.
+  assert donors(_RULES) == dict.fromkeys(
+    ("near_fear", "near_anger", "held_out"), "angry"
+  )
+  rules = Rules(donor_classes="authors_drop")
+  assert donors(rules) == {
+    "near_fear": "fearful",
+    "near_anger": "angry",
+    "held_out": "fearful",
+  }
+  found = find_donors(
+    samples, rows, vectors, "iemocap", _TASK["iemocap"], rules
+  )
+  kept, dropped = drop_outside(
+    samples,
+    [
+      {"iemocap": found[at]} if at in found else {}
+      for at in range(len(samples))
+    ],
+    _TASK,
+  )
+  assert dropped == {0: "donor_class", 3: "own_class", 5: "own_class"}
+  # The held-out film stays, without the slot that it could not get.
+  assert [sorted(each) for each in kept] == [[], ["iemocap"], *[[]] * 4]
+
+
+def test_an_intensity_has_no_class_to_be_outside_of():
+  samples = [_scene("s", "a", "joy", "positive")]
+  donors = [{"intensity": Donor(_msa("m", "a", 1.0), 1.0)}]
+  assert drop_outside(samples, donors, _TASK) == (donors, {})

@@ -129,6 +129,7 @@ def write_corpus(
   describe: Callable[[str, int], dict],
   image_size: int = 32,
   splits: dict[str, int] = _SPLITS,
+  emotions: dict[str, str] = _EMOTIONS,
 ) -> None:
   """Writes a corpus with the exporter's own builder, without media.
 
@@ -154,7 +155,7 @@ def write_corpus(
     for split, count in splits.items()
     for number in range(count)
   )
-  scheme = EmotionScheme("moods", tuple(_EMOTIONS), dict(_EMOTIONS))
+  scheme = EmotionScheme("moods", tuple(emotions), dict(emotions))
   with_emotion = any(each.emotion for each in utterances)
   corpus = Corpus(name, utterances, scheme if with_emotion else None)
   settings = ExtractionSettings(
@@ -179,7 +180,9 @@ def write_corpus(
     builder.publish(made, {}, name, folder, work)
 
 
-def write_labels(folder: pathlib.Path, corpora: str) -> pathlib.Path:
+def write_labels(
+  folder: pathlib.Path, corpora: str, *flags: str
+) -> pathlib.Path:
   """Completes labels with the exporter's command and a toy text encoder."""
   from feature_export import universal_labels
   from feature_export.features.sentences import Encoder
@@ -190,6 +193,7 @@ def write_labels(folder: pathlib.Path, corpora: str) -> pathlib.Path:
 
   path = folder / f"{corpora.replace(',', '_')}.jsonl"
   arguments = ["--data", str(folder), "--corpora", corpora, "--out", str(path)]
+  arguments += flags
   with pytest.MonkeyPatch.context() as patch:
     toy = Encoder("toy", "0" * 64, encode)
     patch.setattr(universal_labels, "load_encoder", lambda *_: toy)
@@ -221,7 +225,7 @@ def corpus_writer() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def label_writer() -> Callable[[pathlib.Path, str], pathlib.Path]:
+def label_writer() -> Callable[..., pathlib.Path]:
   return write_labels
 
 

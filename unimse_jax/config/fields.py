@@ -40,6 +40,7 @@ class DataConfig:
   corpora: tuple[str, ...]
   labels: str
   donors: str
+  donor_classes: str
   temperature: float
   modalities: tuple[str, ...]
   buckets: tuple[int, ...]

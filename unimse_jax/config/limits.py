@@ -17,6 +17,7 @@ CHOICES = {
   "label.numbers": ("rounded", "raw"),
   "train.selection": ("mean_rank", "last_epoch", "best_on_test"),
   "data.donors": ("train", "all_splits"),
+  "data.donor_classes": ("scheme", "authors_drop"),
   "data.audio_level": ("absolute", "clip"),
   "t5.activation": ("relu", "gelu", "gelu_new", "silu"),
   "t5.dtype": ("float32", "bfloat16"),

@@ -8,11 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from unimse_jax.data.records import SPLITS, CorpusRecords, RecordText, find
 from unimse_jax.errors import InputError
 from unimse_jax.labels import LabelSchema, UniversalLabel
+from unimse_jax.parallel import multihost
 
+# How labels are completed unless the config asks for something else; a file
+# that says nothing was made before there was a choice.
+_USUAL = {"donors": "train", "donor_classes": "scheme"}
 _META = ("labels_sha256", "slots", "donors", "encoder", "datasets")
 
 
@@ -67,6 +72,14 @@ class Mixture:
     found = {example.label.intensity for example in self.examples["train"]}
     return sorted(found - {None})
 
+  def emotion_classes(self, corpus: str) -> tuple[str, ...]:
+    """The classes that a corpus's emotion may be of; () where it has none.
+
+    Its scheme's, less those that the labels leave out (D37).
+    """
+    scheme = self.corpora[corpus].scheme_name
+    return self.schema.classes(scheme) if scheme else ()
+
   def frames(self, split: str, example: Example) -> dict[str, np.ndarray]:
     """The example's {"audio", "video"} frames, float16."""
     return self.corpora[example.corpus].frames(split, example.number)
@@ -90,7 +103,11 @@ class Mixture:
 
 
 def load(
-  data_dir: str, names: Sequence[str], labels: str, donors: str = "train"
+  data_dir: str,
+  names: Sequence[str],
+  labels: str,
+  donors: str = "train",
+  donor_classes: str = "scheme",
 ) -> Mixture:
   """Opens the corpora and joins the labels by corpus, split and id.
 
@@ -99,12 +116,14 @@ def load(
     names: of the corpora.
     labels: their universal labels, FILE.jsonl.
     donors: the splits that labels may be completed from (D34).
+    donor_classes: "scheme", or "authors_drop", whose labels leave records out
+      (D37); how many is logged.
 
   Raises:
     InputError: everything that is missing, in one message; a damaged file; or
       datasets and labels that do not belong together.
   """
-  faults = missing(data_dir, names, labels, donors)
+  faults = missing(data_dir, names, labels, donors, donor_classes)
   if faults:
     raise InputError("\n".join(f"  - {fault}" for fault in faults))
   corpora = {name: CorpusRecords(data_dir, name) for name in names}
@@ -112,18 +131,25 @@ def load(
   meta = _read_meta(_meta_path(path))
   _check_settings(corpora)
   _check_labels(corpora, meta, path)
-  _check_donors(meta, donors, path)
+  _check_rules(meta, {"donors": donors, "donor_classes": donor_classes}, path)
   rows = _read_labels(path, names)
   examples = {
     split: [
       example
       for name in names
-      for example in _join(corpora[name], split, rows, path)
+      for example in _join(
+        corpora[name], split, rows, _dropped(meta, name, split), path
+      )
     ]
     for split in SPLITS
   }
-  _check_splits(corpora)
-  provenance = {
+  _check_splits(names, examples)
+  return Mixture(corpora, meta["slots"], examples, _provenance(corpora, meta))
+
+
+def _provenance(corpora: dict[str, CorpusRecords], meta: dict) -> dict:
+  """The hashes of what a run has learnt from."""
+  return {
     "labels_sha256": meta["labels_sha256"],
     "labels_donors": meta["donors"],
     "labels_encoder": meta["encoder"],
@@ -135,11 +161,14 @@ def load(
       for name, records in corpora.items()
     },
   }
-  return Mixture(corpora, meta["slots"], examples, provenance)
 
 
 def missing(
-  data_dir: str, names: Sequence[str], labels: str, donors: str = "train"
+  data_dir: str,
+  names: Sequence[str],
+  labels: str,
+  donors: str = "train",
+  donor_classes: str = "scheme",
 ) -> list[str]:
   """What is not there, each with the command that makes it."""
   faults = []
@@ -155,7 +184,14 @@ def missing(
       "it, found none. Make them with\n"
       f"      python -m feature_export.universal_labels --data {data_dir} "
       f"--corpora {','.join(names)} --out {path}"
-      + (f" --donors {donors}" if donors != "train" else "")
+      + "".join(
+        f" --{name} {value}"
+        for name, value in (
+          ("donors", donors),
+          ("donor_classes", donor_classes),
+        )
+        if value != _USUAL[name]
+      )
     )
   return faults
 
@@ -226,26 +262,43 @@ def _check_labels(
     )
 
 
-def _check_donors(meta: dict, donors: str, path: pathlib.Path) -> None:
-  """Labels that leak from the test split must be asked for by name."""
-  if meta["donors"] != donors:
-    raise InputError(
-      f"Universal labels: config.data.donors is {donors!r}, found labels made "
-      f"with --donors {meta['donors']} in {path}. Make them again with "
-      f"--donors {donors}, or set --config.data.donors={meta['donors']}."
-    )
+def _check_rules(
+  meta: dict, wanted: Mapping[str, str], path: pathlib.Path
+) -> None:
+  """Labels that leak (D34) or lack records (D37) must be asked for by name."""
+  found = {name: meta.get(name, usual) for name, usual in _USUAL.items()}
+  faults = [
+    f"Universal labels: config.data.{name} is {value!r}, found labels made "
+    f"with --{name} {found[name]} in {path}. Make them again with "
+    f"--{name} {value}, or set --config.data.{name}={found[name]}."
+    for name, value in wanted.items()
+    if found[name] != value
+  ]
+  if faults:
+    raise InputError("\n".join(faults))
+
+
+def _dropped(meta: dict, corpus: str, split: str) -> int:
+  """Records that the labels leave out on purpose (D37)."""
+  reasons = meta.get("dropped", {}).values()
+  return sum(each.get(corpus, {}).get(split, 0) for each in reasons)
 
 
 def _sha256(path: pathlib.Path) -> str:
   return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _check_splits(corpora: dict[str, CorpusRecords]) -> None:
+def _check_splits(
+  names: Sequence[str], examples: Mapping[str, Sequence[Example]]
+) -> None:
+  there = {
+    (example.corpus, split) for split in SPLITS for example in examples[split]
+  }
   empty = [
     f"{name}/{split}"
-    for name, records in corpora.items()
+    for name in names
     for split in ("train", "validation")
-    if not records.texts[split]
+    if (name, split) not in there
   ]
   if empty:
     raise InputError(
@@ -279,8 +332,21 @@ def _read_labels(
 
 
 def _join(
-  records: CorpusRecords, split: str, rows: dict, path: pathlib.Path
+  records: CorpusRecords,
+  split: str,
+  rows: dict,
+  dropped: int,
+  path: pathlib.Path,
 ) -> list[Example]:
+  """The examples of a corpus's split.
+
+  Args:
+    records: of the corpus.
+    split: its split.
+    rows: from `_read_labels`.
+    dropped: so many records have no label on purpose.
+    path: of the labels.
+  """
   examples, missing = [], []
   for number, record in enumerate(records.texts[split]):
     found = rows.get((records.name, split, record.id))
@@ -288,10 +354,17 @@ def _join(
       missing.append(record.id)
     else:
       examples.append(Example(records.name, number, record, *found))
-  if missing:
+  if len(missing) != dropped:
     raise InputError(
       f"Universal labels: {len(missing)} records of {records.name}/{split} "
-      f"have none in {path}, for example {missing[:3]}. The corpus was "
-      "exported again since; make the labels again."
+      f"have none in {path} ({dropped} were left out on purpose), for example "
+      f"{missing[:3]}. The corpus was exported again since; make the labels "
+      "again."
+    )
+  if dropped and multihost.is_first():
+    logging.warning(
+      "%s/%s: %d of %d records have no universal label (their own class or "
+      "their donor's is outside the task, D37) and are left out.",
+      *(records.name, split, dropped, dropped + len(examples)),
     )
   return examples

@@ -78,7 +78,7 @@ def score_corpora(
   """Scores of every corpus by what it annotates, as fractions."""
   scores = {}
   scored = scored_values(predictions, mixture)
-  for name, records in mixture.corpora.items():
+  for name in mixture.corpora:
     pairs = [
       (each, values)
       for each, values in zip(predictions, scored, strict=True)
@@ -91,7 +91,7 @@ def score_corpora(
       example for example in mixture.examples["train"] if example.corpus == name
     ]
     intensity = _score_intensity(pairs, train)
-    emotion = _score_emotion(pairs, train, records.emotion_classes)
+    emotion = _score_emotion(pairs, train, mixture.emotion_classes(name))
     # A corpus may rate fewer utterances for the one than for the other.
     ns = {
       "n_intensity": intensity.get("n", 0),

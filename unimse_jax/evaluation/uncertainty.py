@@ -39,7 +39,7 @@ def add_uncertainty(
     ]
     records = mixture.corpora[name]
     found[name] = scores | {
-      "intervals": _intervals(pairs, records.emotion_classes),
+      "intervals": _intervals(pairs, mixture.emotion_classes(name)),
       "calibration": _calibrations(
         [each for each, _ in pairs], records.scheme_name
       ),

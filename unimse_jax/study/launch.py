@@ -64,6 +64,7 @@ def labels_command(run_: Run) -> list[str] | None:
     return None
   command = ["-m", "feature_export.universal_labels", "--data", data.dir]
   command += ["--corpora", ",".join(data.corpora), "--donors", data.donors]
+  command += ["--donor_classes", data.donor_classes]
   encoder = _encoder_beside(path)
   command += ["--encoder", encoder] if encoder else []
   return [*command, "--out", str(path)]

@@ -6,10 +6,13 @@ import pytest
 
 from feature_export.corpora.schemes import (
   IEMOCAP,
+  IEMOCAP_AGREED,
   MELD,
   POLARITIES,
   RAVDESS,
+  EmotionScheme,
   load_scheme,
+  task_scheme,
 )
 from feature_export.errors import InputError
 
@@ -54,6 +57,14 @@ def test_scheme_faults_are_named(tmp_path, content, message):
   path.write_text(content)
   with pytest.raises(InputError, match=message):
     load_scheme(path)
+
+
+def test_the_task_of_ten_agreed_classes_has_six():
+  assert task_scheme(IEMOCAP_AGREED) == IEMOCAP
+  assert task_scheme(MELD) is MELD
+  # Somebody's own scheme of that name is no extension of the task's.
+  own = EmotionScheme("iemocap", ("joy",), {"joy": "positive"})
+  assert task_scheme(own) is own
 
 
 def test_unknown_scheme_names_the_known_ones():

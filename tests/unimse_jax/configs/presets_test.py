@@ -27,6 +27,7 @@ _AUTHORS = {
   "train.selection",  # D33
   "data.labels",  # D34
   "data.donors",  # D34
+  "data.donor_classes",  # D37
 }
 # The sections of the text and training decisions, D17 to D43; the network and
 # its losses (D1 to D16, D27, D28) are tested beside them.

@@ -32,7 +32,10 @@ def test_what_is_left_is_a_line_each_with_the_labels_first(make_rows, evaluate):
   # Labels of one row, once for both seeds; three rows of two runs.
   assert len(lines) == 7
   assert "feature_export.universal_labels" in lines[0]
-  assert "--corpora friends --donors train --encoder toy" in lines[0]
+  assert (
+    "--corpora friends --donors train --donor_classes scheme --encoder toy"
+    in lines[0]
+  )
   assert all(line.count(" && ") == 1 for line in lines[1:])
   evaluate(rows[0].runs[0], {})
   assert ablation.commands(rows, "test") == [lines[0], *lines[2:]]
