@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import math
-import os
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from feature_export.completion import INTENSITY, Donor, Sample
 from feature_export.errors import InputError, list_faults
+from feature_export.files import write_whole
 
 PAPER_CORPUS = "mosi"
 _Z = 1.959964  # of a 95 % interval
@@ -127,9 +127,8 @@ def write_sheet(
   writer.writeheader()
   for place in sorted(chosen):
     writer.writerows(_rows(samples[place], found[place]))
-  partial = path.with_name(path.name + ".partial")
-  partial.write_text(content.getvalue(), encoding="utf-8-sig")
-  os.replace(partial, path)
+  # Spreadsheets take a file without the mark for one in the system's encoding.
+  write_whole(path, "\ufeff" + content.getvalue())
   return len(chosen)
 
 
@@ -247,7 +246,5 @@ def score_sheet(sheet: Path, labels: Path) -> dict:
     },
   }
   target = audit_file(labels)
-  partial = target.with_name(target.name + ".partial")
-  partial.write_text(json.dumps(result, indent=2) + "\n")
-  os.replace(partial, target)
+  write_whole(target, json.dumps(result, indent=2) + "\n")
   return result

@@ -1,6 +1,7 @@
 """Files as such, whatever is in them."""
 
 import hashlib
+import os
 from pathlib import Path
 
 
@@ -8,3 +9,23 @@ def hash_file(path: Path) -> str:
   """The sha256 of a file's bytes, in hexadecimal."""
   with path.open("rb") as file:
     return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+  """Writes a file that appears whole or not at all.
+
+  Args:
+    path: of the file; an old one is replaced at the end.
+    content: text becomes UTF-8.
+
+  Raises:
+    OSError: it cannot be written; nothing is left behind.
+  """
+  data = content.encode() if isinstance(content, str) else content
+  partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+  try:
+    partial.write_bytes(data)
+    os.replace(partial, path)
+  except OSError:
+    partial.unlink(missing_ok=True)
+    raise

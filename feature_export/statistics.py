@@ -1,25 +1,28 @@
-"""Counts what exported datasets hold (the paper's Tables 1, 4, 5 and 6).
+"""Counts what exported datasets hold, beside the paper's Tables 1, 4, 5 and 6.
 
     python -m feature_export.statistics --data DATA_DIR [--json FILE]
 
 The file: {"corpora": {name: {"clips": {split: n}, "emotions": {class: {split:
 n}}, "audio_clips": n, "mean_seconds": s | null, "absent_audio": n, "cut": n}},
 "tasks": {"MSA" | "ERC": s | null}, "comparison": [{"table", "corpus", "row",
-"column", "found", "published", "reason"}]}; a comparison is a cell that the
-paper prints; its reason is "" where it is equal or the difference unexplained.
+"column", "found" | null, "published", "reason"}]}; a comparison is a cell that
+the paper prints; found is null where the corpus or its audio is not there,
+the reason "" where both are equal or nothing known explains the difference.
 """
 
 import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from feature_export import published
 from feature_export.corpora.utterance import SPLITS
 from feature_export.errors import InputError
+from feature_export.files import write_whole
+from feature_export.paper_tables import Cell, format_tables
 from feature_export.records.reader import (
   dataset_dirs,
   load_metadata,
@@ -101,31 +104,27 @@ def _count_cut(dataset_dir: Path) -> int:
     ) from error
 
 
-@dataclass(frozen=True)
-class Cell:
-  """A published cell beside what the records hold; `found` None: unknown."""
-
-  table: int
-  corpus: str
-  row: str
-  column: str
-  found: float | None
-  published: float
-  reason: str = ""
-
-  @property
-  def differs(self) -> bool:
-    return self.found is not None and self.found != self.published
-
-
 def _compare_counts(
-  table: int, corpus: str, row: str, counts: dict, printed: Sequence[int]
+  table: int,
+  corpus: str,
+  row: str,
+  counts: dict | None,
+  printed: Sequence[int] | None,
 ) -> list[Cell]:
-  """The cells of one row; a known error is named only where it applies."""
+  """The cells of one row; a known error is named only where it applies.
+
+  Args:
+    table, corpus, row: where it stands.
+    counts: split -> ours; None: the corpus is not there.
+    printed: as published; None: the paper leaves the row out.
+  """
+  found = [None] * len(published.COLUMNS)
+  if counts is not None:
+    splits = [counts.get(split, 0) for split in SPLITS]
+    found = [*splits, sum(splits)]
   cells = []
-  found = [counts.get(split, 0) for split in SPLITS]
   for column, ours, theirs in zip(
-    published.COLUMNS, (*found, sum(found)), printed, strict=True
+    published.COLUMNS, found, printed or [None] * len(found), strict=True
   ):
     true, why = published.REASONS.get((table, corpus, row, column), (None, ""))
     reason = why if ours == true and ours != theirs else ""
@@ -146,44 +145,33 @@ def task_seconds(statistics: dict[str, Statistics], task: str) -> float | None:
   return total / sum(weights)
 
 
+def _compare_emotions(
+  name: str, table: int, statistics: Statistics | None
+) -> Iterator[Cell]:
+  """Yields a row per class: ours first, then those that only the paper has."""
+  ours = statistics.emotions if statistics else {}
+  for word in dict.fromkeys([*ours, *published.EMOTIONS[name]]):
+    counts = ours.get(word, {}) if statistics else None
+    printed = published.EMOTIONS[name].get(word)
+    yield from _compare_counts(table, name, word, counts, printed)
+
+
 def compare(statistics: dict[str, Statistics]) -> list[Cell]:
-  """Every cell that the paper prints of these corpora, beside ours."""
-  cells, lengths = [], []
-  for name, each in statistics.items():
-    if name not in published.CLIPS:
-      continue
-    printed = published.CLIPS[name]
-    cells += _compare_counts(1, name, "clips", each.clips, printed)
-    lengths.append((name, each.mean_seconds, published.SECONDS[name]))
-    for word, row in published.EMOTIONS.get(name, {}).items():
-      table, counts = published.EMOTION_TABLES[name], each.emotions.get(word)
-      cells += _compare_counts(table, name, word, counts or {}, row)
+  """Every cell of the paper's tables, and our classes that they leave out."""
+  cells, lengths = [], {}
+  for name, printed in published.CLIPS.items():
+    own = statistics.get(name)
+    clips = own.clips if own else None
+    cells += _compare_counts(1, name, "clips", clips, printed)
+    lengths[name] = own.mean_seconds if own else None, published.SECONDS[name]
   for task, printed in published.TASK_SECONDS.items():
-    if all(name in statistics for name in published.TASKS[task]):
-      lengths.append((task, task_seconds(statistics, task), printed))
-  for name, mean, printed in lengths:
+    lengths[task] = task_seconds(statistics, task), printed
+  for name, (mean, printed) in lengths.items():
     mean = None if mean is None else round(mean, 1)
     cells.append(Cell(4, name, "seconds", "all", mean, printed))
+  for name, table in published.EMOTION_TABLES.items():
+    cells += _compare_emotions(name, table, statistics.get(name))
   return cells
-
-
-def format_comparison(cells: Sequence[Cell]) -> str:
-  """Differences from the paper, one line each, and how many cells agree."""
-  if not cells:
-    return "no corpus of the paper: nothing to compare"
-  known = [cell for cell in cells if cell.found is not None]
-  different = [cell for cell in known if cell.differs]
-  lines = [
-    f"the paper's tables: {len(known) - len(different)} of {len(cells)} cells "
-    f"equal, {len(different)} differ, {len(cells) - len(known)} unknown here"
-  ]
-  lines += [
-    f"  Table {cell.table} {cell.corpus} {cell.row} {cell.column}: found "
-    f"{cell.found}, published {cell.published}: "
-    f"{cell.reason or 'UNEXPLAINED'}"
-    for cell in different
-  ]
-  return "\n".join(lines)
 
 
 def to_json(statistics: dict[str, Statistics]) -> dict:
@@ -199,12 +187,14 @@ def to_json(statistics: dict[str, Statistics]) -> dict:
   return {
     "corpora": corpora,
     "tasks": {task: task_seconds(statistics, task) for task in published.TASKS},
-    "comparison": [asdict(cell) for cell in compare(statistics)],
+    "comparison": [
+      asdict(cell) for cell in compare(statistics) if cell.published is not None
+    ],
   }
 
 
 def format_statistics(statistics: dict[str, Statistics]) -> str:
-  """The tables for the terminal."""
+  """The corpora for the terminal."""
   overview = []
   for name, each in statistics.items():
     counts = [each.clips.get(split, 0) for split in SPLITS]
@@ -215,7 +205,8 @@ def format_statistics(statistics: dict[str, Statistics]) -> str:
   header = ("corpus", *SPLITS, "all", "mean s", "no audio", "cut")
   parts = [format_table(header, overview)]
   for name, each in statistics.items():
-    if each.emotions:
+    # The paper's corpora have tables of their own below.
+    if each.emotions and name not in published.EMOTION_TABLES:
       rows = [
         (word, *(counts[split] for split in SPLITS), sum(counts.values()))
         for word, counts in each.emotions.items()
@@ -239,10 +230,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(error, file=sys.stderr)
     return 2
   print(format_statistics(statistics))
-  print("\n" + format_comparison(compare(statistics)))
+  if set(statistics) & set(published.CLIPS):
+    print("\n" + format_tables(compare(statistics)))
   if options.json:
     try:
-      options.json.write_text(json.dumps(to_json(statistics), indent=2) + "\n")
+      write_whole(
+        options.json, json.dumps(to_json(statistics), indent=2) + "\n"
+      )
     except OSError as error:
       print(f"Cannot write {options.json}: {error}", file=sys.stderr)
       return 2

