@@ -28,15 +28,18 @@ class MediaError(ValueError):
     self.kind, self.detail = kind, detail
 
 
-def list_faults(title: str, faults: Sequence[str]) -> str:
-  """Formats faults of one kind: the count, then the first ten.
+def list_faults(
+  title: str, faults: Sequence[str], shown: int = SHOWN_FAULTS
+) -> str:
+  """Formats faults of one kind: the count, then the first ones.
 
   Args:
     title: what is wrong with all of them, without a final colon.
     faults: one line per fault; must not be empty.
+    shown: how many at most.
   """
   lines = [f"{title} ({len(faults)}):"]
-  lines += [f"  {fault}" for fault in faults[:SHOWN_FAULTS]]
-  if len(faults) > SHOWN_FAULTS:
-    lines.append(f"  ... and {len(faults) - SHOWN_FAULTS} more")
+  lines += [f"  {fault}" for fault in faults[:shown]]
+  if len(faults) > shown:
+    lines.append(f"  ... and {len(faults) - shown} more")
   return "\n".join(lines)

@@ -7,6 +7,7 @@ Exit status 0: sound; 1: faults, listed; 2: nothing to check.
 
 import argparse
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,18 +22,22 @@ from feature_export.corpora.utterance import (
   polarity_of_intensity,
 )
 from feature_export.errors import InputError, list_faults
-from feature_export.files import hash_file
 from feature_export.records.reader import (
   dataset_dirs,
   load_builder,
-  read_records,
+  load_metadata,
+  to_python,
 )
 from feature_export.records.schema import (
   SCHEMA_VERSION,
   hash_settings,
   record_features,
 )
+from feature_export.records.shards import ShardReader
 
+# Of all kinds together: ten of the first kind would hide the others.
+_SHOWN = 1000
+_TURN_FIELDS = ("id", "turn", "text", "before", "after")
 _METADATA_KEYS = (
   *("schema_version", "corpus", "emotion_scheme", "has_intensity"),
   *("audio", "video", "settings_sha256", "counts", "shards"),
@@ -63,17 +68,14 @@ def _schema_faults(features: Mapping, metadata: Mapping) -> Iterator[str]:
       yield f"field {name}: expected {wanted}, found {found}"
 
 
-def _shard_faults(dataset_dir: Path, metadata: Mapping) -> Iterator[str]:
-  """Yields shards that are missing, extra or changed since the export."""
+def _listing_faults(dataset_dir: Path, metadata: Mapping) -> Iterator[str]:
+  """Yields what the list of shards alone gives away."""
   listed = metadata["shards"]
   present = {path.name for path in dataset_dir.glob("*.tfrecord-*")}
   for name in sorted(present - set(listed)):
     yield f"{name}: not in the metadata"
-  for name, shard in sorted(listed.items()):
-    if name not in present:
-      yield f"{name}: missing"
-    elif hash_file(dataset_dir / name) != shard["sha256"]:
-      yield f"{name}: sha256 differs from the metadata; the file has changed"
+  for name in sorted(set(listed) - present):
+    yield f"{name}: missing"
   owners = defaultdict(list)
   for name, shard in sorted(listed.items()):
     owners[shard["sha256"]].append(name)
@@ -104,31 +106,20 @@ def _label_faults(record: Mapping, classes: Sequence[str]) -> Iterator[str]:
 def _feature_faults(record: Mapping, most_frames: int | None) -> Iterator[str]:
   """Yields what is wrong with the arrays and contexts of one record."""
   for name in ("audio", "video"):
-    if not np.isfinite(record[name]).all():
+    values = record[name]
+    if not np.isfinite(values).all():
       yield f"{name} holds NaN or infinite values"
-    elif len(record[name]) > 1 and np.ptp(record[name]) == 0:
+    elif (
+      len(values) > 1
+      and values[0, 0] == values[-1, -1]
+      and (values == values[0, 0]).all()
+    ):
       yield f"{name} is one value throughout (no variance)"
   if most_frames is not None and len(record["video"]) > most_frames:
     yield f"video has {len(record['video'])} frames, more than {most_frames}"
   for side in ("before", "after"):
     if len(record[side]) != len(record[f"{side}_speakers"]):
       yield f"{side} and {side}_speakers differ in length"
-
-
-def _show_progress(
-  records: Iterator[dict], metadata: Mapping, split: str
-) -> Iterator[dict]:
-  """The records, with a bar on a terminal when they take over 10 s."""
-  from tqdm import tqdm
-
-  return tqdm(
-    records,
-    desc=f"{metadata['corpus']}/{split}",
-    total=metadata["counts"].get(split),
-    unit=" records",
-    delay=10,
-    disable=None,
-  )
 
 
 def _context_faults(turns: Sequence[Mapping]) -> Iterator[str]:
@@ -161,42 +152,129 @@ def _context_faults(turns: Sequence[Mapping]) -> Iterator[str]:
           break
 
 
-def _record_faults(dataset_dir: Path, metadata: Mapping) -> Iterator[str]:
-  """Reads every record and yields what is wrong with it."""
-  fields = list(record_features(1, 1))
-  classes = list((metadata["emotion_scheme"] or {"classes": ()})["classes"])
-  split_of_id, split_of_dialogue = {}, {}
-  counts, dialogues = Counter(), defaultdict(list)
-  kept = ("id", "turn", "text", "before", "after")
-  for split in SPLITS:
-    for record in _show_progress(
-      read_records(dataset_dir, split, fields), metadata, split
-    ):
-      counts[split] += 1
-      name = record["id"]
-      if name in split_of_id:
-        yield f"{name}: id in {split_of_id[name]} and again in {split}"
-      split_of_id[name] = split
-      dialogue = record["dialogue"]
-      if dialogue and split_of_dialogue.setdefault(dialogue, split) != split:
-        yield (
-          f"{name}: dialogue {dialogue} is in {split} and in "
-          f"{split_of_dialogue[dialogue]}"
+class _RecordCheck:
+  """What is wrong with the records of a dataset, one after the other.
+
+  Attributes:
+    faults: so far.
+    counts: split -> records so far.
+  """
+
+  def __init__(self, metadata: Mapping):
+    scheme = metadata["emotion_scheme"]
+    self._classes = list(scheme["classes"]) if scheme else []
+    self._most_frames = metadata["video"].get("frames")
+    self._split_of_id: dict[str, str] = {}
+    self._split_of_dialogue: dict[str, str] = {}
+    self._dialogues = defaultdict(list)
+    self.counts: Counter[str] = Counter()
+    self.faults: list[str] = []
+
+  def add(self, record: Mapping, split: str) -> None:
+    """Checks a record by itself and against those before it."""
+    self.counts[split] += 1
+    name, dialogue = record["id"], record["dialogue"]
+    faults = [
+      *_label_faults(record, self._classes),
+      *_feature_faults(record, self._most_frames),
+    ]
+    if name in self._split_of_id:
+      faults.append(f"id in {self._split_of_id[name]} and again in {split}")
+    self._split_of_id[name] = split
+    if dialogue:
+      first = self._split_of_dialogue.setdefault(dialogue, split)
+      if first != split:
+        faults.append(f"dialogue {dialogue} is in {split} and in {first}")
+      turn = {key: record[key] for key in _TURN_FIELDS}
+      self._dialogues[dialogue].append(turn)
+    self.faults += [f"{name}: {fault}" for fault in faults]
+
+  def finish(self, counts: Mapping[str, int]) -> list[str]:
+    """All faults, now that every record has been seen."""
+    for turns in self._dialogues.values():
+      self.faults += _context_faults(turns)
+    if dict(self.counts) != dict(counts):
+      self.faults.append(
+        f"read {dict(self.counts)} records, counts say {dict(counts)}"
+      )
+    return self.faults
+
+
+def _read_shard(
+  path: Path, split: str, features, check: _RecordCheck, progress
+) -> tuple[str, list[str]]:
+  """Checks the records of a shard while it is hashed.
+
+  Args:
+    path: of the shard.
+    split: its split.
+    features: of the dataset, which parse a record.
+    check: takes the records.
+    progress: is told of each record.
+
+  Returns:
+    The sha256 of the file, and what keeps its bytes from being records.
+  """
+  reader, faults = ShardReader(path), []
+  for number, payload in enumerate(reader):
+    progress.update()
+    try:
+      record = features.deserialize_example_np(payload)
+      record = {key: to_python(value) for key, value in record.items()}
+    except Exception as error:  # TFDS and protobuf raise many kinds
+      faults.append(f"{path.name}: record {number} cannot be read: {error}")
+      continue
+    check.add(record, split)
+  if reader.cut:
+    faults.append(f"{path.name}: ends in the middle of a record")
+  return reader.sha256, faults
+
+
+def _content_faults(
+  dataset_dir: Path, info, metadata: Mapping
+) -> tuple[list[str], list[str]]:
+  """Reads every shard once, for its hash and its records.
+
+  Returns:
+    What is wrong with the files, and what with the records in them.
+  """
+  from tqdm import tqdm
+
+  listed, check = metadata["shards"], _RecordCheck(metadata)
+  damaged, unread = [], []
+  split_of = {
+    name: split
+    for split in SPLITS
+    if split in info.splits
+    for name in info.splits[split].filenames
+  }
+  damaged += [
+    f"{name}: of no split" for name in sorted(set(listed) - set(split_of))
+  ]
+  # Shown on a terminal only, and only when it takes over 10 s.
+  with tqdm(
+    desc=metadata["corpus"],
+    total=sum(metadata["counts"].values()),
+    unit=" records",
+    delay=10,
+    disable=None,
+  ) as progress:
+    for name, split in split_of.items():
+      if name not in listed or not (dataset_dir / name).is_file():
+        continue
+      sha256, faults = _read_shard(
+        dataset_dir / name, split, info.features, check, progress
+      )
+      unread += faults
+      if sha256 != listed[name]["sha256"]:
+        damaged.append(
+          f"{name}: sha256 differs from the metadata; the file has changed"
         )
-      for fault in _label_faults(record, classes):
-        yield f"{name}: {fault}"
-      for fault in _feature_faults(record, metadata["video"].get("frames")):
-        yield f"{name}: {fault}"
-      if dialogue:
-        dialogues[dialogue].append({key: record[key] for key in kept})
-  for turns in dialogues.values():
-    yield from _context_faults(turns)
-  if dict(counts) != dict(metadata["counts"]):
-    yield f"read {dict(counts)} records, counts say {metadata['counts']}"
+  return damaged, unread + check.finish(metadata["counts"])
 
 
 def verify_dataset(dataset_dir: Path) -> list[str]:
-  """Checks one dataset, file by file and record by record.
+  """Checks one dataset, file by file and record by record; reads it once.
 
   Returns:
     The faults; empty if the dataset is sound.
@@ -207,13 +285,15 @@ def verify_dataset(dataset_dir: Path) -> list[str]:
     missing = [key for key in _METADATA_KEYS if key not in metadata]
     if missing:
       return [f"metadata.json lacks {', '.join(missing)}"]
+    damaged, records = _content_faults(dataset_dir, info, metadata)
     faults = [
       *_metadata_faults(metadata),
       *_schema_faults(info.features, metadata),
-      *_shard_faults(dataset_dir, metadata),
+      *_listing_faults(dataset_dir, metadata),
+      *damaged,
     ]
-    # Damaged files and foreign fields would only repeat themselves.
-    return faults or list(_record_faults(dataset_dir, metadata))
+    # Records of damaged files or foreign fields would only repeat them.
+    return faults or records
   except InputError as error:
     return [str(error)]
 
@@ -232,38 +312,39 @@ def _settings_faults(datasets: Mapping[str, Path]) -> list[str]:
   return [f"{name}: {value}" for name, value in hashes.items()]
 
 
-def verify(data_dir: Path) -> dict[str, list[str]]:
-  """Checks all datasets below a folder, alone and against each other.
-
-  Returns:
-    corpus -> its faults; "settings" -> disagreement between corpora.
-
-  Raises:
-    InputError: no folder, or no dataset in it.
-  """
-  datasets = dataset_dirs(data_dir)
-  faults = {name: verify_dataset(path) for name, path in datasets.items()}
-  # A mixture needs one meaning of "audio" and "video".
-  faults["settings"] = _settings_faults(datasets)
-  return faults
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns its exit status."""
   parser = argparse.ArgumentParser(prog="python -m feature_export.verify")
   parser.add_argument("--data", required=True, type=Path, help="DATA_DIR")
   options = parser.parse_args(arguments)
   try:
-    faults = verify(options.data)
+    datasets = dataset_dirs(options.data)
   except InputError as error:
     print(error, file=sys.stderr)
     return 2
-  for name, found in faults.items():
-    if found:
-      print(list_faults(f"{name} has faults", found), file=sys.stderr)
-    elif name != "settings":
-      print(f"{name}: sound")
-  return 1 if any(faults.values()) else 0
+  sound = True
+  for name, path in datasets.items():
+    started = time.perf_counter()
+    faults = verify_dataset(path)
+    if faults:
+      sound = False
+      print(list_faults(f"{name} has faults", faults, _SHOWN), file=sys.stderr)
+    else:
+      print(f"{name}: sound, {_describe(path, time.perf_counter() - started)}")
+  # A mixture needs one meaning of "audio" and "video".
+  if differing := _settings_faults(datasets):
+    sound = False
+    print(list_faults("settings has faults", differing), file=sys.stderr)
+  return 0 if sound else 1
+
+
+def _describe(dataset_dir: Path, seconds: float) -> str:
+  """How much of a sound dataset was read, and how fast."""
+  counts = load_metadata(dataset_dir)["counts"]
+  size = sum(each.stat().st_size for each in dataset_dir.glob("*.tfrecord-*"))
+  return (
+    f"{sum(counts.values())} records, {size / 1e6:.1f} MB in {seconds:.1f} s"
+  )
 
 
 if __name__ == "__main__":

@@ -90,10 +90,12 @@ def load_metadata(dataset_dir: Path) -> dict:
   return dict(load_builder(dataset_dir).info.metadata)
 
 
-def _to_python(value: object) -> object:
-  """bytes -> str, scalars -> Python numbers, string arrays -> list[str]."""
+def to_python(value: object) -> object:
+  """bytes -> str, scalars -> Python numbers, lists of bytes -> list[str]."""
   if isinstance(value, bytes):
     return value.decode("utf-8")
+  if isinstance(value, list):
+    return [to_python(each) for each in value]
   if isinstance(value, np.ndarray) and value.dtype == object:
     return [each.decode("utf-8") for each in value]
   if isinstance(value, np.generic):
@@ -147,7 +149,7 @@ def read_records(
   )
   try:
     for record in tfds.as_numpy(dataset):
-      yield {field: _to_python(record[field]) for field in fields}
+      yield {field: to_python(record[field]) for field in fields}
   except tf.errors.OpError as error:
     raise InputError(
       f"A shard of {dataset_dir}, split {split}, is damaged: {error.message}\n"

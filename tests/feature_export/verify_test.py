@@ -1,6 +1,9 @@
 """Tests of the check of exported datasets."""
 
+import hashlib
 import json
+import pathlib
+import re
 import shutil
 
 import pytest
@@ -28,7 +31,10 @@ def _change_metadata(dataset, **changes) -> None:
 
 def test_sound_datasets_pass(dataset, capsys):
   assert verify.main(["--data", str(dataset.parents[1])]) == 0
-  assert capsys.readouterr().out == "mine: sound\n"
+  printed = capsys.readouterr().out
+  assert re.fullmatch(
+    r"mine: sound, 4 records, \d+\.\d MB in \d+\.\d s\n", printed
+  )
 
 
 def test_changed_missing_and_extra_shards(dataset, capsys):
@@ -153,3 +159,48 @@ def test_corpora_must_agree_on_settings(dataset, export_raw, capsys):
 def test_nothing_to_check(tmp_path, capsys):
   assert verify.main(["--data", str(tmp_path)]) == 2
   assert "No exported dataset" in capsys.readouterr().err
+
+
+def _rewrite(dataset, shard, content: bytes) -> None:
+  """Replaces a shard, and its hash, as one who did not want it seen would."""
+  shard.write_bytes(content)
+  shards = load_metadata(dataset)["shards"]
+  shards[shard.name]["sha256"] = hashlib.sha256(content).hexdigest()
+  _change_metadata(dataset, shards=shards)
+
+
+def test_records_that_cannot_be_read_are_named(dataset):
+  (train,) = dataset.glob("*train*")
+  content = bytearray(train.read_bytes())
+  content[12:16] = b"\xff\xff\xff\xff"  # the head of the first record's body
+  _rewrite(dataset, train, bytes(content))
+  faults = _verify(dataset)
+  assert f"{train.name}: record 0 cannot be read" in faults
+  assert "read {'train': 1, 'validation': 1, 'test': 1} records" in faults
+
+
+def test_a_shard_that_ends_inside_a_record(dataset):
+  (train,) = dataset.glob("*train*")
+  _rewrite(dataset, train, train.read_bytes()[:-7])
+  assert f"{train.name}: ends in the middle of a record" in _verify(dataset)
+
+
+def test_every_byte_is_read_once(dataset, monkeypatch):
+  """Hash and records come from the same pass."""
+  opened = []
+  original = pathlib.Path.open
+
+  def count(self, *arguments, **options):
+    if "tfrecord" in self.name:
+      opened.append(self.name)
+    return original(self, *arguments, **options)
+
+  def refuse(*_, **__):
+    raise AssertionError("TensorFlow reads the records again")
+
+  monkeypatch.setattr(pathlib.Path, "open", count)
+  import tensorflow_datasets as tfds
+
+  monkeypatch.setattr(tfds.core.DatasetBuilder, "as_dataset", refuse)
+  assert _verify(dataset) == ""
+  assert sorted(opened) == sorted(each.name for each in dataset.glob("*.tfr*"))
