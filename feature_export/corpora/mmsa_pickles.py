@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from feature_export.corpora.pickles import load_pickle, to_text
+from feature_export.corpora.registry import FileCheck, check_file
 from feature_export.corpora.stored import FeatureCleaner
 from feature_export.corpora.utterance import (
   Corpus,
@@ -20,30 +21,10 @@ from feature_export.corpora.utterance import (
   Utterance,
 )
 from feature_export.errors import InputError, list_faults
-from feature_export.files import hash_file
 
 # our split -> the file's
 SPLIT_KEYS = {"train": "train", "validation": "valid", "test": "test"}
 FILES = ("aligned_50.pkl", "unaligned_50.pkl")
-# As published in MMSA's README: sha256 -> corpus, layout.
-MMSA_SHA256 = {
-  "78e0f8b5ef8ff71558e7307848fc1fa929ecb078203f565ab22b9daab2e02524": (
-    "mosi",
-    "unaligned",
-  ),
-  "d3994fd25681f9c7ad6e9c6596a6fe9b4beb85ff7d478ba978b124139002e5f9": (
-    "mosi",
-    "aligned",
-  ),
-  "ad8b23d50557045e7d47959ce6c5b955d8d983f2979c7d9b7b9226f6dd6fec1f": (
-    "mosei",
-    "unaligned",
-  ),
-  "45eccfb748a87c80ecab9bfac29582e7b1466bf6605ff29d3b338a75120bf791": (
-    "mosei",
-    "aligned",
-  ),
-}
 _NEEDED = ("raw_text", "audio", "vision", "id", "regression_labels")
 
 
@@ -64,12 +45,12 @@ def _find_file(raw: Path) -> Path:
   )
 
 
-def _corpus_name(path: Path, sha256: str, name: str | None) -> str:
+def _corpus_name(path: Path, check: FileCheck, name: str | None) -> str:
   """The corpus: by --name, by a known hash, or by the folder's name."""
   if name:
     return name
-  if sha256 in MMSA_SHA256:
-    return MMSA_SHA256[sha256][0]
+  if check.known:
+    return check.known.corpus
   for part in reversed(path.resolve().parts):
     for known in ("mosei", "mosi"):
       if known in part.lower():
@@ -134,6 +115,21 @@ def _read_split(
     )
 
 
+def _load_content(path: Path) -> Mapping:
+  """The splits of a feature file.
+
+  Raises:
+    InputError: not of this layout.
+  """
+  content = load_pickle(path)
+  faults = structure_faults(content, _NEEDED)
+  if faults:
+    raise InputError(
+      list_faults(f"{path} is not a feature file of MMSA", faults)
+    )
+  return content
+
+
 def load(raw: Path, name: str | None, nonfinite: str) -> Corpus:
   """Reads one feature file.
 
@@ -146,13 +142,9 @@ def load(raw: Path, name: str | None, nonfinite: str) -> Corpus:
     InputError: no such file, or not of this layout.
   """
   path = _find_file(raw)
-  sha256 = hash_file(path)
-  content = load_pickle(path)
-  faults = structure_faults(content, _NEEDED)
-  if faults:
-    raise InputError(
-      list_faults(f"{path} is not a feature file of MMSA", faults)
-    )
+  # A file that was renamed is still the published one.
+  check = check_file(path, FILES)
+  content = _load_content(path)
   cleaner = FeatureCleaner(nonfinite)
   utterances, widths = cleaner.finish(
     each
@@ -160,22 +152,15 @@ def load(raw: Path, name: str | None, nonfinite: str) -> Corpus:
     for each in _read_split(content[key], split, cleaner)
   )
   unaligned = "audio_lengths" in content["train"]
-  layout = "unaligned" if unaligned else "aligned"
-  known = MMSA_SHA256.get(sha256)
-  says = (
-    f"is MMSA's published {known[0]} {known[1]} file"
-    if known
-    else "is none of the files whose hashes MMSA publishes"
-  )
   return Corpus(
-    _corpus_name(path, sha256, name),
+    _corpus_name(path, check, name),
     tuple(utterances),
     None,
-    (f"{path.name} (sha256 {sha256[:12]}) {says}", *cleaner.notes()),
+    (f"registry: {check}", *cleaner.notes()),
     tuple(cleaner.remarks),
     StoredSettings(
-      f"mmsa_{layout}",
-      {path.name: sha256},
+      "mmsa_unaligned" if unaligned else "mmsa_aligned",
+      {path.name: check.sha256},
       widths["audio"],
       widths["video"],
       nonfinite,

@@ -1,5 +1,6 @@
 """Published files whose size or sha256 somebody has published."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ class KnownFile:
     sha256: of its content, in hexadecimal.
     origin: who published the hash.
     size: bytes, or None (not published).
+    corpus: our name of the corpus that it holds.
   """
 
   name: str
@@ -23,6 +25,7 @@ class KnownFile:
   sha256: str
   origin: str
   size: int | None = None
+  corpus: str = ""
 
 
 _MMSA = "MMSA's README"
@@ -33,30 +36,35 @@ KNOWN_FILES = (
     "a56b4407d574195cbce470d86f9c9d72fcfea59b0e34502ecd4babee4a5c613e",
     "a public script that pins it",
     10_878_146_150,
+    "meld",
   ),
   KnownFile(
     "unaligned_50.pkl",
     "MOSI, unaligned",
     "78e0f8b5ef8ff71558e7307848fc1fa929ecb078203f565ab22b9daab2e02524",
     _MMSA,
+    corpus="mosi",
   ),
   KnownFile(
     "aligned_50.pkl",
     "MOSI, aligned",
     "d3994fd25681f9c7ad6e9c6596a6fe9b4beb85ff7d478ba978b124139002e5f9",
     _MMSA,
+    corpus="mosi",
   ),
   KnownFile(
     "unaligned_50.pkl",
     "MOSEI, unaligned",
     "ad8b23d50557045e7d47959ce6c5b955d8d983f2979c7d9b7b9226f6dd6fec1f",
     _MMSA,
+    corpus="mosei",
   ),
   KnownFile(
     "aligned_50.pkl",
     "MOSEI, aligned",
     "45eccfb748a87c80ecab9bfac29582e7b1466bf6605ff29d3b338a75120bf791",
     _MMSA,
+    corpus="mosei",
   ),
 )
 
@@ -69,22 +77,31 @@ class FileCheck:
     name: of the file.
     status: "match", "mismatch" or "unknown" (nobody published a hash).
     detail: which file it is, or what differs.
+    sha256: as found; "" where the file was not read.
+    known: the published file that it is.
   """
 
   name: str
   status: str
   detail: str
+  sha256: str = ""
+  known: KnownFile | None = None
 
   def __str__(self) -> str:
     return f"{self.name}: {self.status}: {self.detail}"
 
 
-def check_file(path: Path) -> FileCheck:
+def check_file(path: Path, names: Sequence[str] = ()) -> FileCheck:
   """Compares a file with the published ones of its name.
 
   A file of another size than published is not read: it cannot match.
+
+  Args:
+    path: of the file.
+    names: published names that it may have had; none: its own.
   """
-  known = [each for each in KNOWN_FILES if each.name == path.name]
+  names = names or (path.name,)
+  known = [each for each in KNOWN_FILES if each.name in names]
   if not known:
     return FileCheck(path.name, "unknown", "no hash of it is published")
   size = path.stat().st_size
@@ -102,6 +119,8 @@ def check_file(path: Path) -> FileCheck:
         path.name,
         "match",
         f"{each.title}, sha256 {found[:12]}... as by {each.origin}",
+        found,
+        each,
       )
   expected = " or ".join(f"{each.sha256[:12]}..." for each in candidates)
   return FileCheck(
@@ -109,4 +128,5 @@ def check_file(path: Path) -> FileCheck:
     "mismatch",
     f"expected sha256 {expected} ({candidates[0].origin}), "
     f"found {found[:12]}...",
+    found,
   )

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from feature_export import export, verify
-from feature_export.corpora import mmsa_pickles
+from feature_export.corpora import mmsa_pickles, registry
 from feature_export.errors import InputError
+from feature_export.files import hash_file
 from feature_export.records.reader import load_metadata, read_records
 
 
@@ -59,17 +60,36 @@ def test_unaligned_file(tmp_path):
   assert first.video.values.shape == (3, 20)
   assert corpus.stored.source == "mmsa_unaligned"
   assert len(corpus.stored.files["unaligned_50.pkl"]) == 64
-  assert "none of the files whose hashes MMSA publishes" in corpus.notes[0]
+  # A file of a published name and another content.
+  assert corpus.notes[0].startswith("registry: unaligned_50.pkl: mismatch: ")
 
 
-def test_known_hash_names_the_file(tmp_path, monkeypatch):
-  path = _write(tmp_path, "aligned_50.pkl", unaligned=False)
-  known = {mmsa_pickles.hash_file(path): ("mosei", "aligned")}
-  monkeypatch.setattr(mmsa_pickles, "MMSA_SHA256", known)
+@pytest.mark.parametrize("name", ["aligned_50.pkl", "renamed.pkl"])
+def test_known_hash_names_the_file(tmp_path, monkeypatch, name):
+  path = _write(tmp_path, name, unaligned=False)
+  known = registry.KnownFile(
+    "aligned_50.pkl", "MOSEI, aligned", hash_file(path), "us", corpus="mosei"
+  )
+  monkeypatch.setattr(registry, "KNOWN_FILES", (known,))
   corpus = mmsa_pickles.load(path, None, "zero")
   assert corpus.name == "mosei"
   assert corpus.stored.source == "mmsa_aligned"
-  assert "is MMSA's published mosei aligned file" in corpus.notes[0]
+  assert f"registry: {name}: match: MOSEI, aligned" in corpus.notes[0]
+
+
+def test_the_registry_knows_mmsa_s_four_files():
+  """MMSA's README has no more."""
+  found = {
+    (each.corpus, each.name, each.sha256[:8])
+    for each in registry.KNOWN_FILES
+    if each.name in mmsa_pickles.FILES
+  }
+  assert found == {
+    ("mosi", "unaligned_50.pkl", "78e0f8b5"),
+    ("mosi", "aligned_50.pkl", "d3994fd2"),
+    ("mosei", "unaligned_50.pkl", "ad8b23d5"),
+    ("mosei", "aligned_50.pkl", "45eccfb7"),
+  }
 
 
 def test_what_is_not_such_a_file(tmp_path):
@@ -104,9 +124,7 @@ def test_exported_records(tmp_path, capsys):
   origin = {"stored": "mmsa_unaligned", "nonfinite": "zero"}
   assert metadata["audio"] == {**origin, "mels": 5}
   assert metadata["video"] == {**origin, "dimension": 20}
-  assert metadata["source_files"] == {
-    "unaligned_50.pkl": mmsa_pickles.hash_file(path)
-  }
+  assert metadata["source_files"] == {"unaligned_50.pkl": hash_file(path)}
   records = {
     each["id"]: each
     for each in read_records(dataset, "train", ("id", "audio", "video"))
