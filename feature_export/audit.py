@@ -11,7 +11,7 @@ import io
 import json
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -81,6 +81,32 @@ def choose_corpus(samples: Sequence[Sample], corpus: str | None) -> str | None:
   return corpus or (PAPER_CORPUS if PAPER_CORPUS in names else None)
 
 
+def _draw(
+  samples: Sequence[Sample],
+  found: Sequence[Mapping[str, Donor]],
+  count: int,
+  corpus: str | None,
+  seed: int,
+) -> list[int]:
+  """Positions of the samples of a sheet, rising; as `write_sheet`.
+
+  Raises:
+    InputError: nothing was completed.
+  """
+  completed = [
+    place
+    for place, donors in enumerate(found)
+    if donors and corpus in (None, samples[place].corpus)
+  ]
+  if not completed:
+    raise InputError(
+      f"--audit: no label of {corpus or 'any corpus'} was completed; there is "
+      "nothing to judge."
+    )
+  drawn = random.Random(seed).sample(completed, min(count, len(completed)))
+  return sorted(drawn)
+
+
 def write_sheet(
   path: Path,
   samples: Sequence[Sample],
@@ -111,21 +137,11 @@ def write_sheet(
       f"{path} is there already and may hold somebody's marks. Move it away, "
       "or give --audit_sheet another name."
     )
-  completed = [
-    place
-    for place, donors in enumerate(found)
-    if donors and corpus in (None, samples[place].corpus)
-  ]
-  if not completed:
-    raise InputError(
-      f"--audit: no label of {corpus or 'any corpus'} was completed; there is "
-      "nothing to judge."
-    )
-  chosen = random.Random(seed).sample(completed, min(count, len(completed)))
+  chosen = _draw(samples, found, count, corpus, seed)
   content = io.StringIO()
   writer = csv.DictWriter(content, COLUMNS, lineterminator="\n")
   writer.writeheader()
-  for place in sorted(chosen):
+  for place in chosen:
     writer.writerows(_rows(samples[place], found[place]))
   # Spreadsheets take a file without the mark for one in the system's encoding.
   write_whole(path, "\ufeff" + content.getvalue())
@@ -214,36 +230,47 @@ def _read_sheet(sheet: Path, known: Mapping) -> list[dict[str, str]]:
   return rows
 
 
+def _judge(rows: Sequence[Mapping[str, str]]) -> dict:
+  """Shares of right labels, by sample, by slot and over all labels.
+
+  Samples are drawn independently, the labels of one sample are not: they hang
+  on the same words. So an interval counts a sample once. In a slot it stands
+  once anyway; over all slots it is right when each of its labels is.
+  """
+  by_sample, by_slot = defaultdict(list), defaultdict(list)
+  for row in rows:
+    mark = MARKS[row["correct"].strip().lower()]
+    by_sample[row["corpus"], row["split"], row["id"]].append(mark)
+    by_slot[row["slot"]].append(mark)
+  marks = [mark for own in by_sample.values() for mark in own]
+  return {
+    "samples": _share([all(own) for own in by_sample.values()]),
+    "slots": {slot: _share(own) for slot, own in by_slot.items()},
+    "labels": {
+      "n": len(marks),
+      "right": sum(marks),
+      "accuracy": sum(marks) / len(marks),
+    },
+  }
+
+
 def score_sheet(sheet: Path, labels: Path) -> dict:
   """Reads a marked sheet and writes FILE.audit.json beside the labels.
 
   Returns:
-    The content of that file: {"sheet", "labels_sha256", "samples", "overall":
-    {"n", "right", "accuracy", "low", "high"}, "slots": {slot: the same}}; low
-    and high are Wilson's 95 % interval.
+    The content of that file: {"sheet", "labels_sha256", "samples": {"n",
+    "right", "accuracy", "low", "high"}, "slots": {slot: the same}, "labels":
+    {"n", "right", "accuracy"}}; low and high are Wilson's 95 % interval.
 
   Raises:
     InputError: no such sheet, rows that are not marked, or rows that do not
       belong to the labels; with every fault.
   """
   rows = _read_sheet(sheet, _read_labels(labels))
-  marks = [MARKS[row["correct"].strip().lower()] for row in rows]
-  slots = dict.fromkeys(row["slot"] for row in rows)
   result = {
     "sheet": sheet.name,
     "labels_sha256": hashlib.sha256(labels.read_bytes()).hexdigest(),
-    "samples": len({(r["corpus"], r["split"], r["id"]) for r in rows}),
-    "overall": _share(marks),
-    "slots": {
-      slot: _share(
-        [
-          mark
-          for mark, row in zip(marks, rows, strict=True)
-          if row["slot"] == slot
-        ]
-      )
-      for slot in slots
-    },
+    **_judge(rows),
   }
   target = audit_file(labels)
   write_whole(target, json.dumps(result, indent=2) + "\n")

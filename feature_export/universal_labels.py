@@ -257,11 +257,20 @@ def score(options: argparse.Namespace) -> None:
     InputError: the sheet cannot be scored.
   """
   result = audit.score_sheet(options.score, options.out)
-  for name, each in {"all": result["overall"], **result["slots"]}.items():
+  shares = {"samples with every label right": result["samples"]}
+  shares |= {
+    f"{slot} labels right": each for slot, each in result["slots"].items()
+  }
+  for name, each in shares.items():
     print(
-      f"{name}: {each['right']} of {each['n']} right, {each['accuracy']:.3f} "
+      f"{name}: {each['right']} of {each['n']}, {each['accuracy']:.3f} "
       f"(95 % interval {each['low']:.3f} to {each['high']:.3f})"
     )
+  every = result["labels"]
+  print(
+    f"labels of all slots right: {every['right']} of {every['n']}, "
+    f"{every['accuracy']:.3f} (no interval: labels of one sample hang together)"
+  )
   print(f"Written: {audit.audit_file(options.out)}")
 
 

@@ -94,13 +94,42 @@ def test_marks_become_an_accuracy_with_an_interval(sheet):
   _mark(path, ["yes", "Y", "1", "true", "no", "yes", "yes", "0"])
   result = audit.score_sheet(path, labels)
   assert json.loads(audit.audit_file(labels).read_text()) == result
-  assert result["samples"] == 8
-  overall = result["overall"]
+  overall = result["samples"]
   assert (overall["right"], overall["n"], overall["accuracy"]) == (6, 8, 0.75)
   # Wilson's interval of 6 of 8, as statsmodels gives it.
   assert overall["low"] == pytest.approx(0.409280, abs=1e-5)
   assert overall["high"] == pytest.approx(0.928521, abs=1e-5)
   assert result["slots"] == {"meld": overall}
+
+
+def test_an_interval_counts_a_sample_once(tmp_path):
+  """Four samples of two labels each: eight labels, but four draws."""
+  emotions = {"meld": "joy", "iemocap": "excited"}
+  donor = Donor(
+    Sample("erc", "train", "d", "yes!", "positive", None, emotions), 0.75
+  )
+  samples = [
+    Sample("mosi", "train", f"v_{number}", f"text {number}", "positive", 1.5)
+    for number in range(4)
+  ]
+  found = [{"meld": donor, "iemocap": donor}] * 4
+  labels, path = tmp_path / "labels.jsonl", tmp_path / "sheet.csv"
+  rows = [
+    universal_label(sample, ("intensity", "meld", "iemocap"), donors)
+    for sample, donors in zip(samples, found, strict=True)
+  ]
+  labels.write_text("".join(json.dumps(row) + "\n" for row in rows))
+  assert audit.write_sheet(path, samples, found, 4, "mosi", seed=0) == 4
+  _mark(path, ["yes", "yes", "yes", "no", "no", "no", "yes", "yes"])
+  result = audit.score_sheet(path, labels)
+  assert (result["samples"]["right"], result["samples"]["n"]) == (2, 4)
+  # Wilson's interval of 2 of 4, as statsmodels gives it.
+  assert result["samples"]["low"] == pytest.approx(0.150036, abs=1e-5)
+  assert result["samples"]["high"] == pytest.approx(0.849964, abs=1e-5)
+  slots = result["slots"]
+  assert (slots["meld"]["right"], slots["meld"]["n"]) == (3, 4)
+  assert (slots["iemocap"]["right"], slots["iemocap"]["n"]) == (2, 4)
+  assert result["labels"] == {"n": 8, "right": 5, "accuracy": 0.625}
 
 
 def test_unmarked_and_foreign_rows_are_all_named(sheet):

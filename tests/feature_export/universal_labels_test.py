@@ -259,9 +259,9 @@ def test_a_sheet_is_drawn_and_scored_from_the_command_line(
   sheet.write_text(marked, "utf-8-sig")
   arguments = ["--out", str(out), "--score", str(sheet)]
   assert universal_labels.main(arguments) == 0
-  assert "all: 3 of 3 right, 1.000 (95 % interval 0.4" in (
-    capsys.readouterr().out
-  )
+  printed = capsys.readouterr().out
+  assert "every label right: 3 of 3, 1.000 (95 % interval 0.4" in printed
+  assert "labels of all slots right: 3 of 3, 1.000 (no interval" in printed
   assert out.with_suffix(".audit.json").is_file()
 
 
