@@ -2,8 +2,9 @@
 
 Sample files (`unimse_samples.py`) hold everything. Feature files,
 `<corpus>_data_0610.pkl`, hold no words, and MELD's and IEMOCAP's no labels
-either: both come from MELD's label files, an MMSA `label.csv` or a manifest,
-and are joined by id, never by row. Layouts of a feature file:
+either: both come from MELD's label files, IEMOCAP's transcriptions, an MMSA
+`label.csv` or a manifest, and are joined by id, never by row. Layouts of a
+feature file:
 
 - {"train" | "valid" | "test": {"vision", "audio", "labels", "id"}}, arrays
   padded in front (MOSI, MOSEI; also MulT's `*_noalign.pkl`);
@@ -11,13 +12,13 @@ and are joined by id, never by row. Layouts of a feature file:
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from feature_export.corpora import manifest, meld
+from feature_export.corpora import iemocap, manifest, meld
 from feature_export.corpora.mmsa_pickles import SPLIT_KEYS, structure_faults
 from feature_export.corpora.pickles import load_pickle, to_text
 from feature_export.corpora.schemes import IEMOCAP, MELD
@@ -40,6 +41,14 @@ from feature_export.files import hash_file
 _SCHEMES = {"meld": MELD, "iemocap": IEMOCAP}
 _CORPORA = ("iemocap", "meld", "mosei", "mosi")
 _LABEL_FILE = "label.csv"
+# Where the words of a feature file may come from.
+_TEXTS = {
+  "iemocap": "IEMOCAP_full_release (dialog/EmoEvaluation and "
+  "dialog/transcriptions of each session)",
+  "meld": "MELD's label files (*_sent_emo.csv)",
+  "mosei": f"MMSA's {_LABEL_FILE}",
+  "mosi": f"MMSA's {_LABEL_FILE}",
+}
 _ARRAYS = ("vision", "audio", "labels", "id")
 # (split, id) -> modality -> array
 _Features = dict[tuple[str, str], dict[str, object]]
@@ -129,7 +138,7 @@ def read_label_csv(path: Path) -> list[Utterance]:
   return utterances
 
 
-def _load_texts(name: str, texts: Path) -> list[Utterance]:
+def _load_texts(name: str, texts: Path) -> Corpus:
   """Words and labels of a corpus, from what lies in a folder or file.
 
   Raises:
@@ -137,17 +146,33 @@ def _load_texts(name: str, texts: Path) -> list[Utterance]:
   """
   if texts.name == _LABEL_FILE or (texts / _LABEL_FILE).is_file():
     path = texts if texts.is_file() else texts / _LABEL_FILE
-    return read_label_csv(path)
+    return Corpus(name, tuple(read_label_csv(path)), None)
   if name == "meld" and texts.is_dir() and any(texts.rglob("*_sent_emo.csv")):
-    utterances = meld.load(texts).utterances
-    return [replace(each, audio=None, video=None) for each in utterances]
+    return _without_media(meld.load(texts))
+  if name == "iemocap" and any(texts.rglob("EmoEvaluation")):
+    return _without_media(iemocap.load(texts))
   if texts.is_file() or (texts / manifest.MANIFEST_FILE).is_file():
-    corpus = manifest.load(texts, name, _SCHEMES.get(name))
-    return list(corpus.utterances)
+    return manifest.load(texts, name, _SCHEMES.get(name))
   raise InputError(
-    f"The feature file of {name} holds no words; expected MELD's label files, "
-    f"MMSA's {_LABEL_FILE} or {manifest.MANIFEST_FILE} in {texts}, found none. "
-    "Give the folder or file with --texts."
+    f"The feature file of {name} holds no words; expected {_TEXTS[name]} or "
+    f"{manifest.MANIFEST_FILE} in {texts}, found none. Give the folder or file "
+    "with --texts."
+  )
+
+
+def _without_media(corpus: Corpus) -> Corpus:
+  """The words and labels of a corpus, and what was said about those."""
+  return replace(
+    corpus,
+    utterances=tuple(
+      replace(each, audio=None, video=None) for each in corpus.utterances
+    ),
+    notes=tuple(each for each in corpus.notes if "no files" not in each),
+    remarks=tuple(
+      each
+      for each in corpus.remarks
+      if each.kind.startswith(("dropped", "skipped", "missing"))
+    ),
   )
 
 
@@ -161,7 +186,7 @@ def _authors_id(utterance: Utterance, name: str) -> str:
 
 
 def _join(
-  utterances: list[Utterance],
+  utterances: Sequence[Utterance],
   features: _Features,
   name: str,
   cleaner: FeatureCleaner,
@@ -242,8 +267,11 @@ def _load_features(path: Path, texts: Path, nonfinite: str) -> Corpus:
   dict_form = "video" in content
   features = (_read_dict_form if dict_form else _read_array_form)(content, path)
   cleaner = FeatureCleaner(nonfinite)
-  joined = list(_join(_load_texts(name, texts), features, name, cleaner))
-  return _build(name, joined, cleaner, [path])
+  words = _load_texts(name, texts)
+  cleaner.remarks += words.remarks
+  joined = list(_join(words.utterances, features, name, cleaner))
+  built = _build(name, joined, cleaner, [path])
+  return replace(built, notes=(*words.notes, *built.notes))
 
 
 def load(raw: Path, texts: Path | None, nonfinite: str) -> list[Corpus]:

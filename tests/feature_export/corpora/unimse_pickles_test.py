@@ -209,6 +209,97 @@ def test_dict_feature_file(meld_features):
   assert "audio all zero: absent: 3" in corpus.notes
 
 
+def _write_dialogue(release, dialogue: str, turns: list[tuple]) -> None:
+  """A dialogue of (turn, code, text), as IEMOCAP_full_release has it."""
+  dialog = release / f"Session{dialogue[4]}" / "dialog"
+  words, labels = "", "% [START_TIME - END_TIME] TURN_NAME EMOTION\n\n"
+  for place, (turn, code, text) in enumerate(turns):
+    name, start = f"{dialogue}_{turn}", f"{place:08.4f}"
+    words += f"{name} [{start}-{place + 0.9:08.4f}]: {text}\n"
+    labels += (
+      f"[{place:.4f} - {place + 0.9:.4f}]\t{name}\t{code}\t"
+      "[2.5000, 2.5000, 2.5000]\n\n"
+    )
+  for folder, content in (("transcriptions", words), ("EmoEvaluation", labels)):
+    (dialog / folder).mkdir(parents=True, exist_ok=True)
+    (dialog / folder / f"{dialogue}.txt").write_text(content)
+
+
+@pytest.fixture
+def iemocap_features(tmp_path):
+  """IEMOCAP's feature file in miniature; the release lies elsewhere."""
+  train, held_out, test = (
+    "Ses01F_impro01",
+    "Ses01F_script01_1",
+    "Ses05M_impro01",
+  )
+  release = tmp_path / "IEMOCAP_full_release"
+  _write_dialogue(
+    release,
+    train,
+    [("F000", "neu", "Hi."), ("M000", "sur", "What?"), ("F001", "hap", "Yes!")],
+  )
+  _write_dialogue(release, held_out, [("M000", "exc", "Wow.")])
+  _write_dialogue(release, test, [("M000", "ang", "No.")])
+  ids = [
+    [f"{train}_F000", f"{train}_M000", f"{train}_F009"],
+    [f"{held_out}_M000"],
+    [f"{test}_M000"],
+  ]
+  content = {
+    modality: [{name: _front(20, length) for name in part} for part in ids]
+    for modality, length in (("audio", 157), ("video", 32))
+  }
+  return _dump(tmp_path / "raw" / "iemocap_data_0610.pkl", content), release
+
+
+def test_iemocap_s_words_come_from_the_release(iemocap_features):
+  path, release = iemocap_features
+  (corpus,) = unimse_pickles.load(path, release, "zero")
+  found = {each.id: each for each in corpus.utterances}
+  first = found["Ses01F_impro01_F000"]
+  assert (first.split, first.text, first.emotion) == ("train", "Hi.", "neutral")
+  assert first.audio.values.shape == (20, 64)
+  # Surprise is none of the six classes: context, features or not.
+  assert not found["Ses01F_impro01_M000"].labelled
+  assert found["Ses01F_script01_1_M000"].split == "validation"
+  assert found["Ses05M_impro01_M000"].emotion == "anger"
+  kinds = [(each.id, each.kind) for each in corpus.remarks]
+  assert ("Ses01F_impro01_F001", "without features") in kinds
+  assert (
+    "train/Ses01F_impro01_F009",
+    "features without text: left out",
+  ) in kinds
+  assert corpus.notes[1] == "turns kept as context, by code: {'sur': 1}"
+  # The split names dialogues that this miniature does not have.
+  assert {kind for _, kind in kinds if kind.startswith("missing")}
+
+
+def test_iemocap_without_its_words_says_what_to_give(iemocap_features, capsys):
+  path, _ = iemocap_features
+  command = ["--corpus", "unimse_pickles", "--raw", str(path.parent)]
+  assert export.main([*command, "--out", str(path.parent / "data")]) == 2
+  error = capsys.readouterr().err
+  for part in ("IEMOCAP_full_release", "EmoEvaluation", "--texts"):
+    assert part in error
+
+
+def test_iemocap_s_features_become_records(iemocap_features, tmp_path):
+  path, release = iemocap_features
+  data = tmp_path / "data"
+  command = ["--corpus", "unimse_pickles", "--raw", str(path)]
+  command += ["--texts", str(release), "--out", str(data)]
+  assert export.main(command) == 0
+  assert verify.main(["--data", str(data)]) == 0
+  records = CorpusRecords(str(data), "iemocap")
+  assert [each.text for each in records.texts["test"]] == ["No."]
+  train = {each.id: each for each in records.texts["train"]}
+  assert set(train) == {"Ses01F_impro01_F000", "Ses01F_impro01_F001"}
+  assert train["Ses01F_impro01_F000"].after == ("What?", "Yes!")
+  assert train["Ses01F_impro01_F000"].audio_frames == 20
+  assert train["Ses01F_impro01_F001"].audio_frames == 0
+
+
 def test_feature_files_that_cannot_be_used(meld_features, tmp_path):
   path = meld_features / "meld_data_0610.pkl"
   with pytest.raises(InputError, match="holds no words"):
