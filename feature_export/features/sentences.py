@@ -12,6 +12,7 @@ it is imported after TensorFlow (both register the same LLVM options).
 import hashlib
 import io
 import os
+import pickle
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -116,14 +117,46 @@ def _load_sentence_transformer(folder: Path, device: str) -> Callable:
   return encode
 
 
+def _load_bert_model(folder: Path):
+  """A BERT in evaluation mode; a pickle of weights is read as tensors alone.
+
+  Raises:
+    InputError: a pickle that holds anything else, or weights that lack part of
+      the model: it would be filled up with random numbers.
+  """
+  from transformers import AutoModel
+
+  try:
+    model, report = AutoModel.from_pretrained(
+      str(folder), weights_only=True, output_loading_info=True
+    )
+  except pickle.UnpicklingError as error:
+    raise InputError(
+      f"Sentence encoder {folder}: expected pytorch_model.bin to hold tensors "
+      "and nothing else, found a file that is damaged or would run code; "
+      "nothing of it was run. Fetch model.safetensors of the same model, or "
+      "save it as that where the file is trusted."
+    ) from error
+  if missing := sorted(report["missing_keys"]):
+    raise InputError(
+      f"Sentence encoder {folder}: expected the weights of a BERT with a "
+      f"pooler, found none for {', '.join(missing[:5])} ({len(missing)} "
+      "tensors). Give an encoder that was trained for sentences."
+    )
+  return model.eval()
+
+
 def _load_plain_bert(folder: Path, device: str) -> Callable:
-  """A plain BERT folder, as SimCSE is published: its pooler output."""
+  """A plain BERT folder, as SimCSE is published: its pooler output.
+
+  That is tanh(W h + b) of the first token's last hidden state h.
+  """
   import torch
   from tqdm import trange
-  from transformers import AutoModel, AutoTokenizer
+  from transformers import AutoTokenizer
 
   tokenizer = AutoTokenizer.from_pretrained(str(folder))
-  model = AutoModel.from_pretrained(str(folder)).eval().to(device)
+  model = _load_bert_model(folder).to(device)
 
   def encode_batch(texts: Sequence[str]) -> np.ndarray:
     tokens = tokenizer(
@@ -182,6 +215,8 @@ def _encode(
   chosen = _choose_device(device)
   try:
     return np.asarray(load(folder, chosen)(texts))
+  except InputError:
+    raise
   except (OSError, ValueError, KeyError, AttributeError) as error:
     raise InputError(
       f"Sentence encoder {folder}: expected a sentence-transformers folder or "

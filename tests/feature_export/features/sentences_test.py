@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -96,31 +99,107 @@ def _write_plain_bert(folder: Path) -> None:
       num_hidden_layers=1,
       num_attention_heads=2,
       intermediate_size=16,
+      initializer_range=0.5,  # so that different texts differ
     )
   )
   model.save_pretrained(folder)
 
 
-@pytest.fixture(scope="module")
-def plain_bert(tmp_path_factory) -> Path:
-  from concurrent.futures import ProcessPoolExecutor
-  from multiprocessing import get_context
+_TEXTS = ["a b", "c", "d a c", "c"]
 
-  folder = tmp_path_factory.mktemp("encoders") / "bert"
+
+def _pool_by_hand(folder: Path) -> np.ndarray:
+  """tanh(W h + b) of the [CLS] state, one text at a time: no padding."""
+  import torch
+  from safetensors.torch import load_file
+  from transformers import BertModel, BertTokenizer
+
+  weights = load_file(folder / "model.safetensors")
+  model = BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
+  tokenizer = BertTokenizer(str(folder / "vocab.txt"))
+  rows = []
+  for text in _TEXTS:
+    tokens = tokenizer(text, return_tensors="pt")
+    with torch.inference_mode():
+      first = model(**tokens).last_hidden_state[0, 0]
+    product = weights["pooler.dense.weight"] @ first
+    rows.append(torch.tanh(product + weights["pooler.dense.bias"]).numpy())
+  return np.stack(rows)
+
+
+class _Code:
+  """Makes a folder when it is unpickled."""
+
+  def __init__(self, folder: Path):
+    self._folder = folder
+
+  def __reduce__(self):
+    return os.mkdir, (str(self._folder),)
+
+
+def _save_as_bin(bert: Path, folder: Path, kind: str) -> None:
+  """The same model with its weights in pytorch_model.bin alone."""
+  import torch
+  from safetensors.torch import load_file
+
+  shutil.copytree(bert, folder)
+  state = load_file(bert / "model.safetensors")
+  (folder / "model.safetensors").unlink()
+  if kind == "code":
+    state["extra"] = _Code(folder / "ran")
+  elif kind == "no pooler":
+    state = {name: each for name, each in state.items() if "pooler" not in name}
+  torch.save(state, folder / "pytorch_model.bin")
+
+
+def _write_encoders(root: Path) -> None:
+  """One BERT in four folders, and what its pooler should give."""
+  bert = root / "bert"
+  _write_plain_bert(bert)
+  np.save(root / "by_hand.npy", _pool_by_hand(bert))
+  for kind in ("whole", "code", "no pooler"):
+    _save_as_bin(bert, root / kind, kind)
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory) -> Path:
+  root = tmp_path_factory.mktemp("encoders")
   # Apart from this process, which may have imported TensorFlow already.
   with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-    pool.submit(_write_plain_bert, folder).result()
-  return folder
+    pool.submit(_write_encoders, root).result()
+  return root
 
 
-def test_plain_bert_gives_its_pooler_output(plain_bert):
-  encoder = load_encoder(str(plain_bert))
-  raw = encoder.encode(["a b", "c", "d a c", "c"])
+def test_plain_bert_gives_its_pooler_output(encoders):
+  raw = load_encoder(str(encoders / "bert")).encode(_TEXTS)
   assert raw.shape == (4, 16)
-  # The pooler ends in a tanh; means of hidden states leave [-1, 1].
-  assert np.abs(raw).max() < 1
-  # Rows of one batch do not mix; float32 attention: 1e-5.
-  np.testing.assert_allclose(raw[1], raw[3], atol=1e-5)
+  # float32 sums over 16 numbers, padded in one and not in the other: 1e-5.
+  by_hand = np.load(encoders / "by_hand.npy")
+  np.testing.assert_allclose(raw, by_hand, atol=1e-5)
+  assert np.abs(raw[0] - raw[1]).max() > 0.1
+
+
+def test_weights_in_a_bin_file_are_the_same_encoder(encoders):
+  """As SimCSE's older copies have it."""
+  folder = encoders / "whole"
+  assert [each.name for each in folder.glob("*model*")] == ["pytorch_model.bin"]
+  encoder = load_encoder(str(folder))
+  assert encoder.pooling == "pooler"
+  by_hand = np.load(encoders / "by_hand.npy")
+  np.testing.assert_allclose(encoder.encode(_TEXTS), by_hand, atol=1e-5)
+
+
+def test_a_bin_file_with_code_in_it_is_refused(encoders):
+  folder = encoders / "code"
+  with pytest.raises(InputError, match=r"nothing of it was run.*safetensors"):
+    load_encoder(str(folder)).encode(["a"])
+  assert not (folder / "ran").exists()
+
+
+def test_a_pooler_without_weights_is_not_made_up(encoders):
+  """As checkpoints of masked language models have none."""
+  with pytest.raises(InputError, match=r"found none for pooler\.dense\.bias"):
+    load_encoder(str(encoders / "no pooler")).encode(["a"])
 
 
 def test_folder_without_weights(tmp_path):
@@ -128,10 +207,10 @@ def test_folder_without_weights(tmp_path):
     load_encoder(str(tmp_path))
 
 
-def test_weights_without_a_model(plain_bert, tmp_path):
+def test_weights_without_a_model(encoders, tmp_path):
   broken = tmp_path / "broken"
   broken.mkdir()
-  shutil.copy(plain_bert / "model.safetensors", broken)
+  shutil.copy(encoders / "bert" / "model.safetensors", broken)
   with pytest.raises(InputError, match="cannot be used"):
     load_encoder(str(broken)).encode(["a"])
 
