@@ -8,9 +8,9 @@ from configs import base
 def get_config() -> ConfigDict:
   config = base.get_config()
   config.name = "authors"
-  # Made with feature_export.universal_labels --donors all_splits
-  # --donor_classes authors_drop, from IEMOCAP's ten classes (export --corpus
-  # iemocap --classes agreed).
+  # Made with feature_export.universal_labels --donors all_splits --neutral
+  # constants --donor_classes authors_drop, from IEMOCAP's ten classes (export
+  # --corpus iemocap --classes agreed).
   config.data.labels = "data/universal_labels_all_splits.jsonl"
   config.data.donors = "all_splits"  # D34: every split gives labels, test too
   config.data.donor_classes = "authors_drop"  # D37

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -333,16 +334,23 @@ def _find_donors(
     return None, [{} for _ in mixture.samples]
   encoder = load_encoder(options.encoder, options.device)
   print(f"Sentence encoder: {encoder.name}, weights {encoder.sha256[:12]}")
+  started = time.perf_counter()
   text_rows, embeddings = embed_texts(
     mixture.samples, encoder, options.data / CACHE_FOLDER
   )
-  print(f"{len(embeddings)} distinct texts; donors: {options.donors}")
+  embedded = time.perf_counter()
+  found = complete(mixture, text_rows, embeddings, _rules(options))
+  print(
+    f"{len(embeddings)} distinct texts embedded in {embedded - started:.1f} s, "
+    f"donors ({options.donors}) found in "
+    f"{time.perf_counter() - embedded:.1f} s"
+  )
   described = {
     "name": encoder.name,
     "sha256": encoder.sha256,
     "dimension": embeddings.shape[1],
   }
-  return described, complete(mixture, text_rows, embeddings, _rules(options))
+  return described, found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -309,6 +309,8 @@ def embed(
     for key, text in zip(hashes, texts, strict=True)
     if key not in known
   }
+  if file:
+    print(f"{len(known)} texts in the cache, {len(new)} new to it")
   if new:
     vectors = normalise(np.asarray(encoder.encode(list(new.values()))))
     known |= dict(zip(new, vectors, strict=True))

@@ -275,3 +275,26 @@ def test_missing_flags_are_all_named(tmp_path, capsys):
     "--corpora is missing",
   ):
     assert part in error
+
+
+def test_nothing_outside_the_task_is_said_and_drops_nobody(
+  data, tmp_path, capsys
+):
+  """The scenes are exported in six classes: D37's variant has no effect."""
+  plain, authors = tmp_path / "plain.jsonl", tmp_path / "authors.jsonl"
+  assert _run(data, plain, "films,scenes") == 0
+  assert "--classes agreed" not in capsys.readouterr().out
+  flags = ("--donor_classes", "authors_drop")
+  assert _run(data, authors, "films,scenes", *flags) == 0
+  assert "export IEMOCAP with --classes agreed" in capsys.readouterr().out
+  assert authors.read_bytes() == plain.read_bytes()
+  meta = json.loads(universal_labels.meta_file(authors).read_text())
+  assert (meta["donor_classes"], meta["dropped"]) == ("authors_drop", {})
+
+
+def test_another_run_embeds_nothing_new(data, tmp_path, capsys):
+  first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+  assert _run(data, first, "films,friends,scenes") == 0
+  capsys.readouterr()
+  assert _run(data, second, "films,scenes") == 0
+  assert ", 0 new to it" in capsys.readouterr().out

@@ -268,9 +268,10 @@ def _check_rules(
   """Labels that leak (D34) or lack records (D37) must be asked for by name."""
   found = {name: meta.get(name, usual) for name, usual in _USUAL.items()}
   faults = [
-    f"Universal labels: config.data.{name} is {value!r}, found labels made "
-    f"with --{name} {found[name]} in {path}. Make them again with "
-    f"--{name} {value}, or set --config.data.{name}={found[name]}."
+    f"Universal labels: other rules than the config's: config.data.{name} is "
+    f"{value!r}, found labels made with --{name} {found[name]} in {path}. Make "
+    f"them again with --{name} {value}, or set "
+    f"--config.data.{name}={found[name]}."
     for name, value in wanted.items()
     if found[name] != value
   ]
