@@ -201,7 +201,7 @@ class _RecordCheck:
 
 
 def _read_shard(
-  path: Path, split: str, features, check: _RecordCheck, progress
+  path: Path, split: str, features, check: _RecordCheck | None, progress
 ) -> tuple[str, list[str]]:
   """Checks the records of a shard while it is hashed.
 
@@ -209,7 +209,7 @@ def _read_shard(
     path: of the shard.
     split: its split.
     features: of the dataset, which parse a record.
-    check: takes the records.
+    check: takes the records; None: they are hashed alone.
     progress: is told of each record.
 
   Returns:
@@ -218,37 +218,38 @@ def _read_shard(
   reader, faults = ShardReader(path), []
   for number, payload in enumerate(reader):
     progress.update()
+    if check is None:
+      continue
     try:
       record = features.deserialize_example_np(payload)
       record = {key: to_python(value) for key, value in record.items()}
     except Exception as error:  # TFDS and protobuf raise many kinds
       faults.append(f"{path.name}: record {number} cannot be read: {error}")
-      continue
-    check.add(record, split)
+    else:
+      check.add(record, split)
   if reader.cut:
     faults.append(f"{path.name}: ends in the middle of a record")
   return reader.sha256, faults
 
 
 def _content_faults(
-  dataset_dir: Path, info, metadata: Mapping
+  dataset_dir: Path, info, metadata: Mapping, check: _RecordCheck | None
 ) -> tuple[list[str], list[str]]:
-  """Reads every shard once, for its hash and its records.
+  """Reads every shard once, for its hash and, if there is a check, its records.
 
   Returns:
     What is wrong with the files, and what with the records in them.
   """
   from tqdm import tqdm
 
-  listed, check = metadata["shards"], _RecordCheck(metadata)
-  damaged, unread = [], []
+  listed, unread = metadata["shards"], []
   split_of = {
     name: split
     for split in SPLITS
     if split in info.splits
     for name in info.splits[split].filenames
   }
-  damaged += [
+  damaged = [
     f"{name}: of no split" for name in sorted(set(listed) - set(split_of))
   ]
   # Shown on a terminal only, and only when it takes over 10 s.
@@ -270,7 +271,7 @@ def _content_faults(
         damaged.append(
           f"{name}: sha256 differs from the metadata; the file has changed"
         )
-  return damaged, unread + check.finish(metadata["counts"])
+  return damaged, unread + (check.finish(metadata["counts"]) if check else [])
 
 
 def verify_dataset(dataset_dir: Path) -> list[str]:
@@ -285,14 +286,15 @@ def verify_dataset(dataset_dir: Path) -> list[str]:
     missing = [key for key in _METADATA_KEYS if key not in metadata]
     if missing:
       return [f"metadata.json lacks {', '.join(missing)}"]
-    damaged, records = _content_faults(dataset_dir, info, metadata)
     faults = [
       *_metadata_faults(metadata),
       *_schema_faults(info.features, metadata),
-      *_listing_faults(dataset_dir, metadata),
-      *damaged,
     ]
-    # Records of damaged files or foreign fields would only repeat them.
+    # Records of foreign fields cannot be checked, and those of damaged files
+    # would only repeat the damage.
+    check = None if faults else _RecordCheck(metadata)
+    damaged, records = _content_faults(dataset_dir, info, metadata, check)
+    faults += [*_listing_faults(dataset_dir, metadata), *damaged]
     return faults or records
   except InputError as error:
     return [str(error)]

@@ -68,6 +68,19 @@ def test_foreign_schema(dataset):
   assert "field audio: expected Tensor(shape=(None, 80)" in _verify(dataset)
 
 
+def test_a_field_that_is_not_there(dataset):
+  """Its records cannot be checked, but the files are hashed."""
+  path = dataset / "features.json"
+  content = json.loads(path.read_text())
+  del content["featuresDict"]["features"]["dialogue"]
+  path.write_text(json.dumps(content))
+  (test,) = dataset.glob("*-test*")
+  test.write_bytes(test.read_bytes() + b"x")
+  faults = _verify(dataset)
+  assert "field dialogue: expected Text" in faults
+  assert f"{test.name}: sha256 differs" in faults
+
+
 def test_faulty_records_are_named(dataset, tmp_path):
   """A dataset written past the gate, as another tool might."""
   metadata = load_metadata(dataset)
