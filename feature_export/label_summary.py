@@ -66,7 +66,7 @@ def summarise(
     lines.append(f"{slot}: {tied} completions had equally similar donors")
     lines += _show_examples(slot, pairs)
   lines += [
-    f"{slot}: {count} labels left empty: no donor has their polarity"
+    f"{slot}: {count} labels left empty: no donor of their polarity gave one"
     for slot, count in empty.items()
     if count
   ]
