@@ -197,7 +197,7 @@ def write_labels(
   with pytest.MonkeyPatch.context() as patch:
     toy = Encoder("toy", "0" * 64, encode)
     patch.setattr(universal_labels, "load_encoder", lambda *_: toy)
-    assert universal_labels.main(arguments) == 0
+    assert universal_labels.main([*arguments, *flags]) == 0
   return path
 
 

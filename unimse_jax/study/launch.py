@@ -1,5 +1,6 @@
 """One process a run, one after the other."""
 
+import functools
 import importlib.util
 import json
 import pathlib
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import logging
 
@@ -15,6 +17,15 @@ from unimse_jax.errors import InputError
 from unimse_jax.study.plan import Run
 
 STOPPED = (143, -signal.SIGTERM, 130, -signal.SIGINT)
+_META = ".meta.json"
+# Flags of feature_export.universal_labels that change what is completed, beside
+# those that a config names, and where its meta file says what they were.
+_CARRIED = {
+  "encoder": ("encoder", "name"),
+  "ties": ("ties", "rule"),
+  "k": ("ties", "k"),
+  "neutral": ("neutral",),
+}
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -55,8 +66,8 @@ def run_all(commands: Sequence[Sequence[str]]) -> int:
 def labels_command(run_: Run) -> list[str] | None:
   """What completes the labels of a run without them; None where they exist.
 
-  A corpus that is left out is no donor either, so they are made anew, with
-  the encoder of the labels that lie beside them.
+  A corpus that is left out is no donor either, so they are made anew, by the
+  rules of the labels that lie beside them.
   """
   data = run_.config.data
   path = pathlib.Path(data.labels)
@@ -65,20 +76,26 @@ def labels_command(run_: Run) -> list[str] | None:
   command = ["-m", "feature_export.universal_labels", "--data", data.dir]
   command += ["--corpora", ",".join(data.corpora), "--donors", data.donors]
   command += ["--donor_classes", data.donor_classes]
-  encoder = _encoder_beside(path)
-  command += ["--encoder", encoder] if encoder else []
+  meta = _meta_beside(path)
+  for flag, place in _CARRIED.items():
+    found = functools.reduce(
+      lambda part, key: (part or {}).get(key), place, meta
+    )
+    command += [] if found is None else [f"--{flag}", str(found)]
   return [*command, "--out", str(path)]
 
 
-def _encoder_beside(labels: pathlib.Path) -> str | None:
-  """The encoder of the labels that this file's name is made from."""
-  for meta in sorted(
-    labels.parent.glob("*.meta.json"), key=lambda p: len(p.name)
-  ):
-    if labels.stem.startswith(meta.name.removesuffix(".meta.json")):
-      encoder = json.loads(meta.read_text(encoding="utf-8")).get("encoder")
-      return (encoder or {}).get("name")
-  return None
+def _meta_beside(labels: pathlib.Path) -> dict[str, Any]:
+  """The meta of the labels that this file's name goes on from; {} of none."""
+  metas = {
+    path.name.removesuffix(_META): path
+    for path in labels.parent.glob(f"*{_META}")
+  }
+  # The longest: labels_all_splits_x goes on from labels_all_splits, not labels.
+  name = max(filter(labels.stem.startswith, metas), key=len, default=None)
+  if name is None:
+    return {}
+  return json.loads(metas[name].read_text(encoding="utf-8"))
 
 
 def make_labels(command: Sequence[str]) -> int:

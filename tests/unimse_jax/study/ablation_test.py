@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from unimse_jax.study import ablation, launch
+from unimse_jax.study import ablation, launch, plan
 
 _ROOT = pathlib.Path(__file__).parents[3]
 
@@ -36,9 +36,61 @@ def test_what_is_left_is_a_line_each_with_the_labels_first(make_rows, evaluate):
     "--corpora friends --donors train --donor_classes scheme --encoder toy"
     in lines[0]
   )
+  assert "--ties lowest --neutral as_others --out" in lines[0]
   assert all(line.count(" && ") == 1 for line in lines[1:])
   evaluate(rows[0].runs[0], {})
   assert ablation.commands(rows, "test") == [lines[0], *lines[2:]]
+
+
+@pytest.mark.parametrize(
+  ("rules", "flags"),
+  [
+    ({"encoder": None}, []),  # nothing was completed, or an older exporter
+    ({"ties": {"rule": "majority"}}, ["--ties", "majority"]),
+    (
+      {
+        "encoder": {"name": "a b", "sha256": "0"},
+        "ties": {"rule": "top_k", "k": 3},
+        "neutral": "constants",
+      },
+      ["--encoder", "a b", "--ties", "top_k", "--k", "3"]
+      + ["--neutral", "constants"],
+    ),
+  ],
+)
+def test_labels_are_completed_by_the_rules_of_those_beside(
+  rules, flags, tiny_config, tmp_path
+):
+  labels = tmp_path / "labels_all_without_films.jsonl"
+  # The name that goes on from both is the longer one's.
+  for name, meta in (("labels", {"neutral": "shorter"}), ("labels_all", rules)):
+    (tmp_path / f"{name}.meta.json").write_text(json.dumps(meta))
+  (tmp_path / "other_labels_all.meta.json").write_text('{"neutral": "other"}')
+  config = tiny_config({"data.labels": str(labels), "data.corpora": ["films"]})
+  run = plan.Run(tmp_path, (), config)
+  command = launch.labels_command(run)
+  assert command[command.index("scheme") + 1 :] == [
+    *flags,
+    "--out",
+    str(labels),
+  ]
+  labels.touch()
+  assert launch.labels_command(run) is None
+
+
+def test_the_carried_rules_make_the_same_labels_again(
+  tiny_config, corpora, label_writer, tmp_path
+):
+  labels = tmp_path / "labels.jsonl"
+  rules = ("--ties", "top_k", "--k", "3", "--neutral", "constants")
+  label_writer(corpora, "films,friends", *rules, "--out", str(labels))
+  again = tmp_path / "labels_again.jsonl"
+  config = tiny_config({"data.labels": str(again)})
+  command = launch.labels_command(plan.Run(tmp_path, (), config))
+  label_writer(corpora, "films,friends", *command[2:])
+  assert again.read_bytes() == labels.read_bytes()
+  metas = [path.with_suffix(".meta.json") for path in (labels, again)]
+  assert metas[0].read_bytes() == metas[1].read_bytes()
 
 
 def test_a_failure_does_not_stop_the_rest(make_rows, monkeypatch, tmp_path):
