@@ -65,7 +65,8 @@ class Evaluator:
     """
     predictions = self.predict(params, split, with_probabilities)
     mixture = self._experiment.mixture
-    corpora = score_corpora(predictions, mixture)
+    scored = scored_values(predictions, mixture)
+    corpora = score_corpora(predictions, scored, mixture)
     collapse = collapse_report(
       predictions,
       corpora,
@@ -75,12 +76,12 @@ class Evaluator:
       for warning in collapse["warnings"]:
         logging.warning("%s split: %s.", split, warning)
     if with_probabilities:
-      corpora = add_uncertainty(corpora, predictions, mixture)
+      corpora = add_uncertainty(corpora, predictions, scored, mixture)
     return Evaluation(
       corpora=corpora,
       decoding=decoding_report(predictions) | {"collapse": collapse},
       predictions=predictions,
-      scored=scored_values(predictions, mixture),
+      scored=scored,
     )
 
   def evaluate_withheld(
@@ -92,11 +93,13 @@ class Evaluator:
     without a voice or a face; an ablation trains again without them.
     """
     modalities = self._experiment.config.data.modalities
+    mixture = self._experiment.mixture
     found = {}
     for count in range(1, len(modalities) + 1):
       for names in itertools.combinations(modalities, count):
         predictions = self.predict(params, split, withheld=names)
-        corpora = score_corpora(predictions, self._experiment.mixture)
+        scored = scored_values(predictions, mixture)
+        corpora = score_corpora(predictions, scored, mixture)
         found["_".join(names)] = {
           corpus: {k: v for k, v in scores.items() if isinstance(v, float)}
           for corpus, scores in corpora.items()

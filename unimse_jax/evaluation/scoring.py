@@ -73,11 +73,18 @@ def scored_values(
 
 
 def score_corpora(
-  predictions: Sequence[LabelledExample], mixture: Mixture
+  predictions: Sequence[LabelledExample],
+  scored: Sequence[Mapping[str, Any]],
+  mixture: Mixture,
 ) -> dict[str, dict[str, Any]]:
-  """Scores of every corpus by what it annotates, as fractions."""
+  """Scores of every corpus by what it annotates, as fractions.
+
+  Args:
+    predictions: of a split.
+    scored: their `scored_values`.
+    mixture: what the corpora annotate.
+  """
   scores = {}
-  scored = scored_values(predictions, mixture)
   for name in mixture.corpora:
     pairs = [
       (each, values)

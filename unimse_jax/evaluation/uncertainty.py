@@ -8,13 +8,14 @@ import numpy as np
 
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.evaluation import calibration, confidence, metrics
-from unimse_jax.evaluation.scoring import LabelledExample, scored_values
+from unimse_jax.evaluation.scoring import LabelledExample
 from unimse_jax.labels.schemes import EMOTION
 
 
 def add_uncertainty(
   corpora: Mapping[str, dict[str, Any]],
   predictions: Sequence[LabelledExample],
+  scored: Sequence[Mapping[str, Any]],
   mixture: Mixture,
 ) -> dict[str, dict[str, Any]]:
   """The scores of `score_corpora` with what says how sure they are.
@@ -22,6 +23,7 @@ def add_uncertainty(
   Args:
     corpora: name -> scores.
     predictions: of the split, with probabilities.
+    scored: their `scored_values`.
     mixture: what the corpora annotate.
 
   Returns:
@@ -29,7 +31,6 @@ def add_uncertainty(
     utterances) and "calibration" {slot: {"ece", "n", "bins"}} of the closed
     slots that the corpus annotates.
   """
-  scored = scored_values(predictions, mixture)
   found = {}
   for name, scores in corpora.items():
     pairs = [

@@ -28,7 +28,9 @@ def report(loaded):
     ]
     return collapse.collapse_report(
       predictions,
-      scoring.score_corpora(predictions, loaded),
+      scoring.score_corpora(
+        predictions, scoring.scored_values(predictions, loaded), loaded
+      ),
       {name: each.scheme_name for name, each in loaded.corpora.items()},
     )
 

@@ -27,6 +27,11 @@ def labelled(examples, text, outputs) -> list[LabelledExample]:
   ]
 
 
+def scores(predictions, mixture_) -> dict:
+  values = scoring.scored_values(predictions, mixture_)
+  return scoring.score_corpora(predictions, values, mixture_)
+
+
 def test_fallbacks_are_the_train_median_and_the_most_frequent_class(loaded):
   train = loaded.examples["train"]
   films = [each for each in train if each.corpus == "films"]
@@ -40,7 +45,7 @@ def test_fallbacks_are_the_train_median_and_the_most_frequent_class(loaded):
 def test_perfect_outputs_score_perfectly(loaded, text):
   examples = loaded.examples["test"]
   outputs = [text.write(example.label) for example in examples]
-  found = scoring.score_corpora(labelled(examples, text, outputs), loaded)
+  found = scores(labelled(examples, text, outputs), loaded)
   assert found["films"]["mae"] == pytest.approx(0, abs=1e-6)
   assert found["films"]["n_intensity"] == 5
   assert found["films"]["n_emotion"] == 0
@@ -53,7 +58,7 @@ def test_perfect_outputs_score_perfectly(loaded, text):
 def test_malformed_fields_score_as_the_constant_predictor(loaded, text):
   examples = loaded.examples["test"]
   outputs = ["positive"] * len(examples)
-  found = scoring.score_corpora(labelled(examples, text, outputs), loaded)
+  found = scores(labelled(examples, text, outputs), loaded)
   films, friends = found["films"], found["friends"]
   assert films["mae"] == films["constant_sentiment"]["mae"]
   assert friends["acc"] == friends["constant_emotion"]["acc"]
@@ -66,7 +71,7 @@ def test_a_good_field_of_a_malformed_text_still_counts(loaded, text):
     f"positive, {example.record.intensity or 0}, nonsense"
     for example in examples
   ]
-  found = scoring.score_corpora(labelled(examples, text, outputs), loaded)
+  found = scores(labelled(examples, text, outputs), loaded)
   assert found["films"]["mae"] == pytest.approx(0, abs=1e-6)
   assert found["films"]["malformed"] == 5
 
@@ -76,7 +81,7 @@ def test_a_corpus_without_examples_has_no_scores(loaded, text):
     each for each in loaded.examples["test"] if each.corpus == "films"
   ]
   outputs = ["positive, 1, joy"] * len(examples)
-  found = scoring.score_corpora(labelled(examples, text, outputs), loaded)
+  found = scores(labelled(examples, text, outputs), loaded)
   assert set(found) == {"films"}
 
 
