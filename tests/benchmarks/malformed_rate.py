@@ -29,7 +29,7 @@ from unimse_jax.labels import (  # noqa: E402
 from unimse_jax.parallel.mesh import make_mesh  # noqa: E402
 from unimse_jax.pipeline import Pipeline  # noqa: E402
 from unimse_jax.prediction.labeller import Labeller  # noqa: E402
-from unimse_jax.training.throughput import (  # noqa: E402
+from unimse_jax.training.workload import (  # noqa: E402
   init_params,
   synthetic_model,
 )

@@ -24,7 +24,7 @@ from unimse_jax.data import synthetic
 from unimse_jax.errors import InputError
 from unimse_jax.parallel import sharding
 from unimse_jax.training.assembly import assemble, check_batch_size, make_mesh
-from unimse_jax.training.throughput import (
+from unimse_jax.training.workload import (
   encode_and_decode,
   init_params,
   noise_automaton,

@@ -19,16 +19,14 @@ from jax.sharding import Mesh
 
 from unimse_jax.config import Config
 from unimse_jax.data import synthetic
-from unimse_jax.data.batching import BatchPlan, plan_epoch
+from unimse_jax.data.batching import BatchPlan
 from unimse_jax.data.tokenizer import EOS
-from unimse_jax.decoding import generate, grammar
+from unimse_jax.decoding import grammar
 from unimse_jax.decoding.grammar import TokenAutomaton
 from unimse_jax.errors import InputError
-from unimse_jax.experiment import random_t5
 from unimse_jax.models import UniMSE
 from unimse_jax.models.flops import Lengths, train_flops
 from unimse_jax.parallel import multihost, sharding
-from unimse_jax.pipeline import model_config
 from unimse_jax.training.assembly import (
   Assembly,
   assemble,
@@ -36,6 +34,14 @@ from unimse_jax.training.assembly import (
   make_mesh,
 )
 from unimse_jax.training.train_state import TrainState
+from unimse_jax.training.workload import (
+  Workload,
+  encode_and_decode,
+  init_params,
+  make_workload,
+  noise_automaton,
+  synthetic_model,
+)
 
 # Dense bfloat16 FLOP/s of one device, by what jax calls it; first match wins.
 # NVIDIA: data sheets, without sparsity; TPU: per chip, Google's system pages.
@@ -49,8 +55,6 @@ PEAK_FLOPS = (
   (r"^TPU v5p?$", 459e12),
   (r"^TPU (v6 lite|v6e)$", 918e12),
 )
-# States and tokens of the label grammar of four slots in T5's vocabulary.
-_AUTOMATON = (95, 260)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,76 +85,12 @@ class Timed:
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class Workload:
-  """Attributes:
-  plans: batches of one epoch of the four train sets.
-  lengths: int64[N], text tokens of each row.
-  """
-
-  plans: list[BatchPlan]
-  lengths: np.ndarray
-
-  def in_bucket(self, length: int) -> list[BatchPlan]:
-    return [plan for plan in self.plans if plan.length == length]
-
-
 def peak_flops(device_kind: str) -> float | None:
   """Peak dense bfloat16 FLOP/s of a device; None where it is not known."""
   for pattern, peak in PEAK_FLOPS:
     if re.search(pattern, device_kind):
       return peak
   return None
-
-
-def synthetic_model(config: Config) -> UniMSE:
-  """The model of a config, its T5 in the shape of the config's t5 fields.
-
-  Those equal T5-base where the config names google-t5/t5-base; another
-  pretrained T5 needs its shape given as --config.t5.width=... and so on.
-  """
-  t5 = random_t5(config, synthetic.vocabulary_size(config))
-  return UniMSE(model_config(config, t5))
-
-
-def init_params(config: Config, model: UniMSE, key: jax.Array) -> Any:
-  """Random parameters; trace it for their shapes alone."""
-  batch = synthetic.make_batch(config, np.array([2]), 1, 2)
-  return model.init(key, batch)["params"]
-
-
-def encode_and_decode(
-  model: UniMSE,
-  max_new_tokens: int,
-  beams: int,
-  params: Any,
-  batch: dict[str, jax.Array],
-  automaton: TokenAutomaton,
-) -> jax.Array:
-  """Label tokens of a batch, int32[B, max_new_tokens + 1]."""
-  encoded = model.apply({"params": params}, batch, method="encode")
-  return generate.search(
-    model,
-    params,
-    encoded,
-    batch["encoder_mask"],
-    automaton,
-    max_new_tokens,
-    beams,
-  )
-
-
-def make_workload(config: Config) -> Workload:
-  """One epoch with the corpora's lengths, in the trainer's own batches."""
-  lengths = synthetic.text_lengths(config.text, config.seed)
-  plans = plan_epoch(
-    lengths.tolist(),
-    config.data.buckets,
-    config.train.batch_size,
-    config.seed,
-    epoch=0,
-  )
-  return Workload(plans, lengths)
 
 
 def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
@@ -323,19 +263,6 @@ def _ways_to_decode(
     ("constrained", 1, noise),
     ("beam", max(config.decoding.beams, 4), noise),
   ]
-
-
-def noise_automaton(seed: int) -> TokenAutomaton:
-  """A text that goes on for ever, whatever is written."""
-  rng = np.random.default_rng(seed)
-  states, columns = _AUTOMATON
-  # The last state, the end, is never reached.
-  following = rng.integers(0, states - 1, (states, columns))
-  return TokenAutomaton(
-    tokens=np.arange(columns, dtype=np.int32) + EOS + 1,
-    next_states=following.astype(np.int32),
-    distance=np.zeros(states, np.int32),
-  )
 
 
 def _batch(

@@ -17,6 +17,7 @@ from unimse_jax.errors import InputError
 from unimse_jax.models.flops import Lengths, train_flops
 from unimse_jax.reporting import throughput_table
 from unimse_jax.training import throughput
+from unimse_jax.training import workload as workload_lib
 from unimse_jax.training.throughput import Timed
 
 SMALL = {
@@ -105,9 +106,9 @@ def test_the_report_can_be_read(report):
 
 def test_rates_are_those_of_real_tokens():
   config = tiny(text={"max_tokens": 48})
-  model = throughput.synthetic_model(config)
+  model = workload_lib.synthetic_model(config)
   mesh = throughput.make_mesh(config)
-  workload = throughput.Workload(
+  workload = workload_lib.Workload(
     [BatchPlan((0, 1), 24), BatchPlan((2,), 48)], np.array([10, 20, 40])
   )
   timed = {

@@ -1,0 +1,101 @@
+"""What is timed and compiled: a config's model and an epoch for it.
+
+Synthetic batches and random weights: needs no files, and nothing beyond jax,
+flax, optax, numpy and ml_collections.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+
+from unimse_jax.config import Config
+from unimse_jax.data import synthetic
+from unimse_jax.data.batching import BatchPlan, plan_epoch
+from unimse_jax.data.tokenizer import EOS
+from unimse_jax.decoding import generate
+from unimse_jax.decoding.grammar import TokenAutomaton
+from unimse_jax.experiment import random_t5
+from unimse_jax.models import UniMSE
+from unimse_jax.pipeline import model_config
+
+# States and tokens of the label grammar of four slots in T5's vocabulary.
+_AUTOMATON = (95, 260)
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+  """Attributes:
+  plans: batches of one epoch of the four train sets.
+  lengths: int64[N], text tokens of each row.
+  """
+
+  plans: list[BatchPlan]
+  lengths: np.ndarray
+
+  def in_bucket(self, length: int) -> list[BatchPlan]:
+    return [plan for plan in self.plans if plan.length == length]
+
+
+def synthetic_model(config: Config) -> UniMSE:
+  """The model of a config, its T5 in the shape of the config's t5 fields.
+
+  Those equal T5-base where the config names google-t5/t5-base; another
+  pretrained T5 needs its shape given as --config.t5.width=... and so on.
+  """
+  t5 = random_t5(config, synthetic.vocabulary_size(config))
+  return UniMSE(model_config(config, t5))
+
+
+def init_params(config: Config, model: UniMSE, key: jax.Array) -> Any:
+  """Random parameters; trace it for their shapes alone."""
+  batch = synthetic.make_batch(config, np.array([2]), 1, 2)
+  return model.init(key, batch)["params"]
+
+
+def encode_and_decode(
+  model: UniMSE,
+  max_new_tokens: int,
+  beams: int,
+  params: Any,
+  batch: dict[str, jax.Array],
+  automaton: TokenAutomaton,
+) -> jax.Array:
+  """Label tokens of a batch, int32[B, max_new_tokens + 1]."""
+  encoded = model.apply({"params": params}, batch, method="encode")
+  return generate.search(
+    model,
+    params,
+    encoded,
+    batch["encoder_mask"],
+    automaton,
+    max_new_tokens,
+    beams,
+  )
+
+
+def make_workload(config: Config) -> Workload:
+  """One epoch with the corpora's lengths, in the trainer's own batches."""
+  lengths = synthetic.text_lengths(config.text, config.seed)
+  plans = plan_epoch(
+    lengths.tolist(),
+    config.data.buckets,
+    config.train.batch_size,
+    config.seed,
+    epoch=0,
+  )
+  return Workload(plans, lengths)
+
+
+def noise_automaton(seed: int) -> TokenAutomaton:
+  """A text that goes on for ever, whatever is written."""
+  rng = np.random.default_rng(seed)
+  states, columns = _AUTOMATON
+  # The last state, the end, is never reached.
+  following = rng.integers(0, states - 1, (states, columns))
+  return TokenAutomaton(
+    tokens=np.arange(columns, dtype=np.int32) + EOS + 1,
+    next_states=following.astype(np.int32),
+    distance=np.zeros(states, np.int32),
+  )
