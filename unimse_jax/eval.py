@@ -38,21 +38,15 @@ def main() -> int:
     runs = plan.seed_runs(given, workdir, _SEEDS.value, load)
     more = [] if _WITHHELD.value else ["--nowithheld"]
     return seeds.evaluate(runs, workdir, _SPLIT.value, more)
-  from unimse_jax.evaluation import results
   from unimse_jax.parallel import multihost
   from unimse_jax.reporting import tables
-  from unimse_jax.training import board, evaluation_run
+  from unimse_jax.training import evaluation_run
 
   multihost.initialize()
   run = evaluation_run.evaluate(config, workdir, _SPLIT.value, _WITHHELD.value)
   if multihost.is_first():
-    path = results.write(workdir, _SPLIT.value, *run)
-    evaluation, selected, _ = run
-    board.write(workdir, _SPLIT.value, evaluation, selected["step"], config)
-    stored = json.loads(path.read_text())
-    print(tables.results_table(stored, _SPLIT.value))
-    if "test_openings" in stored:
-      print(f"\nTest split opened: {stored['test_openings']} time(s)")
+    path = evaluation_run.write(config, workdir, _SPLIT.value, run)
+    print(tables.results_table(json.loads(path.read_text()), _SPLIT.value))
     print(f"\nWritten: {path} and {workdir}/predictions/{_SPLIT.value}.jsonl")
   return 0
 

@@ -169,10 +169,13 @@ def decoding_line(decoding: Mapping[str, Any]) -> str:
 
 
 def results_table(results: Mapping[str, Any], split: str) -> str:
-  """Every corpus of a results file as text."""
+  """Every corpus of a results file as text, and how the scores came about."""
   blocks = [
     block.text()
     for name, scores in results["corpora"].items()
     for block in corpus_blocks(name, split, scores)
   ]
-  return "\n\n".join([*blocks, decoding_line(results["decoding"])])
+  parts = [*blocks, decoding_line(results["decoding"])]
+  if "test_openings" in results:
+    parts.append(f"Test split opened: {results['test_openings']} time(s)")
+  return "\n\n".join(parts)

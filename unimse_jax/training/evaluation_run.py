@@ -14,7 +14,7 @@ from unimse_jax.errors import InputError
 from unimse_jax.evaluation import openings, results, selection
 from unimse_jax.evaluation.evaluator import Evaluation, Evaluator
 from unimse_jax.parallel import multihost
-from unimse_jax.training import workdir
+from unimse_jax.training import board, workdir
 from unimse_jax.training.assembly import make_mesh
 from unimse_jax.training.writer import read_scores
 
@@ -57,11 +57,31 @@ def evaluate(
   if withhold:
     withheld = evaluator.evaluate_withheld(params, split)
     found = dataclasses.replace(found, withheld=withheld)
+  return found, selected | _selection(config, path, selected["step"]), source
+
+
+def _selection(config: Config, path: pathlib.Path, step: int) -> dict[str, Any]:
+  """By which rule a step was selected, and what others would have chosen."""
   rule = config.train.selection
-  selected["rule"] = selection.RULES[rule]
-  steps, scores = read_scores(path, "validation", selected["step"])
-  selected["best_per_score"] = selection.best_per_score(steps, scores)
+  steps, scores = read_scores(path, "validation", step)
+  found = {
+    "rule": selection.RULES[rule],
+    "best_per_score": selection.best_per_score(steps, scores),
+  }
   if rule == "best_on_test":
-    selected["banner"] = selection.BANNER
+    found["banner"] = selection.BANNER
     logging.warning(selection.BANNER)
-  return found, selected, source
+  return found
+
+
+def write(
+  config: Config,
+  path: pathlib.Path,
+  split: str,
+  run: tuple[Evaluation, dict[str, Any], dict[str, Any]],
+) -> pathlib.Path:
+  """Writes what `evaluate` returned, for TensorBoard too; the results' path."""
+  found, selected, _ = run
+  file = results.write(path, split, *run)
+  board.write(path, split, found, selected["step"], config)
+  return file

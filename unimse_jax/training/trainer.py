@@ -170,6 +170,15 @@ class _Run:
       range(start, self.total_steps),
     )
 
+  def _progress(self, start: int) -> tqdm.tqdm:
+    return tqdm.tqdm(
+      total=self.total_steps,
+      initial=start,
+      desc="training",
+      unit="step",
+      disable=None if multihost.is_first() else True,
+    )
+
   def loop(self) -> Outcome:
     """Runs to the end of the last epoch, or to the first stop signal."""
     state = self._start()
@@ -183,14 +192,7 @@ class _Run:
     writer = MetricWriter(
       self.experiment.workdir, start, enabled=multihost.is_first()
     )
-    bar = tqdm.tqdm(
-      total=self.total_steps,
-      initial=start,
-      desc="training",
-      unit="step",
-      disable=None if multihost.is_first() else True,
-    )
-    with writer, bar:
+    with writer, self._progress(start) as bar:
       clock = _Clock()
       for batch in self._batches(start):
         state, metrics = self.assembly.step(

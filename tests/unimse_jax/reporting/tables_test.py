@@ -55,3 +55,5 @@ def test_a_corpus_with_both_has_two_blocks_and_the_results_a_last_line():
     "decoded 8 utterances: 0 malformed (1, 12.50 %, without the grammar), "
     "3 distinct outputs\ncollapse: meld, emotion"
   )
+  text = tables.results_table(results | {"test_openings": 2}, "test")
+  assert text.endswith("emotion\n\nTest split opened: 2 time(s)")
