@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from unimse_jax.evaluation import confidence, metrics
 
@@ -36,6 +37,69 @@ def test_the_width_is_that_of_the_normal_approximation():
   expected = 2 * 1.96 * values.std() / np.sqrt(400)
   # 1000 resamples know a 95 % width to about 5 %.
   assert interval.high - interval.low == pytest.approx(expected, rel=0.15)
+
+
+def _predictions(seed, n=40, slack=1.0):
+  rng = np.random.default_rng(seed)
+  target = np.clip(rng.normal(0, 1.5, n), -3, 3)
+  return target + slack * rng.standard_normal(n), target
+
+
+def _scipy(statistic, arrays, seed, level):
+  found = stats.bootstrap(
+    arrays,
+    statistic,
+    paired=True,
+    vectorized=False,
+    n_resamples=confidence.RESAMPLES,
+    confidence_level=level,
+    method="percentile",
+    rng=np.random.default_rng(seed),
+  )
+  return tuple(found.confidence_interval)
+
+
+# The same draws in the same order, so the same percentiles but for the last
+# bits of sums.
+_SAME = 1e-12
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize("name", ["mae", "corr", "acc7", "f1_non0"])
+def test_intervals_are_those_of_scipys_percentile_bootstrap(name, level, seed):
+  predicted, target = _predictions(seed)
+  found = confidence.bootstrap(
+    lambda rows: metrics.sentiment_scores(predicted[rows], target[rows]),
+    len(target),
+    seed,
+    level=level,
+  )[name]
+
+  def statistic(p, y):
+    return metrics.sentiment_scores(p, y)[name]
+
+  expected = _scipy(statistic, (predicted, target), seed, level)
+  assert (found.low, found.high) == pytest.approx(expected, rel=0, abs=_SAME)
+
+
+def test_paired_intervals_are_those_of_scipys_paired_bootstrap():
+  first, target = _predictions(1)
+  second = _predictions(1, slack=1.2)[0]
+
+  def score(predicted):
+    return lambda rows: metrics.sentiment_scores(predicted[rows], target[rows])
+
+  found = confidence.paired_bootstrap(score(first), score(second), len(target))
+
+  def statistic(p, q, y):
+    return np.abs(p - y).mean() - np.abs(q - y).mean()
+
+  expected = _scipy(statistic, (first, second, target), 0, confidence.LEVEL)
+  interval = found["mae"]
+  assert (interval.low, interval.high) == pytest.approx(
+    expected, rel=0, abs=_SAME
+  )
 
 
 def test_an_undefined_score_has_no_interval():
