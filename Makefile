@@ -7,7 +7,7 @@ DEMO := data/demo
 DEMO_CORPORA := demo_mosi,demo_mosei,demo_meld,demo_iemocap
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint demo-data demo-ablations clean
+.PHONY: help demo test test-slow lint docs demo-data demo-ablations clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -58,6 +58,9 @@ lint: $(VENV)/.test  ## ruff and the import floors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+docs: | $(VENV)/.export  ## the configuration reference, from configs/base.py
+	$(BIN)/python -m unimse_jax.config_reference
 
 test: lint  ## set up, lint, and the tests that take minutes
 	$(BIN)/python -m pytest -m "not slow"

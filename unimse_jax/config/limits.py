@@ -1,13 +1,11 @@
 """What is legal in a config whose types are right."""
 
 import dataclasses
+import operator
 import re
 from typing import Any
 
 from unimse_jax.config.fields import Config, DataConfig, TextConfig
-
-MOST_DECIMALS = 3  # of an intensity's text
-MOST_TURNS = 8  # of context that records hold either side
 
 CHOICES = {
   "text.context": ("both", "past"),
@@ -34,8 +32,8 @@ CHOICES = {
   "optimizer.kind": ("adamw", "adam_l2", "adafactor"),
   "optimizer.schedule": ("constant", "linear"),
 }
-# Least legal value of numbers.
-_AT_LEAST = {
+# Legal values of numbers.
+AT_LEAST = {
   "text.window": 0,
   "text.max_tokens": 8,
   "label.decimals": 0,
@@ -78,37 +76,49 @@ _AT_LEAST = {
   "parallel.devices": 0,
   "parallel.fsdp": 1,
   "parallel.model": 1,
+  "t5.dropout": 0,
+  "model.modality_dropout": 0,
 }
+AT_MOST = {
+  "text.window": 8,  # turns of context that records hold either side
+  "label.decimals": 3,  # of an intensity's text
+}
+ABOVE = {"loss.temperature": 0}
+BELOW = {"t5.dropout": 1, "model.modality_dropout": 1}
+_BOUNDS = (
+  ("at least", operator.ge, AT_LEAST),
+  ("at most", operator.le, AT_MOST),
+  ("above", operator.gt, ABOVE),
+  ("below", operator.lt, BELOW),
+)
 
 
-def _flat(config: Config) -> dict[str, Any]:
-  flat = {}
+def flat(config: Config) -> dict[str, Any]:
+  """Path of each field, as "text.window", -> its value."""
+  values = {}
   for section, fields in dataclasses.asdict(config).items():
     if isinstance(fields, dict):
-      flat |= {f"{section}.{name}": value for name, value in fields.items()}
+      values |= {f"{section}.{name}": value for name, value in fields.items()}
     else:
-      flat[section] = fields
-  return flat
+      values[section] = fields
+  return values
 
 
 def find_faults(config: Config) -> list[str]:
   """Faults of a config whose types are right."""
-  flat = _flat(config)
+  values = flat(config)
   faults = [
-    f"config.{path}: expected one of {', '.join(choices)}, found {flat[path]!r}"
+    f"config.{path}: expected one of {', '.join(choices)}, found "
+    f"{values[path]!r}"
     for path, choices in CHOICES.items()
-    if flat[path] not in choices
+    if values[path] not in choices
   ]
   faults += [
-    f"config.{path}: expected at least {least}, found {flat[path]}"
-    for path, least in _AT_LEAST.items()
-    if flat[path] < least
+    f"config.{path}: expected {words} {bound}, found {values[path]}"
+    for words, holds, bounds in _BOUNDS
+    for path, bound in bounds.items()
+    if not holds(values[path], bound)
   ]
-  if config.label.decimals > MOST_DECIMALS:
-    faults.append(
-      f"config.label.decimals: expected at most {MOST_DECIMALS}, found "
-      f"{config.label.decimals}"
-    )
   faults += _check_text(config.text, config.data.corpora)
   faults += _check_data(config.data, config.text.max_tokens)
   faults += _check_model(config)
@@ -118,11 +128,6 @@ def find_faults(config: Config) -> list[str]:
 
 def _check_text(text: TextConfig, corpora: tuple[str, ...]) -> list[str]:
   faults = []
-  if text.window > MOST_TURNS:
-    faults.append(
-      f"config.text.window: expected at most {MOST_TURNS}, the turns that "
-      f"records hold either side, found {text.window}"
-    )
   named = [each.partition("=") for each in text.prefixes]
   for name, equals, _ in named:
     if not equals or name not in corpora:
@@ -240,16 +245,6 @@ def layer_faults(
 
 def _check_rest(config: Config) -> list[str]:
   faults = []
-  if config.loss.temperature <= 0:
-    faults.append(
-      f"config.loss.temperature: expected > 0, found {config.loss.temperature}"
-    )
-  for name in ("dropout", "modality_dropout"):
-    section = config.t5 if name == "dropout" else config.model
-    if not 0 <= getattr(section, name) < 1:
-      faults.append(
-        f"config.*.{name}: expected in [0, 1), found {getattr(section, name)}"
-      )
   if config.train.microbatches and (
     config.train.batch_size % config.train.microbatches
   ):
