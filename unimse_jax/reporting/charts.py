@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 KINDS = 6  # colours, dashes and shapes before they repeat
 _WIDTH, _HEIGHT = 360, 250  # px: drawn about as large on a phone
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 10, 38  # px round the plot
-_LETTER = 6.6  # px, about the width of a letter of 12 px
+LETTER = 6.6  # px, about the width of a letter of 12 px
 _ROW = 24  # px of a line of a bar or interval chart
 
 Point = tuple[float, float]
@@ -99,35 +99,42 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
   return low - edge, high + edge
 
 
-def figure(
-  title: str,
-  parts: Sequence[str],
-  width: int,
-  height: int,
-  legend: Sequence[tuple[str, str]] = (),
-  summary: str = "",
-) -> str:
-  """A <figure> of SVG parts.
+@dataclasses.dataclass(frozen=True)
+class Chart:
+  """A picture that has not been written yet.
 
-  Args:
+  Attributes:
+    slug: its name as a file.
     title: the caption, and with `summary` what a screen reader says.
     parts: SVG elements.
     width, height: of the picture, px.
     legend: (name, SVG of its sample in 24 px by 12 px).
     summary: the picture in words, for who cannot see it.
   """
-  entries = "".join(
-    f'<li><svg class="key" viewBox="0 0 24 12" aria-hidden="true">{sample}'
-    f"</svg>{html.escape(name)}</li>"
-    for name, sample in legend
-  )
-  label = html.escape(f"{title}. {summary}" if summary else title)
-  return (
-    f"<figure><figcaption>{html.escape(title)}</figcaption>"
-    + (f'<ul class="legend">{entries}</ul>' if entries else "")
-    + f'<svg class="chart" role="img" aria-label="{label}" '
-    f'viewBox="0 0 {width} {height}">{"".join(parts)}</svg></figure>'
-  )
+
+  slug: str
+  title: str
+  parts: Sequence[str]
+  width: int
+  height: int
+  legend: Sequence[tuple[str, str]] = ()
+  summary: str = ""
+
+  def html(self) -> str:
+    """A <figure>, for a page with `style.sheet`."""
+    entries = "".join(
+      f'<li><svg class="key" viewBox="0 0 24 12" aria-hidden="true">{sample}'
+      f"</svg>{html.escape(name)}</li>"
+      for name, sample in self.legend
+    )
+    words = f"{self.title}. {self.summary}" if self.summary else self.title
+    return (
+      f"<figure><figcaption>{html.escape(self.title)}</figcaption>"
+      + (f'<ul class="legend">{entries}</ul>' if entries else "")
+      + f'<svg class="chart" role="img" aria-label="{html.escape(words)}" '
+      f'viewBox="0 0 {self.width} {self.height}">{"".join(self.parts)}</svg>'
+      "</figure>"
+    )
 
 
 def missing(title: str, why: str) -> str:
@@ -136,15 +143,16 @@ def missing(title: str, why: str) -> str:
 
 
 def line_chart(
+  slug: str,
   title: str,
   series: Mapping[str, Sequence[Point]],
   y_label: str = "",
   mark: float | None = None,
-) -> str:
+) -> Chart | str:
   """Named (step, value) curves; `mark` is a step that is pointed out.
 
   Returns:
-    The <figure>; a sentence instead of it where there is no point to draw.
+    A sentence instead of the chart where there is no point to draw.
   """
   points = [point for curve in series.values() for point in curve]
   if not points:
@@ -169,7 +177,7 @@ def line_chart(
     if len(series) > 1:
       legend.append((name, sample))
     words.append(f"{name} from {curve[0][1]:.3g} to {curve[-1][1]:.3g}")
-  return figure(title, parts, _WIDTH, _HEIGHT, legend, "; ".join(words))
+  return Chart(slug, title, parts, _WIDTH, _HEIGHT, legend, "; ".join(words))
 
 
 def _shape(kind: int, x: float, y: float, hover: str, radius: float = 4) -> str:
@@ -192,15 +200,17 @@ def _shape(kind: int, x: float, y: float, hover: str, radius: float = 4) -> str:
 
 
 def scatter_chart(
+  slug: str,
   title: str,
   groups: Mapping[str, Sequence[tuple[float, float, str]]],
   labels: tuple[str, str] = ("", ""),
   bounds: tuple[float, float] | None = None,
   summary: str = "",
-) -> str:
+) -> Chart | str:
   """Points (x, y, hover text), each group with its colour and shape.
 
   Args:
+    slug: its name as a file.
     title: the caption.
     groups: name -> points.
     labels: of the axes.
@@ -226,7 +236,7 @@ def scatter_chart(
     ]
     legend.append((f"{name} ({len(group)})", _shape(kind, 12, 6, "")))
   legend = legend if len(groups) > 1 else []
-  return figure(title, parts, frame.width, frame.height, legend, summary)
+  return Chart(slug, title, parts, frame.width, frame.height, legend, summary)
 
 
 def _padded(values: Sequence[float]) -> tuple[float, float]:
@@ -243,7 +253,9 @@ def _diagonal(frame: _Frame) -> str:
   )
 
 
-def reliability_chart(title: str, bins: Sequence[Mapping], summary: str) -> str:
+def reliability_chart(
+  slug: str, title: str, bins: Sequence[Mapping], summary: str
+) -> Chart | str:
   """Accuracy over confidence; a bar for each bin that holds predictions."""
   filled = [each for each in bins if each["count"]]
   if not filled:
@@ -267,7 +279,7 @@ def reliability_chart(title: str, bins: Sequence[Mapping], summary: str) -> str:
       + _shape(1, frame.x(each["confidence"]), top, hover)
     )
   parts.append(_diagonal(frame))
-  return figure(title, parts, frame.width, frame.height, (), summary)
+  return Chart(slug, title, parts, frame.width, frame.height, (), summary)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -280,7 +292,9 @@ class Bar:
   high: float | None = None
 
 
-def interval_chart(title: str, bars: Sequence[Bar], x_label: str) -> str:
+def interval_chart(
+  slug: str, title: str, bars: Sequence[Bar], x_label: str
+) -> Chart | str:
   """Bars from zero, or points with their intervals, each with its name."""
   if not bars:
     return missing(title, "there is nothing to draw.")
@@ -288,7 +302,7 @@ def interval_chart(title: str, bars: Sequence[Bar], x_label: str) -> str:
   for bar in bars:
     ends += [end for end in (bar.value, bar.low, bar.high) if end is not None]
   longest = max(len(bar.name) for bar in bars)
-  left = min(longest * _LETTER + 12, 0.5 * _WIDTH)
+  left = min(longest * LETTER + 12, 0.5 * _WIDTH)
   height = _TOP + _ROW * len(bars) + _BOTTOM
   frame = _Frame(_padded(ends), (0, 1), height=height, left=left)
   parts = [frame.x_axis(x_label)]
@@ -300,11 +314,11 @@ def interval_chart(title: str, bars: Sequence[Bar], x_label: str) -> str:
   for number, bar in enumerate(bars):
     parts.append(_bar(frame, bar, _TOP + _ROW * (number + 0.5)))
   words = "; ".join(f"{bar.name} {bar.value:.3g}" for bar in bars)
-  return figure(title, parts, frame.width, height, (), words)
+  return Chart(slug, title, parts, frame.width, height, (), words)
 
 
 def _bar(frame: _Frame, bar: Bar, middle: float) -> str:
-  most = int((frame.left - 8) / _LETTER)
+  most = int((frame.left - 8) / LETTER)
   shown = bar.name if len(bar.name) <= most else bar.name[: most - 1] + "…"
   hover = f"{bar.name}: {bar.value:.4g}"
   if bar.low is not None:

@@ -3,23 +3,26 @@
 import html
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from unimse_jax.files import write_atomically
 from unimse_jax.reporting import (
   data_sections,
+  figures,
   formats,
   run_files,
   score_sections,
   style,
   utterance_sections,
 )
+from unimse_jax.reporting.charts import Chart
 from unimse_jax.reporting.run_files import Run
-from unimse_jax.reporting.section import Section
+from unimse_jax.reporting.section import Gallery, Section
 from unimse_jax.reporting.tables import Block
 
 NO_PROJECTION = "none"
-_LISTING = "tables.txt"  # the names of all files of tables
+FIGURES = "figures"  # the folder of the pictures
+_TABLES, _PICTURES = "tables.txt", "figures.txt"  # the names of all files
 
 
 def write(
@@ -27,7 +30,9 @@ def write(
   compared: Sequence[pathlib.Path] = (),
   projection: str = "tsne",
 ) -> pathlib.Path:
-  """Writes report/index.html and its tables as Markdown, LaTeX and CSV.
+  """Writes report/index.html, its tables and its pictures.
+
+  Tables as Markdown, LaTeX and CSV beside it, pictures as SVG in figures/.
 
   Args:
     root: a workdir, or a directory that gathers seeds or ablations.
@@ -46,25 +51,35 @@ def write(
   sections = build(run, others, projection)
   folder = root / "report"
   folder.mkdir(parents=True, exist_ok=True)
-  _write_tables(folder, [each for s in sections for each in s.blocks])
-  # Last: a page that is there has its tables beside it.
+  tables = {
+    f"{file_name(block)}.{ending}": render(block)
+    for section in sections
+    for block in section.blocks
+    for ending, render in formats.WRITERS.items()
+  }
+  pictures = {
+    f"{file_name(chart)}.svg": figures.to_svg(chart)
+    for section in sections
+    for chart in section.charts
+  }
+  _replace_files(folder, tables, _TABLES)
+  _replace_files(folder / FIGURES, pictures, _PICTURES)
+  # Last: a page that is there has its tables and pictures beside it.
   path = folder / "index.html"
   write_atomically(path, render_page(run, sections).encode())
   return path
 
 
-def _write_tables(folder: pathlib.Path, blocks: Sequence[Block]) -> None:
-  """Writes each table in each format, and takes away those of before.
+def _replace_files(
+  folder: pathlib.Path, files: Mapping[str, str], listing_name: str
+) -> None:
+  """Writes files by name, and takes away those of before.
 
   An earlier report may have compared other runs: its tables must not be taken
-  for this one's. tables.txt lists ours; other files are left alone.
+  for this one's. The listing names ours; other files are left alone.
   """
-  files = {
-    f"{file_name(block)}.{ending}": render(block)
-    for block in blocks
-    for ending, render in formats.WRITERS.items()
-  }
-  listing = folder / _LISTING
+  folder.mkdir(parents=True, exist_ok=True)
+  listing = folder / listing_name
   if listing.is_file():
     for name in set(listing.read_text().split("\n")) - files.keys():
       if name and "/" not in name:
@@ -97,9 +112,9 @@ def build(run: Run, others: Sequence[Run], projection: str) -> list[Section]:
   return [section for section in sections if section is not None]
 
 
-def file_name(block: Block) -> str:
+def file_name(part: Block | Chart) -> str:
   """The slug with what a file system may not like replaced."""
-  return re.sub(r"[^\w.-]", "_", block.slug)
+  return re.sub(r"[^\w.-]", "_", part.slug)
 
 
 def render_page(run: Run, sections: Sequence[Section]) -> str:
@@ -151,19 +166,22 @@ def _alerts(run: Run) -> str:
 
 
 def _render_section(section: Section) -> str:
-  parts = [
-    formats.to_html(part) if isinstance(part, Block) else part
-    for part in section.parts
-  ]
-  names = ", ".join(file_name(block) for block in section.blocks)
-  files = (
-    f'<p class="files">Also as .md, .tex and .csv beside this page: '
-    f"{html.escape(names)}</p>"
-    if names
-    else ""
-  )
+  parts = []
+  for part in section.parts:
+    if isinstance(part, Gallery):
+      part = part.html()
+    parts.append(formats.to_html(part) if isinstance(part, Block) else part)
+  files = _list_files(".md, .tex and .csv beside this page", section.blocks)
+  files += _list_files(f".svg in {FIGURES}/", section.charts)
   return (
     f'<section id="{section.slug}" aria-labelledby="{section.slug}-title">'
     f'<h2 id="{section.slug}-title">{html.escape(section.title)}</h2>'
     f"{''.join(parts)}{files}</section>"
   )
+
+
+def _list_files(where: str, parts: Sequence[Block | Chart]) -> str:
+  if not parts:
+    return ""
+  names = html.escape(", ".join(map(file_name, parts)))
+  return f'<p class="files">Also as {where}: {names}</p>'

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from unimse_jax.reporting import charts, comparison, paper_tables, tables
-from unimse_jax.reporting.charts import Bar
+from unimse_jax.reporting.charts import Bar, Chart
 from unimse_jax.reporting.run_files import FULL, Run
 from unimse_jax.reporting.section import (
+  Gallery,
   Section,
-  gallery,
   how_to,
   paragraph,
   primary,
@@ -40,7 +40,7 @@ def ablation_section(run: Run) -> Section:
     for row in run.ablation["rows"]
     if row["row"] != FULL and row.get("differences")
   }
-  parts: list[Block | str] = [paper_tables.table3(run.ablation)]
+  parts: list[Block | Gallery | str] = [paper_tables.table3(run.ablation)]
   if rows:
     parts += paper_tables.difference_blocks(
       "the row minus the whole model, with the 95 % interval of a paired "
@@ -48,11 +48,15 @@ def ablation_section(run: Run) -> Section:
       rows,
       "table3_differences",
     )
-    parts.append(gallery(_difference_charts(rows, "row minus whole model")))
+    parts.append(
+      Gallery(_difference_charts("table3", rows, "row minus whole model"))
+    )
   return Section("table3", title, parts)
 
 
-def _difference_charts(rows: Mapping[str, Mapping], what: str) -> list[str]:
+def _difference_charts(
+  slug: str, rows: Mapping[str, Mapping], what: str
+) -> list[Chart | str]:
   """For each corpus and its primary scores the rows' intervals."""
   found = {}
   for row, corpora in rows.items():
@@ -61,12 +65,16 @@ def _difference_charts(rows: Mapping[str, Mapping], what: str) -> list[str]:
         {name: ends[0] for name, ends in scores.items()}
       ):
         ends = [None if x is None else x * factor for x in scores[key]]
-        found.setdefault((corpus, heading), []).append(Bar(row, *ends))
+        bars = found.setdefault((corpus, key, heading), [])
+        bars.append(Bar(row, *ends))
   return [
     charts.interval_chart(
-      f"{corpus}: {heading}, {what}", bars, f"difference of {heading}"
+      f"{slug}_{corpus}_{key}",
+      f"{corpus}: {heading}, {what}",
+      bars,
+      f"difference of {heading}",
     )
-    for (corpus, heading), bars in found.items()
+    for (corpus, key, heading), bars in found.items()
   ]
 
 
@@ -84,7 +92,9 @@ def comparison_section(run: Run, others: Sequence[Run]) -> Section:
     rows,
     "comparison",
   )
-  pictures = gallery(_difference_charts(rows, f"{run.name} minus another run"))
+  pictures = Gallery(
+    _difference_charts("comparison", rows, f"{run.name} minus another run")
+  )
   parts = [*blocks, pictures]
   gathered = [each for each in (run, *others) if each.seeds]
   if gathered:
@@ -97,7 +107,7 @@ def comparison_section(run: Run, others: Sequence[Run]) -> Section:
 
 def scores_section(run: Run) -> Section:
   """Every score of every split beside a constant predictor's."""
-  parts: list[Block | str] = []
+  parts: list[Block | Gallery | str] = []
   for split, result in run.results.items():
     for name, scores in result["corpora"].items():
       parts += tables.corpus_blocks(name, split, scores)
@@ -133,7 +143,7 @@ def withheld_section(run: Run) -> Section:
   if not found:
     text = "This run was evaluated without withholding modalities."
     return Section("modalities", title, [how_to(text, _eval_command(run))])
-  parts: list[Block | str] = [
+  parts: list[Block | Gallery | str] = [
     paragraph(
       "The same model on the same split, with a modality withheld at test "
       "time. Where MAE rises or WF1 falls, the model used it."
@@ -154,10 +164,12 @@ def withheld_section(run: Run) -> Section:
     heading = f"{corpus}, {run.split}: modalities withheld"
     parts.append(tables.score_block(heading, columns, rows, slug))
     pictures += _withheld_charts(corpus, rows)
-  return Section("modalities", title, [*parts, gallery(pictures)])
+  return Section("modalities", title, [*parts, Gallery(pictures)])
 
 
-def _withheld_charts(corpus: str, rows: Mapping[str, Mapping]) -> list[str]:
+def _withheld_charts(
+  corpus: str, rows: Mapping[str, Mapping]
+) -> list[Chart | str]:
   whole, *others = rows.items()
   pictures = []
   for key, heading, factor in primary(whole[1]):
@@ -167,7 +179,8 @@ def _withheld_charts(corpus: str, rows: Mapping[str, Mapping]) -> list[str]:
       if scores.get(key) is not None
     ]
     title = f"{corpus}: change of {heading} where withheld"
-    pictures.append(charts.interval_chart(title, bars, heading))
+    slug = f"modalities_{corpus}_{key}"
+    pictures.append(charts.interval_chart(slug, title, bars, heading))
   return pictures
 
 
@@ -197,7 +210,9 @@ def curves_section(run: Run) -> Section:
   )
   # One scale for each: the parts of a loss differ by orders of magnitude.
   pictures = [
-    charts.line_chart(f"Training: {name}", {name: points}, name, mark)
+    charts.line_chart(
+      f"curves_train_{name}", f"Training: {name}", {name: points}, name, mark
+    )
     for name, points in losses.items()
   ] or [charts.missing("Training loss", "nothing was recorded.")]
   for score, heading in (("mae", "MAE"), ("wf1", "WF1")):
@@ -205,9 +220,11 @@ def curves_section(run: Run) -> Section:
     found = {name.rpartition("/")[0]: points for name, points in found.items()}
     if found:
       title = f"Validation: {heading}"
-      pictures.append(charts.line_chart(title, found, heading, mark))
+      slug = f"curves_validation_{score}"
+      pictures.append(charts.line_chart(slug, title, found, heading, mark))
   rate = chosen("validation", lambda name: name == "malformed_rate")
   if rate:
     title = "Validation: share of malformed outputs without the grammar"
-    pictures.append(charts.line_chart(title, rate, "share", mark))
-  return Section("curves", "Learning curves", [gallery(pictures)])
+    slug = "curves_validation_malformed_rate"
+    pictures.append(charts.line_chart(slug, title, rate, "share", mark))
+  return Section("curves", "Learning curves", [Gallery(pictures)])

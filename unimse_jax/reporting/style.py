@@ -4,6 +4,8 @@ Ink on its ground has a contrast of at least 4.5, lines and shapes of charts
 of at least 3 (WCAG 2.2, 1.4.3 and 1.4.11); a test computes both from here.
 """
 
+import re
+
 # Chart colours after Okabe and Ito (2008), made darker or lighter until they
 # stand out from their ground.
 LIGHT = {
@@ -99,14 +101,9 @@ figure { margin: 0.5rem 0; max-width: 28rem; }
   repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); }
 svg.chart { display: block; width: 100%; height: auto; overflow: visible; }
 svg.key { width: 24px; height: 12px; margin-right: 0.35rem; flex: none; }
-svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 .legend { display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; padding: 0;
   margin: 0 0 0.25rem; list-style: none; font-size: 0.8rem; }
 .legend li { display: flex; align-items: center; }
-.grid { stroke: var(--line); stroke-width: 1; }
-.mark { stroke: var(--muted); stroke-width: 1.5; stroke-dasharray: 4 3; }
-.line { fill: none; stroke-width: 2; }
-.dot { fill-opacity: 0.75; } .ring { fill: none; stroke-width: 1.75; }
 pre { overflow-x: auto; background: var(--panel); padding: 0.75rem;
   font-size: 0.8rem; line-height: 1.4; }
 summary { cursor: pointer; }
@@ -118,19 +115,41 @@ summary { cursor: pointer; }
 """
 
 
+# Of what is drawn inside of a chart, on the page and in a file of its own.
+_CHART_RULES = """
+svg text { font-family: system-ui, sans-serif; font-size: 12px;
+  fill: var(--ink); }
+.grid { stroke: var(--line); stroke-width: 1; }
+.mark { stroke: var(--muted); stroke-width: 1.5; stroke-dasharray: 4 3; }
+.line { fill: none; stroke-width: 2; }
+.dot { fill-opacity: 0.75; } .ring { fill: none; stroke-width: 1.75; }
+"""
+
+
 def sheet() -> str:
-  """The whole style sheet."""
+  """The page's whole style sheet."""
+  return (
+    f":root {{ color-scheme: light dark; {_variables(LIGHT)} }}\n"
+    f"@media (prefers-color-scheme: dark) {{ :root {{ {_variables(DARK)} }} }}"
+    f"{_RULES}{_chart_rules()}"
+  )
+
+
+def chart_sheet() -> str:
+  """A single chart's, light; without variables, which few programs know."""
+  return re.sub(
+    r"var\(--([\w-]+)\)", lambda found: LIGHT[found[1]], _chart_rules()
+  )
+
+
+def _chart_rules() -> str:
   kinds = "".join(
     f".dot.k{n}, .bar.k{n} {{ fill: var(--k{n}); }} "
     f".line.k{n}, .ring.k{n} {{ stroke: var(--k{n}); }} "
     f".d{n} {{ stroke-dasharray: {dash}; }}\n"
     for n, dash in enumerate(_DASHES)
   )
-  return (
-    f":root {{ color-scheme: light dark; {_variables(LIGHT)} }}\n"
-    f"@media (prefers-color-scheme: dark) {{ :root {{ {_variables(DARK)} }} }}"
-    f"{_RULES}{kinds}"
-  )
+  return _CHART_RULES + kinds
 
 
 def _variables(colours: dict[str, str]) -> str:

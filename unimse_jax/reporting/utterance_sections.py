@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unimse_jax.reporting import charts, projection
+from unimse_jax.reporting.charts import Chart
 from unimse_jax.reporting.projection import Projection
 from unimse_jax.reporting.run_files import Row, Run
-from unimse_jax.reporting.section import Section, gallery, how_to, paragraph
+from unimse_jax.reporting.section import Gallery, Section, how_to, paragraph
 from unimse_jax.reporting.tables import Block
 
 WORST = 10  # utterances of a corpus that are shown
@@ -29,7 +30,10 @@ def figure4_section(run: Run, method: str) -> Section:
     )
     return Section("figure4", title, [paragraph(text)])
   name = _METHODS[method]
-  pictures = [_scatter(run, each, name) for each in found]
+  pictures = [
+    _scatter(f"figure4_{letter}", run, each, name)
+    for letter, each in zip("ab", found, strict=False)
+  ]
   text = (
     f"{name} of the mean over tokens of the last fused encoder layer, "
     f"{run.split} split; hover or long-press a point for its utterance. A "
@@ -38,11 +42,13 @@ def figure4_section(run: Run, method: str) -> Section:
     "agreement across corpora above chance, that they lie together over the "
     "border of the corpora."
   )
-  parts = [paragraph(text), gallery(pictures, "large"), _numbers(found)]
+  parts = [paragraph(text), Gallery(pictures, "large"), _numbers(found)]
   return Section("figure4", title, parts)
 
 
-def _scatter(run: Run, found: Projection, method: str) -> str:
+def _scatter(
+  slug: str, run: Run, found: Projection, method: str
+) -> Chart | str:
   points = iter(found.points.tolist())
   groups = {
     group.name: [(*next(points), _hover(run.rows[row])) for row in group.rows]
@@ -53,7 +59,9 @@ def _scatter(run: Run, found: Projection, method: str) -> str:
     f"the same side {found.across:.0%}, by chance {found.chance:.0%}"
   )
   labels = (f"{method} 1", f"{method} 2")
-  return charts.scatter_chart(found.title, groups, labels, summary=summary)
+  return charts.scatter_chart(
+    slug, found.title, groups, labels, summary=summary
+  )
 
 
 def _hover(row: Row) -> str:
@@ -81,7 +89,7 @@ def _numbers(found: Sequence[Projection]) -> Block:
 
 def confusion_section(run: Run) -> Section:
   """What was taken for what, as shares of the true class."""
-  parts: list[Block | str] = []
+  parts: list[Block | Gallery | str] = []
   for name, scores in run.corpora.items():
     if "confusion" in scores:
       parts.append(_confusion_block(run, name, scores))
@@ -140,6 +148,7 @@ def intensity_section(run: Run) -> Section:
     title = f"{name}, {run.split}: {len(drawn)} of {len(rows)} utterances"
     pictures.append(
       charts.scatter_chart(
+        f"intensity_{name}",
         title,
         {name: points},
         ("annotated intensity", "predicted intensity"),
@@ -151,7 +160,7 @@ def intensity_section(run: Run) -> Section:
     text = "No utterance with an annotated intensity is in the predictions."
     return Section("intensity", "Predicted against true", [paragraph(text)])
   title = "Predicted against true intensity"
-  return Section("intensity", title, [gallery(pictures)])
+  return Section("intensity", title, [Gallery(pictures)])
 
 
 def calibration_section(run: Run) -> Section:
@@ -163,7 +172,11 @@ def calibration_section(run: Run) -> Section:
       title = f"{name}, {slot}: ECE {error}"
       rows.append((name, slot, error, str(found["n"])))
       summary = f"Expected calibration error of {found['n']} predictions"
-      pictures.append(charts.reliability_chart(title, found["bins"], summary))
+      pictures.append(
+        charts.reliability_chart(
+          f"calibration_{name}_{slot}", title, found["bins"], summary
+        )
+      )
   if not pictures:
     text = "This run was evaluated without calibration."
     command = f"python -m unimse_jax.eval --config ... --workdir {run.workdir}"
@@ -176,13 +189,13 @@ def calibration_section(run: Run) -> Section:
   block = Block(
     f"Expected calibration error, {run.split} split", tuple(rows), "calibration"
   )
-  parts = [paragraph(text), gallery(pictures), block]
+  parts = [paragraph(text), Gallery(pictures), block]
   return Section("calibration", "Calibration", parts)
 
 
 def wrong_section(run: Run) -> Section:
   """The utterances that were missed by most."""
-  parts: list[Block | str] = []
+  parts: list[Block | Gallery | str] = []
   for name in run.corpora:
     parts += [
       block

@@ -161,7 +161,10 @@ def test_tables_of_an_earlier_report_go_and_other_files_stay(
   assert not list(folder.glob("comparison*"))
   names = {path.name for path in folder.iterdir()}
   listed = (folder / "tables.txt").read_text().split("\n")
-  assert names == {"notes.md", "index.html", "tables.txt", *listed}
+  assert names == {"notes.md", "index.html", "tables.txt", "figures", *listed}
+  pictures = {path.name for path in (folder / "figures").iterdir()}
+  listed = (folder / "figures" / "figures.txt").read_text().split("\n")
+  assert pictures == {"figures.txt", *listed}
 
 
 def test_warnings_stand_before_the_first_table(make_run, tmp_path):
