@@ -62,6 +62,19 @@ for (const e of document.querySelectorAll("body *")) {
   pairs[ink + "|" + ground(e)] = e.tagName + ": " + e.textContent.slice(0, 40);
 }
 return pairs;"""
+# A picture that is a document of its own.
+_FILE = """
+const svg = document.documentElement, box = svg.getBoundingClientRect();
+const inside = b => b.left >= box.left - 1 && b.right <= box.right + 1
+  && b.top >= box.top - 1 && b.bottom <= box.bottom + 1;
+const boxes = q => [...svg.querySelectorAll(q)].map(
+  e => e.getBoundingClientRect());
+return {
+  drawn: boxes(".line,.dot,.ring,.bar").filter(b => b.width + b.height > 1
+    && inside(b)).length,
+  outside: boxes("text,.line,.dot,.ring,.bar").filter(b => !inside(b)).length,
+  ground: getComputedStyle(svg.querySelector("rect")).fill,
+};"""
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +203,15 @@ def _contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
 
   low, high = sorted((luminance(one), luminance(other)))
   return (high + 0.05) / (low + 0.05)
+
+
+def test_pictures_show_as_files_with_all_inside(browser, pages):
+  files = sorted((pages["paper"].parent / page.FIGURES).glob("*.svg"))
+  assert len(files) > 15
+  browser.get_log("browser")
+  for file in files:
+    browser.get(file.as_uri())
+    found = browser.execute_script(_FILE)
+    assert found["drawn"] > 0 and found["outside"] == 0, (file, found)
+    assert _parse(found["ground"]) == _parse(style.LIGHT["page"])
+  assert browser.get_log("browser") == []
