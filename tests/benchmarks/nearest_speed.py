@@ -109,9 +109,9 @@ def main() -> int:
     # In turns, and each first as often: a busy machine hits both.
     for name in list(runs) if number % 2 else list(runs)[::-1]:
       runs[name].append(_spawn(name, options))
-  print(
-    f"{'':8}{'min s':>8}{'median s':>10}{'min CPU s':>11}{'peak MiB':>10}{'grown MiB':>11}"
-  )
+  titles = {"min s": 8, "median s": 10, "min CPU s": 11, "peak MiB": 10}
+  titles["grown MiB"] = 11
+  print(" " * 8 + "".join(f"{title:>{titles[title]}}" for title in titles))
   for name, each in runs.items():
     seconds = [run["seconds"] for run in each]
     print(
