@@ -34,9 +34,9 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 # The classifier is the only part of a checkpoint that is not used.
 _CLASSIFIER = "classifier."
-# Pictures per pass. On a CPU two fit its cache, also where another process
-# works beside this one, and take half as long as 32 at once; a GPU wants the
-# whole clip.
+# Pictures per pass. On a CPU two or four take about half as long as 32 at once,
+# for they fit its cache, which other processes share; a GPU wants the whole
+# clip.
 _BATCH = {"cpu": 2, "cuda": 32}
 
 
