@@ -45,6 +45,7 @@ from feature_export.importers import (
   add_importer_flags,
   importer_flag_faults,
 )
+from feature_export.records.description import describe_run
 from feature_export.records.pipeline import Pipeline
 from feature_export.records.report import ExportReport, format_reports
 from feature_export.records.schema import build_metadata, build_record
@@ -253,48 +254,6 @@ def build_settings(options: argparse.Namespace) -> ExtractionSettings:
   )
 
 
-def _describe_stored(corpus: Corpus) -> str:
-  """The features that a corpus brings, for the terminal."""
-  stored = corpus.stored
-  return (
-    f"{corpus.name}: features of {', '.join(stored.files)} ({stored.source}), "
-    f"audio {stored.audio_dimension} wide, video {stored.video_dimension}; "
-    f"NaN and infinite values: {stored.nonfinite}"
-  )
-
-
-def _describe_run(
-  corpora: Sequence[Corpus],
-  settings: ExtractionSettings,
-  options: argparse.Namespace,
-) -> str:
-  """What the export uses, for the terminal."""
-  audio, video = settings.audio, settings.video
-  names = ", ".join(corpus.name for corpus in corpora)
-  if corpora[0].stored:
-    return "\n".join(
-      [
-        f"Exporting {names} from {options.raw} to {options.out}",
-        *(_describe_stored(corpus) for corpus in corpora),
-      ]
-    )
-  return "\n".join(
-    [
-      f"Exporting {names} from {options.raw} to {options.out} with "
-      + (options.beam_runner or f"{options.jobs} processes"),
-      "audio: left out"
-      if options.noaudio
-      else f"audio: {audio.mels} log-Mel bins, {audio.sample_rate} Hz, window "
-      f"{audio.window}, hop {audio.hop}, at most {audio.max_seconds:g} s",
-      "video: left out"
-      if options.novideo
-      else f"video: {video.frames} frames of {video.image_size} px, "
-      f"faces by {video.faces.detector}, {video.backbone}, weights "
-      f"{settings.weights.name} (sha256 {video.weights_sha256[:12]})",
-    ]
-  )
-
-
 def _extract_all(pipeline: Pipeline, corpus: Corpus) -> None:
   """Extracts every medium of the labelled clips, with a progress bar."""
   from tqdm import tqdm
@@ -419,7 +378,7 @@ def export(options: argparse.Namespace) -> list[ExportReport]:
 
   tfds.disable_progress_bar()  # ours shows clips/s
   _check_targets(corpora, options.out, options.overwrite)
-  print(_describe_run(corpora, settings, options), flush=True)
+  print(describe_run(corpora, settings, options), flush=True)
   with Workers(settings, options.jobs, options.clip_seconds) as workers:
     reports = [
       _write_corpus(corpus, workers, settings, options) for corpus in corpora

@@ -27,6 +27,15 @@ _HAAR = {"side": _HAAR_SIDE, "scale": 1.1, "neighbours": 5, "least_share": 0.08}
 _FOLLOW_MARGIN = 0.5
 # Longest side of what is searched around it, pixels: the face has half of it.
 _FOLLOW_SIDE = 160
+# Least size of a face that is followed, in sizes of the last. Most of a search
+# goes into its smallest boxes.
+_FOLLOW_LEAST = 0.5
+# In a whole frame large faces are looked for first: boxes of this share of its
+# shorter side, a third of the work. The largest is wanted, so a smaller one
+# matters only where there is none; boxes near the limit have lost some of the
+# neighbours that they are averaged with, and count for nothing.
+_LARGE_SHARE = 0.15
+_LARGE_CERTAIN = 1.6
 _YUNET = {"side": 640, "score": 0.7, "overlap": 0.3}
 
 # x, y, width, height in pixels
@@ -52,7 +61,8 @@ class FaceSettings:
   crop: str = "whole frame"
 
 
-Detector = Callable[[np.ndarray], list[Box]]
+# (picture, least side of a box in pixels, 0: the detector's own) -> boxes
+Detector = Callable[[np.ndarray, int], list[Box]]
 
 
 def _import_opencv():
@@ -133,29 +143,36 @@ def _load_haar(settings: FaceSettings) -> Detector:
   )
   chosen = settings.parameters
 
-  def find(picture: np.ndarray) -> list[Box]:
+  def search(cascade, image, least: int) -> list[Box]:
+    boxes = cascade.detectMultiScale(
+      image,
+      scaleFactor=chosen["scale"],
+      minNeighbors=int(chosen["neighbours"]),
+      minSize=(least, least),
+    )
+    return [tuple(map(int, box)) for box in boxes]
+
+  def search_front(grey, least: int) -> list[Box]:
+    large = round(_LARGE_SHARE * min(grey.shape))
+    if least < large:
+      boxes = search(front, grey, large)
+      if any(box[2] >= _LARGE_CERTAIN * large for box in boxes):
+        return boxes
+    return search(front, grey, least)
+
+  def find(picture: np.ndarray, least: int = 0) -> list[Box]:
     reduced, scale = _reduce(picture, int(chosen["side"]))
     grey = cv2.equalizeHist(cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY))
-    least = max(20, round(chosen["least_share"] * min(grey.shape)))
-
-    def search(cascade, image) -> np.ndarray:
-      return cascade.detectMultiScale(
-        image,
-        scaleFactor=chosen["scale"],
-        minNeighbors=int(chosen["neighbours"]),
-        minSize=(least, least),
-      )
-
-    boxes = [tuple(box) for box in search(front, grey)]
+    own = round(chosen["least_share"] * min(grey.shape))
+    least = max(20, own, round(least * scale))
+    boxes = search_front(grey, least) or search(profile, grey, least)
     if not boxes:
-      boxes = [tuple(box) for box in search(profile, grey)]
-    if not boxes:
-      width = grey.shape[1]
+      mirrored = np.ascontiguousarray(grey[:, ::-1])
       boxes = [
-        (width - x - w, y, w, h)
-        for x, y, w, h in search(profile, np.ascontiguousarray(grey[:, ::-1]))
+        (grey.shape[1] - x - w, y, w, h)
+        for x, y, w, h in search(profile, mirrored, least)
       ]
-    return [tuple(round(int(v) / scale) for v in box) for box in boxes]
+    return [tuple(round(value / scale) for value in box) for box in boxes]
 
   return find
 
@@ -173,19 +190,20 @@ def _load_yunet(settings: FaceSettings, model: Path) -> Detector:
       f"{model} is no YuNet model: {error}. Correct --face_model."
     ) from error
 
-  def find(picture: np.ndarray) -> list[Box]:
+  def find(picture: np.ndarray, least: int = 0) -> list[Box]:
     reduced, scale = _reduce(picture, int(chosen["side"]))
     network.setInputSize(reduced.shape[1::-1])
     _, faces = network.detect(cv2.cvtColor(reduced, cv2.COLOR_RGB2BGR))
     return [
       tuple(round(float(value) / scale) for value in face[:4])
       for face in (faces if faces is not None else ())
+      if min(face[2:4]) >= least * scale
     ]
 
   return find
 
 
-def follow(detector: Detector) -> Detector:
+def follow(detector: Detector) -> Callable[[np.ndarray], list[Box]]:
   """Looks where the last face was before it searches the whole frame.
 
   A search of the whole frame takes several times longer. The face is also
@@ -204,10 +222,11 @@ def follow(detector: Detector) -> Detector:
       bottom = round(y + (1 + _FOLLOW_MARGIN) * height)
       window = np.ascontiguousarray(picture[top:bottom, left:right])
       reduced, scale = _reduce(window, _FOLLOW_SIDE)
-      for box in detector(reduced):
+      least = round(_FOLLOW_LEAST * min(width, height) * scale)
+      for box in detector(reduced, least):
         x, y, width, height = (round(value / scale) for value in box)
         boxes.append((left + x, top + y, width, height))
-    boxes = boxes or detector(picture)
+    boxes = boxes or detector(picture, 0)
     last = max(boxes, key=lambda box: box[2] * box[3], default=None)
     return boxes
 
@@ -221,7 +240,7 @@ def load_detector(settings: FaceSettings, model: Path | None) -> Detector:
     InputError: a file that is no model.
   """
   if settings.detector == "none":
-    return lambda picture: [(0, 0, picture.shape[1], picture.shape[0])]
+    return lambda picture, least=0: [(0, 0, picture.shape[1], picture.shape[0])]
   import cv2
 
   cv2.setNumThreads(1)  # more processes, not more threads

@@ -24,6 +24,9 @@ MAX_FRAMES = 32  # the fixed number T of the authors' arrays
 _BLACK_LEVEL = 16
 _ROUNDING = 5e-7  # s
 _DEFAULT_RATE = 25.0  # frames/s, where a container gives neither times nor rate
+# AVI has no presentation times, and FFmpeg cannot work them out for these.
+_UNTIMED_IN_AVI = ("h264", "hevc")
+_MOST_REORDERED = 16  # frames that H.264 and HEVC may hold back
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,36 @@ class _Packets:
       no presentation times (AVI): of the n-th frame that comes out.
     exact: whether a packet's time is that of its own frame.
     end: s, of the last frame's end; infinite where the stream goes on.
+    origin: s, where the player's clock reads 0 in the times of frames.
   """
 
   packets: list = field(default_factory=list)
   times: np.ndarray = field(default_factory=lambda: np.zeros(0))
   exact: bool = True
   end: float = 0.0
+  origin: float = 0.0
+
+
+def _display_delay(found: list) -> float:
+  """How late FFmpeg takes the pictures of an AVI with B-frames for, in s.
+
+  AVI says only when a picture is decoded. One that waits for those shown
+  before it makes all times a frame later than those that were filmed.
+  """
+  ticks = [packet.dts for packet in found if packet.dts is not None]
+  steps = np.diff(np.sort(ticks))
+  return float(np.median(steps) * found[0].time_base) if len(steps) else 0.0
 
 
 def _read_packets(container, stream, start: float, end: float) -> _Packets:
   """Demuxes what is needed to show a stretch, in s of the player's clock."""
+  frame_rate = float(stream.average_rate or stream.guessed_rate or 0)
+  frame_rate = frame_rate or _DEFAULT_RATE
   origin = container_origin(container)
+  avi = container.format.name == "avi"
+  if avi:
+    # Frames that come out late are still in front of others.
+    end += _MOST_REORDERED / frame_rate
   if start:
     # Lands on a key frame on or before the wanted place.
     container.seek(
@@ -77,12 +99,21 @@ def _read_packets(container, stream, start: float, end: float) -> _Packets:
       ended = False
       break
     found.append(packet)
+  exact = all(packet.pts is not None for packet in found)
+  if avi and stream.codec_context.name in _UNTIMED_IN_AVI:
+    exact = False
+  elif avi and stream.codec_context.has_b_frames:
+    origin += _display_delay(found)
+  return _time_packets(found, exact, ended, origin, frame_rate)
+
+
+def _time_packets(
+  found: list, exact: bool, ended: bool, origin: float, frame_rate: float
+) -> _Packets:
+  """Gives packets their times; `ended`: they reach the stream's end."""
   if not found:
     return _Packets()
-  frame_rate = float(stream.average_rate or stream.guessed_rate or 0)
-  frame_rate = frame_rate or _DEFAULT_RATE
-  base = float(stream.time_base)
-  exact = all(packet.pts is not None for packet in found)
+  base = float(found[0].time_base)
   ticks = [packet.pts if exact else packet.dts for packet in found]
   if any(each is None for each in ticks):
     times = np.arange(len(found)) / frame_rate
@@ -91,7 +122,7 @@ def _read_packets(container, stream, start: float, end: float) -> _Packets:
   last = found[int(times.argmax())]
   length = float((last.duration or 0) * base) or 1 / frame_rate
   stop = float(times.max()) + length if ended else np.inf
-  return _Packets(found, times, exact, stop)
+  return _Packets(found, times, exact, stop, origin)
 
 
 def _needed_runs(found: _Packets, wanted: np.ndarray) -> Iterator[slice]:
@@ -184,7 +215,7 @@ def _shown_at(
 
 
 def _timed_frames(
-  found: _Packets, wanted: np.ndarray, decoder: _Decoder, origin: float
+  found: _Packets, wanted: np.ndarray, decoder: _Decoder
 ) -> Iterator[tuple[float, object]]:
   """Decodes what the wanted packets need; yields frames with their times."""
   if found.exact:
@@ -192,7 +223,7 @@ def _timed_frames(
       for frame in decoder.run(found.packets[run], wanted[run]):
         if frame.pts is not None:
           # Not frame.time: frames that come at the end have no time base.
-          yield float(frame.pts * decoder.base) - origin, frame
+          yield float(frame.pts * decoder.base) - found.origin, frame
     return
   # Frames come out in the order of their times; that is all that is known.
   order = np.sort(found.times)
@@ -200,11 +231,14 @@ def _timed_frames(
     yield order[min(number, len(order) - 1)], frame
 
 
-def _pick_frames(
-  container, media: Media, stretch: Stretch, inspection: Inspection
-) -> Iterator:
-  """Yields the wanted frames of an open container."""
-  stream = _open_track(container)
+def _find_stretch(
+  container, stream, media: Media, stretch: Stretch, inspection: Inspection
+) -> tuple[_Packets, float]:
+  """The packets of a stretch, and its end in s.
+
+  Raises:
+    MediaError: there are no pictures between start and end.
+  """
   start = media.start or 0.0
   length = stream.duration and float(stream.duration * stream.time_base)
   length = length or (container.duration or 0) / 1_000_000
@@ -222,6 +256,16 @@ def _pick_frames(
     inspection.report("too_long", f"cut at {stretch.max_seconds:g} s")
   if np.isfinite(limit) and end < limit - END_TOLERANCE:
     inspection.report("short", f"ends at {end:.1f} of {limit:.1f} s")
+  return found, end
+
+
+def _pick_frames(
+  container, media: Media, stretch: Stretch, inspection: Inspection
+) -> Iterator:
+  """Yields the wanted frames of an open container."""
+  stream = _open_track(container)
+  start = media.start or 0.0
+  found, end = _find_stretch(container, stream, media, stretch, inspection)
   # The middle of each of `count` equal parts: independent of the frame rate.
   parts = (np.arange(stretch.count) + 0.5) / stretch.count
   times = start + parts * (end - start)
@@ -229,9 +273,8 @@ def _pick_frames(
   # Times went through ticks and back: half a microsecond more is on time.
   places = np.searchsorted(order, times + _ROUNDING, side="right") - 1
   chosen = np.unique(order[places.clip(0)])
-  wanted = np.isin(found.times, chosen)
   decoder = _Decoder(stream)
-  frames = _timed_frames(found, wanted, decoder, container_origin(container))
+  frames = _timed_frames(found, np.isin(found.times, chosen), decoder)
   picked = corrupt = 0
   for frame in _shown_at(frames, chosen + _ROUNDING):
     picked += 1

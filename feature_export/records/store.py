@@ -21,7 +21,7 @@ from feature_export.features.extraction import ExtractionSettings, Features
 from feature_export.features.findings import Finding
 
 # Raise when a change of this package changes the features.
-_EXTRACTION_VERSION = 3
+_EXTRACTION_VERSION = 4
 _DEPENDENCIES = (
   *("av", "librosa", "numpy", "opencv-python-headless", "pillow"),
   *("soundfile", "timm", "torch"),

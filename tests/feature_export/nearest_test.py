@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from feature_export import nearest
 from feature_export.features.sentences import normalise
 from feature_export.nearest import TIE, search
 
@@ -21,6 +22,30 @@ def test_equals_brute_force_in_float64(cells, k):
     assert index.tolist() == np.argsort(-cosines)[:k].tolist()
     # float64 sums of 64 terms in another order.
     np.testing.assert_allclose(similarity, cosines[index], atol=1e-14)
+
+
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("spread", [1.0, 0.05, 1e-4])
+def test_either_proposal_leads_to_the_float64_answer(
+  monkeypatch, short, spread
+):
+  """Also where all donors are so close that bfloat16 cannot tell them apart.
+
+  PyTorch multiplies bfloat16 on every CPU, quickly or not.
+  """
+  monkeypatch.setattr(nearest, "_multiplies_bfloat16", lambda: short)
+  centre = _vectors(1, 768, seed=2)
+  receivers, donors = (
+    normalise(centre + spread * _vectors(count, 768, seed=seed))
+    for count, seed in ((150, 0), (400, 1))
+  )
+  exact = receivers.astype(float) @ donors.astype(float).T
+  for k in (1, 3):
+    found = search(receivers, donors, k)
+    worst = np.sort(exact, axis=1)[:, -k] - TIE
+    for row, cosines in enumerate(exact):
+      wanted = np.flatnonzero(cosines >= worst[row])
+      assert sorted(found.of(row)[0].tolist()) == wanted.tolist()
 
 
 def test_blocks_and_threads_change_nothing():

@@ -57,9 +57,9 @@ def test_a_small_face_in_a_large_picture(astronaut, find):
 def test_a_face_is_followed_and_found_again(astronaut, find):
   searched = []
 
-  def watching(picture):
+  def watching(picture, least):
     searched.append(picture.shape[:2])
-    return find(picture)
+    return find(picture, least)
 
   following = follow(watching)
   (first,) = following(astronaut)
@@ -70,6 +70,27 @@ def test_a_face_is_followed_and_found_again(astronaut, find):
   (third,) = following(np.roll(astronaut, 180, axis=1))
   assert searched[-1] == (512, 512)
   assert abs(third[0] - first[0] - 180) <= 8
+
+
+def test_large_faces_first_finds_the_same_faces(astronaut, find, monkeypatch):
+  """A search from large to small ends with the box of one for everything."""
+  import cv2
+
+  from feature_export.features import faces
+
+  pictures = []
+  for scale in (0.7, 1.0, 1.4):
+    picture = np.full((360, 640, 3), 90, np.uint8)
+    part = cv2.resize(astronaut, None, fx=scale, fy=scale)[:360, :640]
+    picture[: part.shape[0], : part.shape[1]] = part
+    pictures.append(picture)
+  quick = [find(each) for each in pictures]
+  monkeypatch.setattr(faces, "_LARGE_SHARE", 0.0)
+  thorough = [find(each) for each in pictures]
+  for some, all_of_them in zip(quick, thorough, strict=True):
+    found, wanted = (max(b, key=lambda x: x[2]) for b in (some, all_of_them))
+    # A box is the mean of its neighbours, of which a few may be missing.
+    np.testing.assert_allclose(found, wanted, atol=2)
 
 
 def test_the_largest_box_is_cut_without_margin():
