@@ -234,7 +234,7 @@ def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
   if config.constrained:
     legal = grammar.compile_grammar(
       pipeline.label_text,
-      pipeline.tokenizer.surfaces(),
+      pipeline.tokenizer,
       config.max_new_tokens + 1,
     )
     automata = [legal, free]
@@ -280,7 +280,7 @@ class _Numbers:
     words = text.words("intensity")
     # Rising, so that neighbours share their beginnings and a median is found.
     words = sorted(words, key=float)
-    self.values = np.array([float(word) for word in words])
+    self.values = np.array([text.number(word) for word in words])
     self._before = text.slots[: text.slots.index("intensity")]
     self._contexts = [
       *itertools.product(*(text.words(slot) for slot in self._before))
