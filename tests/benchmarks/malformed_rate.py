@@ -34,20 +34,6 @@ from unimse_jax.training.workload import (  # noqa: E402
   synthetic_model,
 )
 
-_MELD = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
-_IEMOCAP = ("joy", "sadness", "neutral", "anger", "excited", "frustrated")
-_SLOTS = {
-  "intensity": True,
-  "emotions": {
-    "meld": dict.fromkeys(_MELD, ""),
-    "iemocap": dict.fromkeys(_IEMOCAP, ""),
-  },
-}
-# MOSI's tenths, and the thirds that means of MOSEI's raters come to.
-_GRID = sorted(
-  {float(np.float32(number / 10)) for number in range(-30, 31, 2)}
-  | {float(np.float32(number / 3)) for number in range(-9, 10)}
-)
 # Times the initial weights: the rows of a batch then differ in what they write.
 _SCALE = 3.0
 
@@ -71,7 +57,7 @@ def make_pipeline(config: Config) -> Pipeline:
   return Pipeline(
     config=config,
     tokenizer=tokenizer.Tokenizer(tokenizer.find(config.tokenizer.path)),
-    label_text=make_label_text(config, _SLOTS, _GRID),
+    label_text=make_label_text(config, synthetic.SLOTS, synthetic.GRID),
     collator=Collator(None, config.data, 1),
     model=synthetic_model(config),
     data_sha256="",

@@ -203,7 +203,8 @@ def _token_sequences(
       starts = [start + string for string in parts[number - 1]]
     found = set()
     for start in starts:
-      read = len(vocabulary.encode(start))
+      # A vocabulary may see a space before a text, even before an empty one.
+      read = len(vocabulary.encode(start)) if start else 0
       for string in part:
         found.add((*vocabulary.encode(start + string)[read:], *end))
     yield sorted(found)
