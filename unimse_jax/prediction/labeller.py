@@ -35,7 +35,7 @@ class Labelled:
     probabilities: of the closed slots; empty where they were not asked for; a
       slot is missing where a field before it was malformed.
     free: what the model writes without the grammar; None where `output` is
-      that.
+      that, or it was not asked for.
     intensity: "greedy" (the number as written), "mean" and "median" of the
       distribution over all numbers; empty where they were not asked for, or a
       field before the number was malformed.
@@ -56,15 +56,21 @@ class Labelled:
 class Labeller:
   """Decodes batches with compiled functions."""
 
-  def __init__(self, pipeline: Pipeline, mesh: Mesh):
+  def __init__(self, pipeline: Pipeline, mesh: Mesh, also_free: bool = True):
     """Makes the tables of the grammar.
+
+    Args:
+      pipeline: whose labels are written.
+      mesh: of the devices.
+      also_free: decodes without the grammar too, from the same encoded batch,
+        where the config asks for the grammar.
 
     Raises:
       InputError: the vocabulary cannot write the labels, or not in the
         config's number of tokens.
     """
     self._pipeline, self._mesh = pipeline, mesh
-    self._generate = jax.jit(_generator(pipeline))
+    self._generate = jax.jit(_generator(pipeline, also_free))
     self._score = jax.jit(
       functools.partial(probabilities.log_probabilities, pipeline.model)
     )
@@ -224,7 +230,9 @@ def _by_slot(
   return found
 
 
-def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
+def _generator(
+  pipeline: Pipeline, also_free: bool
+) -> Callable[[Any, Any], tuple]:
   """(params, batch) -> tokens (those without grammar too), encoded, mask, and
   float32[B, D] of `Labelled.embedding`.
   """
@@ -237,7 +245,7 @@ def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
       pipeline.tokenizer,
       config.max_new_tokens + 1,
     )
-    automata = [legal, free]
+    automata = [legal, free] if also_free else [legal]
 
   def generate_all(params: Any, batch: Mapping[str, jax.Array]) -> tuple:
     encoded, kept = model.apply(

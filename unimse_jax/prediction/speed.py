@@ -98,7 +98,7 @@ def _measure_way(
   steps: int,
   warmup: int,
 ) -> dict[str, float]:
-  labeller = Labeller(pipeline, mesh)
+  labeller = Labeller(pipeline, mesh, also_free=False)
   size = labeller.batch_size
   arrays = _batch(pipeline.config, size)
   seconds = []

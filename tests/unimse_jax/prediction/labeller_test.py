@@ -47,7 +47,13 @@ def label(opened, arrays, noise):
   """Labels of the batch, with changes to the config's decoding."""
 
   def make(
-    devices=1, shape=(1, 1), params=None, probable=True, text=None, **changes
+    devices=1,
+    shape=(1, 1),
+    params=None,
+    probable=True,
+    text=None,
+    also_free=True,
+    **changes,
   ):
     base = opened.pipeline
     if text:
@@ -60,7 +66,8 @@ def label(opened, arrays, noise):
     mesh = mesh_lib.make_mesh(fsdp=shape[0], model=shape[1], devices=devices)
     params = noise if params is None else params
     placed = jax.device_put(params, sharding.state_sharding(params, mesh))
-    labeller = Labeller(dataclasses.replace(base, config=config), mesh)
+    base = dataclasses.replace(base, config=config)
+    labeller = Labeller(base, mesh, also_free)
     return labeller.label(placed, arrays, _ROWS, probable)
 
   return make
@@ -90,6 +97,12 @@ def test_without_the_grammar_the_free_text_is_the_output(label, labelled):
   free = label(constrained=False, probable=False)
   assert [each.parsed for each in free] == [each.free for each in labelled]
   assert all(each.free is None for each in free)
+
+
+def test_the_free_text_is_left_out_where_nobody_reads_it(label, labelled):
+  found = label(probable=False, also_free=False)
+  assert [each.output for each in found] == [each.output for each in labelled]
+  assert all(each.free is None for each in found)
 
 
 @pytest.fixture(scope="module")
