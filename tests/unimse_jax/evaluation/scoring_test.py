@@ -165,7 +165,7 @@ def test_six_classes_are_scikit_learns_on_what_is_not_neutral(
   loaded, text, seed
 ):
   mixture, predictions = meld_like(loaded, text, seed)
-  found = scoring.score_corpora(predictions, mixture)["friends"]
+  found = scores(predictions, mixture)["friends"]
   six = found["six_classes"]
   pairs = [
     (each.labelled.parsed.fields["meld"], each.example.record.emotion)
@@ -205,14 +205,14 @@ def test_neutral_said_of_another_class_is_wrong(loaded, text):
     )
     for each in predictions
   ]
-  found = scoring.score_corpora(predictions, mixture)["friends"]
+  found = scores(predictions, mixture)["friends"]
   assert found["acc"] > 0
   assert found["six_classes"]["acc"] == found["six_classes"]["wf1"] == 0
 
 
 def test_only_meld_is_scored_without_neutral(loaded, text):
   mixture, predictions = meld_like(loaded, text, 0, scheme="iemocap")
-  found = scoring.score_corpora(predictions, mixture)["friends"]
+  found = scores(predictions, mixture)["friends"]
   assert "wf1" in found and "six_classes" not in found
 
 
@@ -221,5 +221,5 @@ def test_a_split_of_neutral_utterances_has_no_six_classes(loaded, text):
   predictions = [
     each for each in predictions if each.example.record.emotion == "neutral"
   ]
-  found = scoring.score_corpora(predictions, mixture)["friends"]
+  found = scores(predictions, mixture)["friends"]
   assert found["n_emotion"] and "six_classes" not in found
