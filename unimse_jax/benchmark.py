@@ -4,12 +4,15 @@ python -m unimse_jax.benchmark --config configs/base.py [--steps 20]
     [--warmup 3] [--output FILE.json] [--config.train.batch_size=8 ...]
 """
 
+import functools
 import json
 import pathlib
 
+import jax
 from absl import flags
 
 from unimse_jax import command_line
+from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import write_atomically
 
@@ -32,16 +35,35 @@ def main() -> int:
       f"--output: expected a file in a directory that exists, found {output}."
     )
   from unimse_jax.parallel import multihost
+  from unimse_jax.prediction import speed
   from unimse_jax.reporting import throughput_table
   from unimse_jax.training import throughput
 
   multihost.initialize()
   report = throughput.measure(config, _STEPS.value, _WARMUP.value)
+  report["prediction"] = _measure_prediction(config)
   if multihost.is_first():
     print(throughput_table.format_report(report))
+    size = report["decoding"]["batch_size"]
+    print(speed.format_report(report["prediction"], size))
     if output:
       write_atomically(output, json.dumps(report, indent=2).encode())
   return 0
+
+
+def _measure_prediction(config: Config) -> dict[str, dict[str, float]]:
+  """Whole predictions with the weights that a run would start from."""
+  from unimse_jax.parallel import sharding
+  from unimse_jax.prediction import speed
+  from unimse_jax.training import assembly, workload
+
+  mesh = assembly.make_mesh(config)
+  model = workload.synthetic_model(config)
+  make = functools.partial(workload.init_params, config, model)
+  key = jax.random.key(config.seed)
+  places = sharding.state_sharding(jax.eval_shape(make, key), mesh)
+  params = jax.jit(make, out_shardings=places)(key)
+  return speed.measure(config, model, params, mesh, _STEPS.value, _WARMUP.value)
 
 
 if __name__ == "__main__":

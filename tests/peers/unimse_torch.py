@@ -5,6 +5,8 @@ the behaviour that fidelity describes. It shares no code with unimse_jax.models;
 weights come as a flat dict of unimse_jax's paths.
 """
 
+from typing import NamedTuple
+
 import torch
 import transformers
 from torch import nn
@@ -22,21 +24,35 @@ ACTIVATIONS = {
 }
 
 
+class Clip(NamedTuple):
+  """One modality of a batch: [B, W], [B, A, W or 2 W], bool[B, A]."""
+
+  name: str
+  vector: torch.Tensor
+  states: torch.Tensor
+  mask: torch.Tensor
+
+
 class Reader(nn.Module):
   """LSTM over a clip's frames, then a linear map: X^a or X^v."""
 
-  def __init__(self, features: int, width: int):
+  def __init__(self, features: int, width: int, bidirectional: bool):
     super().__init__()
-    self.lstm = nn.LSTM(features, width, batch_first=True)
-    self.lstm.bias_hh_l0.requires_grad_(False)  # one bias is enough
-    self.out = nn.Linear(width, width)
+    self.lstm = nn.LSTM(
+      features, width, batch_first=True, bidirectional=bidirectional
+    )
+    for name, bias in self.lstm.named_parameters():
+      if name.startswith("bias_hh"):
+        bias.requires_grad_(False)  # one bias is enough
+    self.states_width = width * (1 + bidirectional)
+    self.out = nn.Linear(self.states_width, width)
 
   def forward(self, frames, mask):
-    """[B, A, N], [B, A] -> vector [B, W], states [B, A, W]."""
+    """[B, A, N], [B, A] -> vector [B, W], states [B, A, W or 2 W]."""
     counts = mask.sum(1)
     rows = torch.nonzero(counts).flatten()
     vector = frames.new_zeros(len(frames), self.lstm.hidden_size)
-    states = frames.new_zeros(*frames.shape[:2], self.lstm.hidden_size)
+    states = frames.new_zeros(*frames.shape[:2], self.states_width)
     if len(rows):
       packed = rnn.pack_padded_sequence(
         frames[rows], counts[rows], batch_first=True, enforce_sorted=False
@@ -45,7 +61,8 @@ class Reader(nn.Module):
       found, _ = rnn.pad_packed_sequence(
         found, batch_first=True, total_length=frames.shape[1]
       )
-      vector = vector.index_copy(0, rows, self.out(last[0]))
+      last = torch.cat([*last], -1)  # of both directions
+      vector = vector.index_copy(0, rows, self.out(last))
       states = states.index_copy(0, rows, found)
     return vector, states
 
@@ -63,12 +80,88 @@ class Adapter(nn.Module):
     self.down = nn.Linear(joined, config.adapter_width)
     self.up = nn.Linear(config.adapter_width, kept)
     self.out = nn.Linear(kept, width)
+    self.parallel = config.pmf_place == "parallel"
+    self.norm = (
+      nn.RMSNorm(width, eps=1e-6) if config.adapter_norm else nn.Identity()
+    )
 
-  def forward(self, hidden, vectors):
-    spread = [v[:, None].expand(-1, hidden.shape[1], -1) for v in vectors]
-    joined = torch.cat([hidden, *spread], -1)
-    kept = joined if self.concat else hidden
-    return self.out(self.up(self.activate(self.down(joined))) + kept)
+  def forward(self, before, hidden, clips):
+    """The feed-forward's input and output, [B, S, D] each."""
+    spread = [c.vector[:, None].expand(-1, hidden.shape[1], -1) for c in clips]
+    read = self.norm(before if self.parallel else hidden)
+    down = self.down(torch.cat([read, *spread], -1))
+    kept = torch.cat([hidden, *spread], -1) if self.concat else hidden
+    return self.out(self.up(self.activate(down)) + kept)
+
+
+class CrossModalLayer(nn.Module):
+  """D6: a pre-norm Transformer layer whose keys are frames."""
+
+  def __init__(self, width: int, heads: int):
+    super().__init__()
+    self.heads = heads
+    self.text_norm = nn.RMSNorm(width, eps=1e-6)
+    self.frame_norm = nn.RMSNorm(width, eps=1e-6)
+    self.feed_forward_norm = nn.RMSNorm(width, eps=1e-6)
+    self.attention = nn.ModuleDict(
+      {
+        name: nn.Linear(width, width, bias=False)
+        for name in ("query", "key", "value", "out")
+      }
+    )
+    self.feed_forward = nn.ModuleDict(
+      {
+        "wi": nn.Linear(width, 4 * width, bias=False),
+        "wo": nn.Linear(4 * width, width, bias=False),
+      }
+    )
+
+  def forward(self, text, frames, mask):
+    def split(x):
+      return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    queries = self.attention["query"](self.text_norm(text))
+    frames = self.frame_norm(frames)
+    # -1e9 and not -inf: a row without frames is left out afterwards.
+    bias = torch.where(mask, 0.0, -1e9)[:, None, None]
+    mixed = functional.scaled_dot_product_attention(
+      split(queries),
+      split(self.attention["key"](frames)),
+      split(self.attention["value"](frames)),
+      attn_mask=bias,
+      scale=1.0,  # as T5
+    )
+    text = text + self.attention["out"](mixed.transpose(1, 2).flatten(-2))
+    hidden = self.feed_forward["wi"](self.feed_forward_norm(text)).relu()
+    return text + self.feed_forward["wo"](hidden)
+
+
+class CrossAttention(nn.Module):
+  """D6: every token reads the frames of each modality in two such layers."""
+
+  def __init__(self, config: UniMSEConfig):
+    super().__init__()
+    width, inner = config.t5.width, config.adapter_width
+    self.text = nn.Linear(width, inner, bias=False)
+    for name in config.modalities:
+      states = config.modality_width * (1 + config.bidirectional)
+      self.add_module(name, nn.Linear(states, inner, bias=False))
+      for number in range(2):
+        layer = CrossModalLayer(inner, config.adapter_heads)
+        self.add_module(f"{name}_layers_{number}", layer)
+    self.out = nn.Linear(width + len(config.modalities) * inner, width)
+
+  def forward(self, before, hidden, clips):
+    del before
+    parts = [hidden]
+    for clip in clips:
+      frames = getattr(self, clip.name)(clip.states)
+      read = self.text(hidden)
+      for number in range(2):
+        layer = getattr(self, f"{clip.name}_layers_{number}")
+        read = layer(read, frames, clip.mask)
+      parts.append(torch.where(clip.mask.any(1)[:, None, None], read, 0.0))
+    return self.out(torch.cat(parts, -1))
 
 
 class UniMSETorch(nn.Module):
@@ -94,13 +187,22 @@ class UniMSETorch(nn.Module):
     if config.segments:
       self.segment_embedding = nn.Embedding(2, t5.width)
     self.modality_encoder = nn.ModuleDict(
-      {name: Reader(features[name], config.modality_width) for name in features}
+      {
+        name: Reader(
+          features[name], config.modality_width, config.bidirectional
+        )
+        for name in features
+      }
     )
-    stacks = {"fusion": config.fused_layers}
-    if config.pmf_decoder:
-      stacks["fusion_decoder"] = config.fused_decoder_layers
+    stacks = {}
+    if config.pmf:
+      stacks["fusion"] = config.fused_layers
+      if config.pmf_decoder:
+        stacks["fusion_decoder"] = config.fused_decoder_layers
+    cross = config.pmf_place == "cross_attention"
+    kind = CrossAttention if cross else Adapter
     for stack, layers in stacks.items():
-      adapters = {f"layers_{number}": Adapter(config) for number in layers}
+      adapters = {f"layers_{number}": kind(config) for number in layers}
       setattr(self, stack, nn.ModuleDict(adapters))
     self._add_projections()
 
@@ -121,7 +223,10 @@ class UniMSETorch(nn.Module):
       self.contrastive_decoder = conv(config.t5.width)
     keys = ("shared",) if config.contrastive_shared else config.modalities
     self.contrastive_modality = nn.ModuleDict(
-      {name: conv(config.modality_width) for name in keys}
+      {
+        name: conv(config.modality_width * (1 + config.bidirectional))
+        for name in keys
+      }
     )
 
   def _project(self, conv, states, mask):
@@ -132,19 +237,25 @@ class UniMSETorch(nn.Module):
     projected = conv((states * kept).mT).mT * kept
     return projected.sum(1) / kept.sum(1).clamp(min=1)
 
-  def _run_stack(self, stack: str, vectors, found, **inputs):
+  def _run_stack(self, stack: str, clips, found, **inputs):
     """A T5 stack with PMF after each fused block; its blocks' outputs."""
     module = getattr(self.t5, stack)
     name = "fusion" if stack == "encoder" else "fusion_decoder"
     adapters = getattr(self, name, {})
-    outputs, hooks = {}, []
+    outputs, hooks, read = {}, [], {}
+
+    def before(number: int):
+      def hook(feed_forward, arguments):
+        read[number] = arguments[0]
+
+      return hook
 
     def after(number: int):
       def hook(block, arguments, output):
         hidden = output[0] if isinstance(output, tuple) else output
         key = f"layers_{number}"
         if key in adapters:
-          hidden = adapters[key](hidden, vectors)
+          hidden = adapters[key](read[number], hidden, clips)
           found[f"{name}_{key}"] = hidden
         outputs[number] = hidden
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
@@ -152,6 +263,8 @@ class UniMSETorch(nn.Module):
       return hook
 
     for number, block in enumerate(module.block):
+      feed_forward = block.layer[-1]
+      hooks.append(feed_forward.register_forward_pre_hook(before(number)))
       hooks.append(block.register_forward_hook(after(number)))
     try:
       last = module(**inputs, use_cache=False).last_hidden_state
@@ -164,41 +277,46 @@ class UniMSETorch(nn.Module):
     """Every intermediate by name, `logits` among them."""
     config, found = self.config, {}
     real = batch["encoder_mask"].any(1)
-    vectors, states, frame_masks = [], {}, {}
+    clips = []
     for name in config.modalities:
       mask = batch[f"{name}_mask"]
       if config.absent_as_zeros:
         mask = mask | (real & ~mask.any(1))[:, None]
-      vector, states[name] = self.modality_encoder[name](batch[name], mask)
+      if name in config.zeroed_modalities:
+        mask = torch.zeros_like(mask)
+      vector, states = self.modality_encoder[name](batch[name], mask)
       found[f"vector_{name}"] = vector
-      found[f"states_{name}"] = states[name]
-      vectors.append(torch.where(mask.any(1)[:, None], vector, 0.0))
-      frame_masks[name] = mask
+      found[f"states_{name}"] = states
+      clips.append(Clip(name, vector, states, mask))
       found[f"present_{name}"] = mask.any(1)
     embedded = self.t5.shared(batch["encoder_input_tokens"])
     if config.segments:
       embedded = embedded + self.segment_embedding(batch["segment_ids"])
     encoded, text = self._run_stack(
       "encoder",
-      vectors,
+      clips,
       found,
       inputs_embeds=embedded,
       attention_mask=batch["encoder_mask"].long(),
     )
+    seen = batch["encoder_mask"]
+    if config.slice_encoder:
+      own = seen & (batch["segment_ids"] == 1)
+      seen = torch.where(own.any(1, keepdim=True), own, seen)
     decoded, labels = self._run_stack(
       "decoder",
-      vectors,
+      clips,
       found,
       input_ids=batch["decoder_input_tokens"],
       encoder_hidden_states=encoded,
-      encoder_attention_mask=batch["encoder_mask"].long(),
+      encoder_attention_mask=seen.long(),
     )
     scale = config.t5.width**-0.5
     found["logits"] = decoded @ self.t5.shared.weight.T * scale
-    self._contrast(batch, found, text, labels, states, frame_masks)
+    self._contrast(batch, found, text, labels, clips)
     return found
 
-  def _contrast(self, batch, found, text, labels, states, frame_masks) -> None:
+  def _contrast(self, batch, found, text, labels, clips) -> None:
     config = self.config
     sides = [(self.contrastive_text, text, batch["encoder_mask"])]
     fused = [config.fused_layers]
@@ -216,12 +334,10 @@ class UniMSETorch(nn.Module):
       anchors += [self._project(conv, outputs[n], mask) for n in chosen]
     for number, anchor in enumerate(anchors):
       found[f"anchor_{number}"] = anchor
-    for name in config.modalities:
-      key = "shared" if config.contrastive_shared else name
+    for clip in clips:
+      key = "shared" if config.contrastive_shared else clip.name
       conv = self.contrastive_modality[key]
-      found[f"key_{name}"] = self._project(
-        conv, states[name], frame_masks[name]
-      )
+      found[f"key_{clip.name}"] = self._project(conv, clip.states, clip.mask)
 
 
 def contrastive_loss(found, name: str, loss) -> torch.Tensor:
@@ -277,11 +393,15 @@ def path(name: str) -> tuple[str, bool]:
   if name.startswith("contrastive"):
     return name.replace(".weight", "/conv/kernel"), True
   for theirs, ours in (
+    ("lstm.weight_ih_l0_reverse", "lstm_backward/input/kernel"),
+    ("lstm.bias_ih_l0_reverse", "lstm_backward/input/bias"),
+    ("lstm.weight_hh_l0_reverse", "lstm_backward/recurrent"),
+    ("norm.weight", "norm/scale"),
     ("lstm.weight_ih_l0", "lstm/input/kernel"),
     ("lstm.bias_ih_l0", "lstm/input/bias"),
     ("lstm.weight_hh_l0", "lstm/recurrent"),
     ("segment_embedding.weight", "segment_embedding/embedding"),
   ):
     name = name.replace(theirs, ours)
-  transposed = not name.endswith(("bias", "embedding"))
+  transposed = not name.endswith(("bias", "embedding", "scale"))
   return name.replace(".weight", "/kernel").replace(".", "/"), transposed

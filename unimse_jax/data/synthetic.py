@@ -4,6 +4,7 @@ Needs no files, no tensorflow and no vocabulary: the tokens are noise.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from unimse_jax.data.batching import (
   collate_frames,
   collate_text,
 )
-from unimse_jax.data.tokenizer import EOS
+from unimse_jax.data.tokenizer import EOS, PAD
 
 AUDIO_WIDTH = 64  # Mel bands
 VIDEO_WIDTH = 1280  # of an EfficientNet-B0 embedding
@@ -26,6 +27,68 @@ _FIRST_TOKEN = 3  # beyond pad, </s> and unknown
 _SHAPE = 2.0
 _PREFIX_TOKENS = 7  # "sst2 sentence: "
 _SPEAKER_TOKENS = 3  # "Rachel: "
+# The label slots of the four corpora, as the labels' .meta.json has them.
+_MELD = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
+_IEMOCAP = ("neutral", "frustrated", "anger", "sadness", "joy", "excited")
+SLOTS = {
+  "intensity": True,
+  "emotions": {
+    "meld": dict.fromkeys(_MELD, ""),
+    "iemocap": dict.fromkeys(_IEMOCAP, ""),
+  },
+}
+# Rated intensities: MOSI's tenths, and thirds, the means of MOSEI's raters.
+GRID = tuple(
+  sorted(
+    {float(np.float32(number / 10)) for number in range(-30, 31, 2)}
+    | {float(np.float32(number / 3)) for number in range(-9, 10)}
+  )
+)
+
+
+class Vocabulary:
+  """Made-up pieces that write label texts, where no SentencePiece file is.
+
+  Every word behind a space is a piece, every other character one: about as
+  many tokens a label as T5's pieces make. A drop-in for
+  `data.tokenizer.Tokenizer` as far as decoding asks.
+  """
+
+  def __init__(self, words: Sequence[str]):
+    characters = sorted(set("".join(words)) | set("0123456789-., "))
+    spaced = [f" {word}" for word in dict.fromkeys(words)]
+    self._pieces = [None] * _FIRST_TOKEN + characters + spaced
+    self._ids = {piece: number for number, piece in enumerate(self._pieces)}
+
+  def surfaces(self) -> list[bytes | None]:
+    return [piece and piece.encode() for piece in self._pieces]
+
+  def encode(self, text: str) -> list[int]:
+    """Piece ids, the longest piece at every place."""
+    text = f" {text}"
+    found, place = [], 0
+    while place < len(text):
+      end = next(
+        (
+          end
+          for end in range(len(text), place, -1)
+          if text[place:end] in self._ids
+        ),
+        place + 1,
+      )
+      found.append(self._ids.get(text[place:end], _FIRST_TOKEN - 1))
+      place = end
+    return found
+
+  def decode(self, tokens: Sequence[int]) -> str:
+    """The text up to the first </s>; ids beyond the pieces say nothing."""
+    text = ""
+    for token in map(int, tokens):
+      if token == EOS:
+        break
+      if PAD < token < len(self._pieces):
+        text += self._pieces[token] or ""
+    return text.removeprefix(" ")
 
 
 @dataclasses.dataclass(frozen=True)

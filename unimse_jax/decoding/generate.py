@@ -5,6 +5,8 @@ follow is read from the table of a `grammar.TokenAutomaton`, so that free and
 constrained decoding are the same program with other tables.
 """
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -66,52 +68,80 @@ def search(
   Returns:
     int32[B, max_new_tokens + 1], pad after the end of sequence.
   """
-  variables = {"params": params}
   length = max_new_tokens + 1  # the end of sequence has a place too
-  rows = encoded.shape[0]
-  cache, cross = model.apply(variables, encoded, length, method="start_cache")
-  cache, cross, mask = jax.tree.map(
+  apply = functools.partial(model.apply, {"params": params})
+  cache, cross = apply(encoded, length, method="start_cache")
+  cache, *reads = jax.tree.map(
     lambda leaf: jnp.repeat(leaf, beams, axis=0) if leaf.ndim else leaf,
     (cache, cross, encoder_mask),
   )
-  end = automaton.next_states.shape[0] - 1
-  empty = ~encoder_mask.any(axis=1)
+  ended = ~encoder_mask.any(axis=1)
+  found = jax.lax.while_loop(
+    functools.partial(_unfinished, automaton),
+    functools.partial(_step, apply, reads, automaton, length_penalty),
+    _first_beams(ended, automaton, beams, length, cache),
+  )
+  # The beams are kept in their order: the first is the best.
+  return found.outputs[:, 0]
+
+
+def _end(automaton: TokenAutomaton) -> int:
+  """The state that nothing follows."""
+  return automaton.next_states.shape[0] - 1
+
+
+def _unfinished(automaton: TokenAutomaton, found: _Beams) -> jax.Array:
+  live = (found.states != _end(automaton)) & (found.log_p > _IMPOSSIBLE)
+  return (found.index < found.outputs.shape[-1]) & live.any()
+
+
+def _step(
+  apply: Callable[..., Any],
+  reads: Sequence[Any],
+  automaton: TokenAutomaton,
+  length_penalty: float,
+  found: _Beams,
+) -> _Beams:
+  """One token more in every text that has not ended.
+
+  Args:
+    apply: the model's, with its parameters.
+    reads: what each step reads of the encoded rows.
+    automaton: what may follow what.
+    length_penalty: see `search`.
+    found: the texts so far.
+  """
+  last = found.outputs[:, :, jnp.maximum(found.index - 1, 0)].reshape(-1)
+  logits, cache = apply(
+    last, found.index, found.cache, *reads, method="decode_step"
+  )
+  rows, beams = found.states.shape
+  if beams > 1:
+    logits = jax.nn.log_softmax(logits)
+  # log P is over the whole vocabulary, also where few tokens are legal.
+  scores = logits[:, automaton.tokens].reshape(rows, beams, -1)
+  return _extend(found, scores, cache, automaton, length_penalty)
+
+
+def _first_beams(
+  ended: jax.Array,
+  automaton: TokenAutomaton,
+  beams: int,
+  length: int,
+  cache: Any,
+) -> _Beams:
+  """Texts without a token; bool[B] `ended` are rows that get none."""
+  rows = len(ended)
+  states = jnp.where(ended, _end(automaton), 0).astype(jnp.int32)
   # All beams start alike: the others wait until the first has branched.
   waiting = jnp.where(jnp.arange(beams) == 0, 0.0, _IMPOSSIBLE)
-  start = _Beams(
+  return _Beams(
     index=jnp.zeros((), jnp.int32),
-    states=jnp.broadcast_to(
-      jnp.where(empty, end, 0).astype(jnp.int32)[:, None], (rows, beams)
-    ),
+    states=jnp.broadcast_to(states[:, None], (rows, beams)),
     log_p=jnp.broadcast_to(waiting.astype(jnp.float32), (rows, beams)),
     outputs=jnp.full((rows, beams, length), PAD, jnp.int32),
     cache=cache,
   )
-
-  def unfinished(found: _Beams) -> jax.Array:
-    live = (found.states != end) & (found.log_p > _IMPOSSIBLE)
-    return (found.index < length) & live.any()
-
-  def step(found: _Beams) -> _Beams:
-    last = found.outputs[:, :, jnp.maximum(found.index - 1, 0)]
-    logits, cache = model.apply(
-      variables,
-      last.reshape(-1),
-      found.index,
-      found.cache,
-      cross,
-      mask,
-      method="decode_step",
-    )
-    if beams > 1:
-      logits = jax.nn.log_softmax(logits)
-    # log P is over the whole vocabulary, also where few tokens are legal.
-    scores = logits[:, automaton.tokens].reshape(rows, beams, -1)
-    return _extend(found, scores, cache, automaton, length_penalty)
-
-  found = jax.lax.while_loop(unfinished, step, start)
-  # The beams are kept in their order: the first is the best.
-  return found.outputs[:, 0]
 
 
 def _extend(
@@ -122,26 +152,12 @@ def _extend(
   length_penalty: float,
 ) -> _Beams:
   """The K best texts that are one token longer, best first."""
-  rows, beams, length = found.outputs.shape
-  columns = scores.shape[-1]
-  end = automaton.next_states.shape[0] - 1
-  next_states = jnp.asarray(automaton.next_states)[found.states]
-  # What is still to be written must fit behind this token.
-  far = jnp.asarray(automaton.distance)[next_states] > length - 1 - found.index
-  scores = jnp.where((next_states < 0) | far, _IMPOSSIBLE, scores)
+  rows, beams, columns = scores.shape
+  end = _end(automaton)
   ended = found.states == end
-  # A text that has ended goes on as itself alone, at no cost.
-  itself = jnp.where(jnp.arange(columns) == 0, 0.0, _IMPOSSIBLE)
-  scores = jnp.where(ended[..., None], itself, scores)
-  if beams == 1:
-    # No sums: logits that differ by their last bit must not become equal.
-    log_p = scores
-    chosen = scores.argmax(-1)
-  else:
-    log_p = found.log_p[..., None] + scores
-    written = (found.outputs != PAD).sum(-1) + ~ended
-    ranked = log_p / (((5 + written) / 6) ** length_penalty)[..., None]
-    _, chosen = jax.lax.top_k(ranked.reshape(rows, -1), beams)
+  next_states = jnp.asarray(automaton.next_states)[found.states]
+  scores = _legal_scores(found, scores, next_states, ended, automaton)
+  log_p, chosen = _choose(found, scores, ended, length_penalty)
   parent, column = chosen // columns, chosen % columns
 
   def of_parent(values: jax.Array) -> jax.Array:
@@ -165,3 +181,34 @@ def _extend(
     outputs=of_parent(found.outputs).at[:, :, found.index].set(token),
     cache=cache,
   )
+
+
+def _legal_scores(
+  found: _Beams,
+  scores: jax.Array,
+  next_states: jax.Array,
+  ended: jax.Array,
+  automaton: TokenAutomaton,
+) -> jax.Array:
+  """float32[B, K, C] with -inf where a token may not follow."""
+  length = found.outputs.shape[-1]
+  # What is still to be written must fit behind this token.
+  far = jnp.asarray(automaton.distance)[next_states] > length - 1 - found.index
+  scores = jnp.where((next_states < 0) | far, _IMPOSSIBLE, scores)
+  # A text that has ended goes on as itself alone, at no cost.
+  itself = jnp.where(jnp.arange(scores.shape[-1]) == 0, 0.0, _IMPOSSIBLE)
+  return jnp.where(ended[..., None], itself, scores)
+
+
+def _choose(
+  found: _Beams, scores: jax.Array, ended: jax.Array, length_penalty: float
+) -> tuple[jax.Array, jax.Array]:
+  """log P of every longer text, [B, K, C], and the places of the K best."""
+  rows, beams, _ = scores.shape
+  if beams == 1:
+    # No sums: logits that differ by their last bit must not become equal.
+    return scores, scores.argmax(-1)
+  log_p = found.log_p[..., None] + scores
+  written = (found.outputs != PAD).sum(-1) + ~ended
+  ranked = log_p / (((5 + written) / 6) ** length_penalty)[..., None]
+  return log_p, jax.lax.top_k(ranked.reshape(rows, -1), beams)[1]

@@ -1,14 +1,14 @@
 """The grammar of label texts as an automaton over a vocabulary's tokens.
 
-First an automaton over the bytes of the legal label texts: every field a class
-word or a number as `LabelText` writes it, never the word for a missing field.
-Then the same over tokens: a token is legal in a state if its bytes lead from
-there to another state. Any way to cut a legal text into pieces is legal, so
-the grammar holds for every SentencePiece vocabulary that has the characters.
+A legal text is written in one way only: as the vocabulary cuts it, which is
+how it stands in training. Another cut of the same text would be tokens that
+the model never learnt, and not those that `probabilities` scores.
 """
 
-from collections import defaultdict
+import itertools
+import operator
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from flax import struct
@@ -19,8 +19,18 @@ from unimse_jax.labels import LabelText
 
 _ILLEGAL = -1
 _FAR = np.iinfo(np.int32).max // 2  # more tokens than any text has
-# A node of the automaton over bytes: what follows it.
-_Edges = list[dict[int, int]]
+_MOST_TEXTS = 300_000  # of one part: about 3 s and 200 MB
+_Tokens = tuple[int, ...]
+
+
+class Vocabulary(Protocol):
+  """What the grammar asks of a vocabulary; `data.tokenizer` has T5's."""
+
+  def encode(self, text: str) -> list[int]:
+    """Piece ids, without </s>."""
+
+  def surfaces(self) -> list[bytes | None]:
+    """What each piece writes; None: nothing that belongs in a text."""
 
 
 @struct.dataclass
@@ -50,145 +60,192 @@ def free(vocab_size: int) -> TokenAutomaton:
 
 
 def compile_grammar(
-  label_text: LabelText, surfaces: Sequence[bytes | None], length: int
+  label_text: LabelText, vocabulary: Vocabulary, length: int
 ) -> TokenAutomaton:
-  """The automaton of all legal label texts.
+  """The least automaton of all legal label texts, each cut as in training.
+
+  Legal is every word of every slot in the slots' order, numbers as they are
+  written; never the word for a missing field. A number that the vocabulary
+  cannot write is left out.
 
   Args:
     label_text: the slots, their classes and how they are written.
-    surfaces: what each token writes; None: nothing that belongs in a text.
+    vocabulary: cuts texts into tokens.
     length: most tokens of an output, </s> included.
 
   Raises:
-    InputError: the vocabulary lacks a character of the grammar, or a label
-      does not fit into `length`.
+    InputError: the vocabulary cannot write some class, or no number; no label
+      fits into `length`; or there are too many texts.
   """
-  edges, accepting = _byte_automaton(label_text)
-  legal = _legal_tokens(edges, surfaces)
-  tokens = sorted({token for row in legal for token in row} | {EOS})
+  surfaces = vocabulary.surfaces()
+  words = _writable_words(label_text, vocabulary, surfaces)
+  parts = _parts(words, label_text.separator, surfaces)
+  rows = _least_automaton([*_token_sequences(parts, vocabulary)])
+  tokens = sorted({token for row in rows for token, _ in row})
   column = {token: place for place, token in enumerate(tokens)}
-  next_states = np.full((len(edges) + 1, len(tokens)), _ILLEGAL, np.int32)
-  for state, row in enumerate(legal):
-    for token, following in row.items():
+  next_states = np.full((len(rows) + 1, len(tokens)), _ILLEGAL, np.int32)
+  for state, row in enumerate(rows):
+    for token, following in row:
       next_states[state, column[token]] = following
-  next_states[sorted(accepting), column[EOS]] = len(edges)
   distance = _distances(next_states)
-  _check(label_text, edges, surfaces, distance, length)
-  return TokenAutomaton(np.array(tokens, np.int32), next_states, distance)
-
-
-def _byte_automaton(label_text: LabelText) -> tuple[_Edges, set[int]]:
-  """Edges of every node, node 0 being the start; and the nodes of whole texts.
-
-  SentencePiece drops one space at the beginning of a text, so one may stand
-  there.
-  """
-  edges: _Edges = [{}]
-  accepting: set[int] = set()
-  start = 0
-  slots = label_text.slots
-  for slot in slots:
-    words = frozenset(word.encode() for word in label_text.words(slot))
-    ends = _add_words(edges, start, words)
-    if slot == slots[-1]:
-      accepting |= ends
-      break
-    first, *rest = label_text.separator.encode()
-    edges.append({})
-    start = len(edges) - 1
-    for end in ends:
-      edges[end][first] = start
-    for byte in rest:
-      edges.append({})
-      edges[start][byte] = start = len(edges) - 1
-  # Nothing leads back to the start, so its copy after the space is the same.
-  edges.append(dict(edges[0]))
-  edges[0][ord(" ")] = len(edges) - 1
-  return edges, accepting
-
-
-def _add_words(edges: _Edges, start: int, words: frozenset[bytes]) -> set[int]:
-  """Adds words behind a node; equal endings share nodes. Returns their ends."""
-  known: dict[frozenset[bytes], int] = {}
-  ends = set()
-
-  def follow(node: int, endings: frozenset[bytes]) -> None:
-    if b"" in endings:
-      ends.add(node)
-    rests = defaultdict(set)
-    for ending in endings:
-      if ending:
-        rests[ending[0]].add(ending[1:])
-    for byte, rest in sorted(rests.items()):
-      rest = frozenset(rest)
-      if rest not in known:
-        edges.append({})
-        known[rest] = len(edges) - 1
-        follow(known[rest], rest)
-      edges[node][byte] = known[rest]
-
-  follow(start, words)
-  return ends
-
-
-def _legal_tokens(
-  edges: _Edges, surfaces: Sequence[bytes | None]
-) -> list[dict[int, int]]:
-  """For every node: legal token -> node after it."""
-  # Pieces that share a beginning are walked together, and most pieces are
-  # left at their first byte.
-  tree: dict = {}
-  for token, surface in enumerate(surfaces):
-    if surface:
-      branch = tree
-      for byte in surface:
-        branch = branch.setdefault(byte, {})
-      branch.setdefault(None, []).append(token)
-
-  def walk(node: int, branch: dict) -> Iterator[tuple[int, int]]:
-    for token in branch.get(None, ()):
-      yield token, node
-    for byte, following in edges[node].items():
-      if byte in branch:
-        yield from walk(following, branch[byte])
-
-  return [dict(walk(node, tree)) for node in range(len(edges))]
-
-
-def _distances(next_states: np.ndarray) -> np.ndarray:
-  """Fewest tokens to the last state; _FAR where none leads there."""
-  distance = np.full(len(next_states), _FAR, np.int32)
-  distance[-1] = 0
-  while True:
-    # An illegal token (-1) reads the end's distance: masked right after.
-    through = np.where(next_states == _ILLEGAL, _FAR, distance[next_states] + 1)
-    shorter = np.minimum(distance, through.min(axis=1))
-    if (shorter == distance).all():
-      return distance
-    distance = shorter
-
-
-def _check(
-  label_text: LabelText,
-  edges: _Edges,
-  surfaces: Sequence[bytes | None],
-  distance: np.ndarray,
-  length: int,
-) -> None:
-  """Raises InputError where some label, or every label, cannot be written."""
-  # A state from which the end cannot be reached, though a text goes through.
-  if distance[0] >= _FAR:
-    single = {byte for surface in surfaces if surface for byte in surface}
-    missing = {byte for row in edges for byte in row} - single
-    raise InputError(
-      "decoding.constrained: the vocabulary cannot write any label of the form "
-      f"{label_text.separator.join(label_text.slots)!r}; no piece has "
-      f"the characters {bytes(sorted(missing)).decode(errors='replace')!r}. "
-      "Use another config.tokenizer, or config.decoding.constrained=False."
-    )
   if distance[0] > length:
     raise InputError(
       "config.decoding.max_new_tokens: expected at least "
       f"{distance[0] - 1}, which the shortest label needs with this "
       f"vocabulary, found {length - 1}."
     )
+  return TokenAutomaton(np.array(tokens, np.int32), next_states, distance)
+
+
+def _writable_words(
+  label_text: LabelText,
+  vocabulary: Vocabulary,
+  surfaces: Sequence[bytes | None],
+) -> list[list[str]]:
+  """The words of every slot that come back as they were written."""
+
+  def comes_back(word: str) -> bool:
+    written = [surfaces[token] for token in vocabulary.encode(word)]
+    if None in written:
+      return False
+    text = b"".join(written).decode(errors="replace").strip()
+    return text.lower() == word.lower()  # as `parse` reads it
+
+  found, lacking = [], []
+  for slot in label_text.slots:
+    words = label_text.words(slot)
+    kept = [word for word in words if comes_back(word)]
+    if slot != "intensity":
+      lacking += [word for word in words if word not in kept]
+    elif not kept:
+      lacking.append("any intensity")
+    found.append(kept)
+  if not comes_back(label_text.separator.strip()):
+    lacking.append(label_text.separator)
+  if lacking:
+    named = ", ".join(map(repr, dict.fromkeys(lacking)))
+    raise InputError(
+      f"decoding.constrained: the vocabulary cannot write {named}; it lacks "
+      "some of the characters. "
+      "Use another config.tokenizer, or config.decoding.constrained=False."
+    )
+  return found
+
+
+def _parts(
+  words: Sequence[Sequence[str]],
+  separator: str,
+  surfaces: Sequence[bytes | None],
+) -> list[list[str]]:
+  """Cuts the texts into parts, at separators where a token always ends.
+
+  A text is then one string of each part. A separator that some piece could
+  reach across is no such place: the slots around it are one part, of all their
+  pairs.
+  """
+  head = separator.rstrip()
+  tail = separator[len(head) :]
+  parts, texts = [], list(words[0])
+  for following in words[1:]:
+    left = [text + head for text in texts]
+    right = [tail + word for word in following]
+    closed = [text + head for text in right]
+    if not _reaches_across(left, closed, surfaces):
+      parts.append(left)
+      texts = right
+      continue
+    if len(left) * len(right) > _MOST_TEXTS:
+      raise InputError(
+        f"decoding.constrained: expected at most {_MOST_TEXTS} label texts "
+        f"that this vocabulary cuts across {separator!r}, found more. Write "
+        "config.label.separator with a space, or "
+        "config.decoding.constrained=False."
+      )
+    texts = [start + end for start, end in itertools.product(left, right)]
+  return [*parts, texts]
+
+
+def _reaches_across(
+  left: Sequence[str], right: Sequence[str], surfaces: Sequence[bytes | None]
+) -> bool:
+  """Whether a piece may begin in a text of the left and end in the right."""
+  before = {text.encode() for text in left}
+  after = {text.encode() for text in right}
+  edges = {(end[-1:], start[:1]) for end in before for start in after}
+  seams = {end + start for end, start in edges}
+  for surface in surfaces:
+    if not surface or not any(seam in surface for seam in seams):
+      continue
+    for place in range(1, len(surface)):
+      first, second = surface[:place], surface[place:]
+      if any(
+        text.endswith(first) or first.endswith(text) for text in before
+      ) and any(
+        text.startswith(second) or second.startswith(text) for text in after
+      ):
+        return True
+  return False
+
+
+def _token_sequences(
+  parts: Sequence[Sequence[str]], vocabulary: Vocabulary
+) -> Iterator[list[_Tokens]]:
+  """The tokens of every part's strings, </s> behind those of the last.
+
+  A vocabulary that chooses among equally good cuts may choose by what it has
+  read before: a string counts with each cut behind the part before it.
+  """
+  for number, part in enumerate(parts):
+    end = (EOS,) * (number == len(parts) - 1)
+    starts = [""]
+    if number:
+      start = "".join(strings[0] for strings in parts[: number - 1])
+      starts = [start + string for string in parts[number - 1]]
+    found = set()
+    for start in starts:
+      # A vocabulary may see a space before a text, even before an empty one.
+      read = len(vocabulary.encode(start)) if start else 0
+      for string in part:
+        found.add((*vocabulary.encode(start + string)[read:], *end))
+    yield sorted(found)
+
+
+def _least_automaton(
+  parts: Sequence[Sequence[_Tokens]],
+) -> list[tuple[tuple[int, int], ...]]:
+  """Per state the legal tokens and the states behind them; 0 is the start.
+
+  Built from the end: states with the same future are the same. No sequence of
+  a part begins another one, for each ends in what no word has, the separator
+  or </s>.
+  """
+  known: dict[tuple[tuple[int, int], ...], int] = {}
+  start = -1  # behind the last part; numbers are turned round below
+
+  def state(sequences: Sequence[_Tokens], depth: int, end: int) -> int:
+    if len(sequences[0]) == depth:
+      return end
+    groups = itertools.groupby(sequences, key=operator.itemgetter(depth))
+    row = tuple(
+      (token, state([*group], depth + 1, end)) for token, group in groups
+    )
+    return known.setdefault(row, len(known))
+
+  for sequences in reversed(parts):
+    start = state(sequences, 0, start)
+  last = len(known) - 1
+  return [
+    tuple((token, last - following) for token, following in row)
+    for row in reversed(known)
+  ]
+
+
+def _distances(next_states: np.ndarray) -> np.ndarray:
+  """Fewest tokens to the last state."""
+  distance = np.full(len(next_states), _FAR, np.int32)
+  distance[-1] = 0
+  # What follows a state has a higher number.
+  for state in reversed(range(len(next_states) - 1)):
+    following = next_states[state]
+    distance[state] = 1 + distance[following[following != _ILLEGAL]].min()
+  return distance

@@ -11,6 +11,11 @@ from unimse_jax.data.mixture import Example, Mixture
 from unimse_jax.evaluation import metrics
 from unimse_jax.prediction.labeller import Labelled
 
+# Schemes of which the paper names the classes without neutral (section 4.1,
+# Table 5), though its scores are over all (D38).
+_NAMED_WITHOUT_NEUTRAL = ("meld",)
+_NEUTRAL = "neutral"
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelledExample:
@@ -98,7 +103,11 @@ def score_corpora(
       example for example in mixture.examples["train"] if example.corpus == name
     ]
     intensity = _score_intensity(pairs, train)
-    emotion = _score_emotion(pairs, train, mixture.emotion_classes(name))
+    classes = mixture.emotion_classes(name)
+    emotion = _score_emotion(pairs, train, classes)
+    scheme = mixture.corpora[name].scheme_name
+    if emotion and scheme in _NAMED_WITHOUT_NEUTRAL:
+      emotion |= _score_six_classes(pairs, train, classes)
     # A corpus may rate fewer utterances for the one than for the other.
     ns = {
       "n_intensity": intensity.get("n", 0),
@@ -145,6 +154,37 @@ def _score_emotion(
       name: constant[name] for name in ("acc", "wf1", "macro_f1")
     },
   }
+
+
+def _score_six_classes(
+  pairs: _Pairs, train: Sequence[Example], classes: Sequence[str]
+) -> dict[str, Any]:
+  """Scores over the utterances that are not neutral (D38).
+
+  The same predictions: where "neutral" was said it is wrong. Empty where no
+  utterance is left, or the scheme has no neutral class.
+  """
+  predicted, target = _rated(pairs, "emotion")
+  kept = [place for place, word in enumerate(target) if word != _NEUTRAL]
+  if not kept or _NEUTRAL not in classes:
+    return {}
+  named = [word for word in classes if word != _NEUTRAL]
+  rated = (
+    [predicted[place] for place in kept],
+    [target[place] for place in kept],
+  )
+  known = [
+    example.record.emotion
+    for example in train
+    if example.record.emotion and example.record.emotion != _NEUTRAL
+  ]
+  scores = metrics.emotion_scores(*rated, named)
+  if known:
+    constant = metrics.constant_emotion(known, rated[1], named)
+    scores["constant_emotion"] = {
+      name: constant[name] for name in ("acc", "wf1", "macro_f1")
+    }
+  return {"six_classes": scores}
 
 
 def _rated(pairs: _Pairs, field: str) -> tuple[list, list]:

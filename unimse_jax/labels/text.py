@@ -119,10 +119,14 @@ class LabelText:
       malformed |= fields[slot] is None and piece != UNKNOWN
     return ParsedLabel(fields, malformed)
 
+  def number(self, text: str) -> float | None:
+    """What a written number is read as, or None where it is none."""
+    value = parse_number(text)
+    return value if value is None else self._snapped(value)
+
   def _value(self, slot: str, piece: str) -> str | float | None:
     if slot == "intensity":
-      value = parse_number(piece)
-      return value if value is None else self._snapped(value)
+      return self.number(piece)
     # The class as the scheme writes it: a user's own may have capitals.
     words = {word.lower(): word for word in self.schema.classes(slot)}
     return words.get(piece)

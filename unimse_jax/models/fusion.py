@@ -79,6 +79,19 @@ def _out(
   )
 
 
+def _spread(
+  modalities: Sequence[jax.Array], hidden: jax.Array, dtype: jnp.dtype
+) -> list[jax.Array]:
+  """Each [B, N] for every token: [B, S, N] beside hidden [B, S, D]."""
+  return [
+    jnp.broadcast_to(
+      modality[:, None, :].astype(dtype),
+      (*hidden.shape[:2], modality.shape[-1]),
+    )
+    for modality in modalities
+  ]
+
+
 class PMFAdapter(nn.Module):
   """Mixes the voice and the face into every token of one layer.
 
@@ -119,14 +132,7 @@ class PMFAdapter(nn.Module):
     Returns:
       [B, S, D].
     """
-    width = hidden.shape[-1]
-    spread = [
-      jnp.broadcast_to(
-        modality[:, None, :].astype(self.dtype),
-        (*hidden.shape[:2], modality.shape[-1]),
-      )
-      for modality in modalities
-    ]
+    spread = _spread(modalities, hidden, self.dtype)
     read = hidden if read is None else read
     if self.norm:
       read = RMSNorm(_EPSILON, self.dtype, name="norm")(read)
@@ -146,7 +152,7 @@ class PMFAdapter(nn.Module):
       kernel_init=nn.initializers.normal(1e-3 if random else 0.0),
       name="up",
     )(ACTIVATIONS[self.activation](down))
-    out = _out(self.init_kind, kept.shape[-1], width, self.dtype)
+    out = _out(self.init_kind, kept.shape[-1], hidden.shape[-1], self.dtype)
     return out(kept + up)
 
 

@@ -35,7 +35,7 @@ class Labelled:
     probabilities: of the closed slots; empty where they were not asked for; a
       slot is missing where a field before it was malformed.
     free: what the model writes without the grammar; None where `output` is
-      that.
+      that, or it was not asked for.
     intensity: "greedy" (the number as written), "mean" and "median" of the
       distribution over all numbers; empty where they were not asked for, or a
       field before the number was malformed.
@@ -56,15 +56,21 @@ class Labelled:
 class Labeller:
   """Decodes batches with compiled functions."""
 
-  def __init__(self, pipeline: Pipeline, mesh: Mesh):
+  def __init__(self, pipeline: Pipeline, mesh: Mesh, also_free: bool = True):
     """Makes the tables of the grammar.
+
+    Args:
+      pipeline: whose labels are written.
+      mesh: of the devices.
+      also_free: decodes without the grammar too, from the same encoded batch,
+        where the config asks for the grammar.
 
     Raises:
       InputError: the vocabulary cannot write the labels, or not in the
         config's number of tokens.
     """
     self._pipeline, self._mesh = pipeline, mesh
-    self._generate = jax.jit(_generator(pipeline))
+    self._generate = jax.jit(_generator(pipeline, also_free))
     self._score = jax.jit(
       functools.partial(probabilities.log_probabilities, pipeline.model)
     )
@@ -224,7 +230,9 @@ def _by_slot(
   return found
 
 
-def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
+def _generator(
+  pipeline: Pipeline, also_free: bool
+) -> Callable[[Any, Any], tuple]:
   """(params, batch) -> tokens (those without grammar too), encoded, mask, and
   float32[B, D] of `Labelled.embedding`.
   """
@@ -234,10 +242,10 @@ def _generator(pipeline: Pipeline) -> Callable[[Any, Any], tuple]:
   if config.constrained:
     legal = grammar.compile_grammar(
       pipeline.label_text,
-      pipeline.tokenizer.surfaces(),
+      pipeline.tokenizer,
       config.max_new_tokens + 1,
     )
-    automata = [legal, free]
+    automata = [legal, free] if also_free else [legal]
 
   def generate_all(params: Any, batch: Mapping[str, jax.Array]) -> tuple:
     encoded, kept = model.apply(
@@ -280,7 +288,7 @@ class _Numbers:
     words = text.words("intensity")
     # Rising, so that neighbours share their beginnings and a median is found.
     words = sorted(words, key=float)
-    self.values = np.array([float(word) for word in words])
+    self.values = np.array([text.number(word) for word in words])
     self._before = text.slots[: text.slots.index("intensity")]
     self._contexts = [
       *itertools.product(*(text.words(slot) for slot in self._before))

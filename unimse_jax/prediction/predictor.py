@@ -72,7 +72,7 @@ class Predictor:
 
   def __init__(self, pipeline: Pipeline, params: Any, mesh: Mesh):
     self._pipeline, self._params = pipeline, params
-    self._labeller = Labeller(pipeline, mesh)
+    self._labeller = Labeller(pipeline, mesh, also_free=False)
     self._lock = threading.Lock()
 
   @classmethod

@@ -44,16 +44,7 @@ def extracted(
   Raises:
     InputError: no exporter here, or it refuses; its message is on stderr.
   """
-  if not extraction:
-    raise InputError(
-      "The run does not say how its features were made: it is older than "
-      "prediction on raw media. Predict from --features, or train again."
-    )
-  if importlib.util.find_spec(_EXPORTER) is None:
-    raise InputError(
-      f"Raw media need the package {_EXPORTER}, which is not installed. "
-      'Install it with pip install ".[export]", or predict from --features.'
-    )
+  _check_possible(extraction)
   with tempfile.TemporaryDirectory(prefix="unimse_clips_") as name:
     folder = pathlib.Path(name)
     settings = folder / "settings.json"
@@ -76,6 +67,19 @@ def extracted(
         f"{first['settings_sha256']}: this exporter makes other features."
       )
     yield folder, rows
+
+
+def _check_possible(extraction: Mapping[str, Any]) -> None:
+  if not extraction:
+    raise InputError(
+      "The run does not say how its features were made: it is older than "
+      "prediction on raw media. Predict from --features, or train again."
+    )
+  if importlib.util.find_spec(_EXPORTER) is None:
+    raise InputError(
+      f"Raw media need the package {_EXPORTER}, which is not installed. "
+      'Install it with pip install ".[export]", or predict from --features.'
+    )
 
 
 def read_clip(row: dict, folder: pathlib.Path) -> Clip:

@@ -21,7 +21,7 @@ from unimse_jax.models import UniMSE
 from unimse_jax.pipeline import model_config
 
 # States and tokens of the label grammar of four slots in T5's vocabulary.
-_AUTOMATON = (95, 260)
+_AUTOMATON = (31, 161)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""Every output of the automaton is a legal text, for every vocabulary."""
+"""The automaton writes every legal text as it is cut in training, no other."""
+
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -32,10 +34,27 @@ _AWKWARD = LabelSchema(
     EmotionScheme("own", dict.fromkeys(("sad", "sad er", "sadder"), "")),
   ),
 )
+# What MOSEI's raters' means and MOSI's tenths come to, in float32.
+_GRID = tuple(
+  sorted(
+    {float(np.float32(n / 3)) for n in range(-9, 10)}
+    | {float(np.float32(n / 10)) for n in range(-30, 31, 2)}
+  )
+)
 _LABELS = [
   pytest.param(LabelText(_SCHEMA), 33, id="default"),
   pytest.param(LabelText(_SCHEMA, decimals=1), 33, id="one decimal"),
   pytest.param(LabelText(_SCHEMA, separator=","), 20, id="authors"),
+  pytest.param(
+    LabelText(_SCHEMA, separator=",", raw=True, grid=_GRID),
+    20,
+    id="authors, raw numbers",
+  ),
+  pytest.param(LabelText(_SCHEMA.three_field()), 33, id="three fields"),
+  pytest.param(
+    LabelText(_SCHEMA, decimals=1, grid=_GRID, snap=True), 33, id="snapped"
+  ),
+  pytest.param(LabelText(_SCHEMA, " , ", 1), 33, id="spaced comma"),
   pytest.param(LabelText(_AWKWARD), 24, id="awkward"),
 ]
 _TEXTS = [
@@ -46,15 +65,34 @@ _TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["real", "trained", "bytes"])
+_KINDS = ["real", "trained", "bytes", "crossing"]
+
+
+@pytest.fixture(scope="module", params=_KINDS)
 def vocabulary(request, tmp_path_factory) -> Tokenizer:
-  """T5's own, one as the project trains it, one that falls back to bytes."""
+  """T5's own, one as the project trains it, one that falls back to bytes, and
+  one with pieces that begin in one field and end in the next.
+  """
   if request.param == "real":
     shared = request.getfixturevalue("shared_data")
     return Tokenizer(tokenizer.find(str(shared / "t5_vocab")))
   path = tmp_path_factory.mktemp("vocabulary") / "spiece.model"
   if request.param == "trained":
     tokenizer.train(_TEXTS * 20, ("positive", "joy"), 80, path)
+  elif request.param == "crossing":
+    with path.open("wb") as file:
+      sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(_TEXTS * 20),
+        model_writer=file,
+        vocab_size=90,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        user_defined_symbols=["e,-", ",s", "y,\u2581", "1,s", "d\u2581,"],
+        minloglevel=2,
+      )
   else:
     with path.open("wb") as file:
       sentencepiece.SentencePieceTrainer.train(
@@ -92,11 +130,10 @@ def write_at_random(
 
 @pytest.mark.parametrize(("text", "length"), _LABELS)
 def test_random_outputs_are_legal_texts_in_time(vocabulary, text, length):
-  """Bytes alone need more places for long words: as many as they need."""
-  surfaces = vocabulary.surfaces()
-  far = grammar.compile_grammar(text, surfaces, 1000)
-  length = max(length, int(far.distance[0]))
-  automaton = grammar.compile_grammar(text, surfaces, length)
+  """Letters and bytes alone need more places: as many as they need."""
+  far = grammar.compile_grammar(text, vocabulary, 1000)
+  length = max(length, int(far.distance[0]) + 2)
+  automaton = grammar.compile_grammar(text, vocabulary, length)
   words = [set(text.words(slot)) for slot in text.slots]
   rng = np.random.default_rng(0)
   lengths = set()
@@ -114,24 +151,88 @@ def test_random_outputs_are_legal_texts_in_time(vocabulary, text, length):
   assert len(lengths) > 1
 
 
+def all_texts(text: LabelText) -> list[str]:
+  words = map(text.words, text.slots)
+  return [text.separator.join(fields) for fields in itertools.product(*words)]
+
+
+def accepted(automaton: grammar.TokenAutomaton, tokens: list[int]) -> bool:
+  places = np.searchsorted(automaton.tokens, tokens)
+  state = 0
+  for token, place in zip(tokens, places, strict=True):
+    if place == len(automaton.tokens) or automaton.tokens[place] != token:
+      return False
+    state = automaton.next_states[state, place]
+    if state < 0:
+      return False
+  return bool(state == len(automaton.next_states) - 1)
+
+
+def count_paths(automaton: grammar.TokenAutomaton) -> int:
+  paths = [0] * len(automaton.next_states)
+  paths[-1] = 1
+  for state in reversed(range(len(paths) - 1)):
+    following = automaton.next_states[state]
+    paths[state] = sum(paths[each] for each in following[following >= 0])
+  return paths[0]
+
+
 @pytest.mark.parametrize(("text", "length"), _LABELS)
-def test_the_models_own_way_to_write_a_label_is_legal(vocabulary, text, length):
-  automaton = grammar.compile_grammar(text, vocabulary.surfaces(), 200)
-  column = {int(token): n for n, token in enumerate(automaton.tokens)}
-  rng = np.random.default_rng(1)
-  for _ in range(100):
-    words = [rng.choice(text.words(slot)) for slot in text.slots]
-    tokens = [*vocabulary.encode(text.separator.join(words)), EOS]
-    state = 0
-    for token in tokens:
-      state = automaton.next_states[state, column[token]]
-      assert state >= 0, words
-    assert state == len(automaton.next_states) - 1
+def test_each_legal_text_as_it_is_cut_in_training_and_nothing_else(
+  vocabulary, text, length
+):
+  """As many ways through the automaton as texts, and each text is one."""
+  automaton = grammar.compile_grammar(text, vocabulary, 200)
+  texts = all_texts(text)
+  assert count_paths(automaton) == len(texts) == len(set(texts))
+  # All 75,726 of the default take a while; these differ in every field.
+  for written in texts[:: max(1, len(texts) // 5003)]:
+    assert accepted(automaton, [*vocabulary.encode(written), EOS]), written
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("text", "length"), _LABELS)
+def test_all_legal_texts_are_accepted(vocabulary, text, length):
+  automaton = grammar.compile_grammar(text, vocabulary, 200)
+  for written in all_texts(text):
+    assert accepted(automaton, [*vocabulary.encode(written), EOS]), written
+
+
+def test_another_cut_of_a_legal_text_is_not_accepted(shared_data):
+  """The letters of a word that has a piece of its own."""
+  vocabulary = Tokenizer(tokenizer.find(str(shared_data / "t5_vocab")))
+  automaton = grammar.compile_grammar(LabelText(_SCHEMA), vocabulary, 33)
+  number = {surface: n for n, surface in enumerate(vocabulary.surfaces())}
+  own = [*vocabulary.encode("positive, 1.6, joy, excited"), EOS]
+  assert accepted(automaton, own)
+  start = vocabulary.encode("positive, 1.6,")
+  spelt = [number[piece] for piece in (b" ", b"j", b"o", b"y")]
+  other = [*start, *spelt, number[b","], number[b" excited"], EOS]
+  assert vocabulary.decode(other).startswith("positive, 1.6, joy,")
+  assert not accepted(automaton, other)
+
+
+def test_no_two_states_have_the_same_future(vocabulary):
+  automaton = grammar.compile_grammar(LabelText(_SCHEMA), vocabulary, 200)
+  assert len(np.unique(automaton.next_states, axis=0)) == len(
+    automaton.next_states
+  )
+
+
+def test_ten_schemes_are_no_more_work_than_their_neighbours(shared_data):
+  """10^11 texts: parts that no piece crosses are compiled one by one."""
+  vocabulary = Tokenizer(tokenizer.find(str(shared_data / "t5_vocab")))
+  schemes = tuple(
+    EmotionScheme(f"scheme_{n}", _MELD.polarity) for n in range(10)
+  )
+  text = LabelText(LabelSchema(intensity=True, schemes=schemes))
+  automaton = grammar.compile_grammar(text, vocabulary, 33)
+  assert count_paths(automaton) == 3 * 601 * 7**10
 
 
 def test_distances_are_the_fewest_tokens_to_the_end(vocabulary):
   text = LabelText(_SCHEMA)
-  automaton = grammar.compile_grammar(text, vocabulary.surfaces(), 200)
+  automaton = grammar.compile_grammar(text, vocabulary, 200)
   expected = np.full(len(automaton.next_states), np.inf)
   expected[-1] = 0
   for _ in range(60):  # Bellman-Ford, more rounds than a text has tokens
@@ -147,30 +248,71 @@ def test_distances_are_the_fewest_tokens_to_the_end(vocabulary):
 
 
 def test_the_tables_of_the_real_vocabulary_are_small(shared_data):
-  path = tokenizer.find(str(shared_data / "t5_vocab"))
-  surfaces = Tokenizer(path).surfaces()
-  automaton = grammar.compile_grammar(LabelText(_SCHEMA), surfaces, 33)
-  assert automaton.next_states.nbytes < 2**20
-  assert len(automaton.tokens) < 1000
+  vocabulary = Tokenizer(tokenizer.find(str(shared_data / "t5_vocab")))
+  automaton = grammar.compile_grammar(LabelText(_SCHEMA), vocabulary, 33)
+  # docs/decoding.md says so.
+  assert automaton.next_states.shape == (31, 161)
 
 
-def test_a_vocabulary_without_the_characters_is_named():
-  surfaces = [None, None, None, *(b"%c" % c for c in b"abc positve,")]
-  with pytest.raises(InputError, match="no piece has the characters"):
-    grammar.compile_grammar(LabelText(_SCHEMA), surfaces, 33)
+class Letters:
+  """A vocabulary of single letters, without SentencePiece."""
+
+  def __init__(self, letters: str):
+    self._pieces = [None, None, None, *letters]
+
+  def surfaces(self):
+    return [piece and piece.encode() for piece in self._pieces]
+
+  def encode(self, text):
+    return [
+      self._pieces.index(letter) if letter in self._pieces else 2
+      for letter in text
+    ]
+
+
+def test_classes_that_the_vocabulary_lacks_are_named():
+  letters = Letters("abcdefghijklmnoprstuv, -.0123456789")
+  with pytest.raises(InputError, match="cannot write 'joy', 'excited'; it"):
+    grammar.compile_grammar(LabelText(_SCHEMA), letters, 100)
+
+
+def test_without_a_comma_nothing_can_be_written():
+  letters = Letters("abcdefghijklmnopqrstuvwxyz -.0123456789")
+  with pytest.raises(InputError, match="cannot write ', '"):
+    grammar.compile_grammar(LabelText(_SCHEMA), letters, 100)
+
+
+def test_numbers_that_the_vocabulary_lacks_are_left_out():
+  letters = Letters("abcdefghijklmnopqrstuvwxyz, .0123")
+  text = LabelText(_SCHEMA, decimals=1)
+  automaton = grammar.compile_grammar(text, letters, 100)
+  # 0, 1, 2, 3, and 0.1 to 2.3 without 4 to 9.
+  assert count_paths(automaton) == 3 * (4 + 3 * 3) * 7 * 6
+  words = Letters("abcdefghijklmnopqrstuvwxyz, ")
+  with pytest.raises(InputError, match="any intensity"):
+    grammar.compile_grammar(text, words, 100)
+
+
+def test_too_many_texts_of_one_part_are_refused(shared_data):
+  vocabulary = Letters("abcdefghijklmnopqrstuvwxyz,-.0123456789 ")
+  # A piece across each separator.
+  vocabulary._pieces += ["e,-", "e,0", "9,s", *(f"{c},j" for c in "yrt")]
+  vocabulary._pieces += [f"{end},a" for end in "lehyrts0123456789"]
+  schemes = tuple(EmotionScheme(f"s{n}", _MELD.polarity) for n in range(5))
+  text = LabelText(LabelSchema(intensity=True, schemes=schemes), ",")
+  with pytest.raises(InputError, match="separator with a space"):
+    grammar.compile_grammar(text, vocabulary, 100)
 
 
 def test_too_few_places_for_any_label_are_named(vocabulary):
   with pytest.raises(InputError, match="max_new_tokens: expected at least"):
-    grammar.compile_grammar(LabelText(_SCHEMA), vocabulary.surfaces(), 4)
+    grammar.compile_grammar(LabelText(_SCHEMA), vocabulary, 4)
 
 
 def test_the_space_as_a_byte_is_never_written(vocabulary):
   """SentencePiece would not drop it at the beginning of a text."""
   rng = np.random.default_rng(2)
-  automaton = grammar.compile_grammar(
-    LabelText(_SCHEMA), vocabulary.surfaces(), 200
-  )
+  automaton = grammar.compile_grammar(LabelText(_SCHEMA), vocabulary, 200)
   for _ in range(50):
     written = vocabulary.decode(write_at_random(automaton, 200, rng))
     assert written == written.strip()
@@ -196,12 +338,12 @@ class RandomLogits:
   "outputs", [10, pytest.param(10_000, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("beams", [1, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("text", "length"), _LABELS[:3])
+@pytest.mark.parametrize(("text", "length"), _LABELS[:5])
 def test_the_compiled_loop_writes_no_malformed_text(
   shared_data, text, length, beams, outputs
 ):
   vocabulary = Tokenizer(tokenizer.find(str(shared_data / "t5_vocab")))
-  automaton = grammar.compile_grammar(text, vocabulary.surfaces(), length)
+  automaton = grammar.compile_grammar(text, vocabulary, length)
   mask = jnp.ones((min(outputs, 100), 1), bool)
   model = RandomLogits(32128)
   write = jax.jit(

@@ -1,6 +1,11 @@
 """Scores corpus by corpus, and what stands in for malformed fields."""
 
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score, f1_score
 
 from unimse_jax.data import mixture
 from unimse_jax.evaluation import scoring
@@ -113,3 +118,108 @@ def test_targets_are_what_the_corpus_annotates(loaded):
     "intensity": None,
     "emotion": "anger",
   }
+
+
+_MELD = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
+
+
+def meld_like(loaded, text, seed, scheme="meld"):
+  """Random emotions of MELD's classes in the films: mixture, predictions."""
+  rng = np.random.default_rng(seed)
+
+  def rate(examples):
+    own = [each for each in examples if each.corpus == "friends"]
+    return [
+      dataclasses.replace(
+        each,
+        record=dataclasses.replace(each.record, emotion=str(rng.choice(_MELD))),
+      )
+      for each in own * 9
+    ]
+
+  examples = {split: rate(each) for split, each in loaded.examples.items()}
+  mixture = SimpleNamespace(
+    corpora={"friends": SimpleNamespace(scheme_name=scheme)},
+    examples=examples,
+    emotion_classes=lambda name: _MELD,
+  )
+  parsed = text.parse("neutral, 0, joy")
+  predictions = [
+    LabelledExample(
+      each,
+      Labelled(
+        "",
+        dataclasses.replace(
+          parsed, fields={scheme: str(rng.choice([*_MELD[:5], "nonsense"]))}
+        ),
+        {},
+      ),
+    )
+    for each in examples["test"]
+  ]
+  return mixture, predictions
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_six_classes_are_scikit_learns_on_what_is_not_neutral(
+  loaded, text, seed
+):
+  mixture, predictions = meld_like(loaded, text, seed)
+  found = scores(predictions, mixture)["friends"]
+  six = found["six_classes"]
+  pairs = [
+    (each.labelled.parsed.fields["meld"], each.example.record.emotion)
+    for each in predictions
+  ]
+  kept = [(said, true) for said, true in pairs if true != "neutral"]
+  said, true = zip(*kept, strict=True)
+  assert found["n_emotion"] == len(pairs) > len(kept) == six["n"]
+  options = {"labels": _MELD[1:], "zero_division": 0}
+  # float64 sums of a few dozen shares.
+  assert six["acc"] == pytest.approx(accuracy_score(true, said), abs=1e-12)
+  assert six["wf1"] == pytest.approx(
+    f1_score(true, said, average="weighted", **options), abs=1e-12
+  )
+  assert six["macro_f1"] == pytest.approx(
+    f1_score(true, said, average="macro", **options), abs=1e-12
+  )
+  train = [each.record.emotion for each in mixture.examples["train"]]
+  majority = max(_MELD[1:], key=train.count)
+  constant = [majority] * len(true)
+  assert six["constant_emotion"]["acc"] == pytest.approx(
+    accuracy_score(true, constant), abs=1e-12
+  )
+  assert six["constant_emotion"]["wf1"] == pytest.approx(
+    f1_score(true, constant, average="weighted", **options), abs=1e-12
+  )
+
+
+def test_neutral_said_of_another_class_is_wrong(loaded, text):
+  mixture, predictions = meld_like(loaded, text, 0)
+  neutral = dataclasses.replace(
+    predictions[0].labelled.parsed, fields={"meld": "neutral"}
+  )
+  predictions = [
+    dataclasses.replace(
+      each, labelled=dataclasses.replace(each.labelled, parsed=neutral)
+    )
+    for each in predictions
+  ]
+  found = scores(predictions, mixture)["friends"]
+  assert found["acc"] > 0
+  assert found["six_classes"]["acc"] == found["six_classes"]["wf1"] == 0
+
+
+def test_only_meld_is_scored_without_neutral(loaded, text):
+  mixture, predictions = meld_like(loaded, text, 0, scheme="iemocap")
+  found = scores(predictions, mixture)["friends"]
+  assert "wf1" in found and "six_classes" not in found
+
+
+def test_a_split_of_neutral_utterances_has_no_six_classes(loaded, text):
+  mixture, predictions = meld_like(loaded, text, 0)
+  predictions = [
+    each for each in predictions if each.example.record.emotion == "neutral"
+  ]
+  found = scores(predictions, mixture)["friends"]
+  assert found["n_emotion"] and "six_classes" not in found

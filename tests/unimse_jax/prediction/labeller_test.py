@@ -46,8 +46,19 @@ def noise(opened):
 def label(opened, arrays, noise):
   """Labels of the batch, with changes to the config's decoding."""
 
-  def make(devices=1, shape=(1, 1), params=None, probable=True, **changes):
+  def make(
+    devices=1,
+    shape=(1, 1),
+    params=None,
+    probable=True,
+    text=None,
+    also_free=True,
+    **changes,
+  ):
     base = opened.pipeline
+    if text:
+      label_text = dataclasses.replace(base.label_text, **text)
+      base = dataclasses.replace(base, label_text=label_text)
     decoding = dataclasses.replace(
       base.config.decoding, batch_size=_ROWS, **changes
     )
@@ -55,7 +66,8 @@ def label(opened, arrays, noise):
     mesh = mesh_lib.make_mesh(fsdp=shape[0], model=shape[1], devices=devices)
     params = noise if params is None else params
     placed = jax.device_put(params, sharding.state_sharding(params, mesh))
-    labeller = Labeller(dataclasses.replace(base, config=config), mesh)
+    base = dataclasses.replace(base, config=config)
+    labeller = Labeller(base, mesh, also_free)
     return labeller.label(placed, arrays, _ROWS, probable)
 
   return make
@@ -85,6 +97,12 @@ def test_without_the_grammar_the_free_text_is_the_output(label, labelled):
   free = label(constrained=False, probable=False)
   assert [each.parsed for each in free] == [each.free for each in labelled]
   assert all(each.free is None for each in free)
+
+
+def test_the_free_text_is_left_out_where_nobody_reads_it(label, labelled):
+  found = label(probable=False, also_free=False)
+  assert [each.output for each in found] == [each.output for each in labelled]
+  assert all(each.free is None for each in found)
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +187,33 @@ def test_the_chosen_number_is_the_predicted_one(label, labelled, chosen):
     assert each.parsed.fields["intensity"] == before.intensity[chosen]
     same = dict(each.parsed.fields) | {"intensity": before.intensity["greedy"]}
     assert same == dict(before.parsed.fields)
+
+
+def test_raw_numbers_and_a_bare_comma_as_the_authors_write(label):
+  grid = (-1.3333333730697632, -0.6, 0.0, 0.3333333432674408, 1.6, 3.0)
+  found = label(
+    text={"separator": ",", "raw": True, "grid": grid}, max_new_tokens=60
+  )
+  written = {each.output.split(",")[1] for each in found}
+  assert written <= {
+    "-1.3333333730697632",
+    *("-0.6", "0.0", "0.3333333432674408", "1.6", "3.0"),
+  }
+  for each in found:
+    assert not each.parsed.malformed
+    assert each.parsed.fields["intensity"] in grid
+    assert each.intensity["median"] in grid
+    assert sum(each.probabilities["moods"].values()) == pytest.approx(1)
+
+
+def test_snapped_numbers_are_those_of_the_grid(label):
+  """Written with one decimal, read as what was rated."""
+  grid = (-4 / 3, 0.0, 1 / 3, 5 / 3)
+  found = label(text={"decimals": 1, "grid": grid, "snap": True})
+  for each in found:
+    assert each.output.split(", ")[1] in ("-1.3", "0", "0.3", "1.7")
+    assert each.intensity["greedy"] in grid
+    assert each.intensity["median"] in grid
 
 
 def test_eight_devices_label_as_one(label, labelled):

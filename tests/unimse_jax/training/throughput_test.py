@@ -209,6 +209,7 @@ sys.meta_path = [
 ]
 import unimse_jax.benchmark
 import unimse_jax.models
+from unimse_jax.prediction import speed
 from unimse_jax.reporting import throughput_table
 from unimse_jax.training import ahead_of_time, throughput
 

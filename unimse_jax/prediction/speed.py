@@ -1,0 +1,152 @@
+"""Predictions a second: what `eval` and `Predictor` do with a batch.
+
+Synthetic batches, given weights and a made-up vocabulary with the real grammar
+of the label texts: needs no files.
+"""
+
+import dataclasses
+import time
+from typing import Any
+
+import numpy as np
+from jax.sharding import Mesh
+
+from unimse_jax.config import Config
+from unimse_jax.data import synthetic
+from unimse_jax.data.batching import Batch, Collator
+from unimse_jax.models import UniMSE
+from unimse_jax.parallel import multihost
+from unimse_jax.pipeline import Pipeline, make_label_text
+from unimse_jax.prediction.labeller import Labeller
+
+# Name -> decoding, changed in these fields, and whether classes are scored.
+_WAYS: dict[str, tuple[dict[str, Any], bool]] = {
+  "greedy": ({"constrained": False, "beams": 1}, False),
+  "constrained": ({"constrained": True, "beams": 1}, False),
+  "beam of 4": ({"constrained": True, "beams": 4}, False),
+  "with probabilities": ({"constrained": True, "beams": 1}, True),
+}
+
+
+def make_pipeline(config: Config, model: UniMSE) -> Pipeline:
+  """The labels of the four corpora, in pieces that are made up."""
+  text = make_label_text(config, synthetic.SLOTS, synthetic.GRID)
+  words = [
+    word
+    for slot in text.slots
+    if slot != "intensity"
+    for word in text.words(slot)
+  ]
+  return Pipeline(
+    config=config,
+    tokenizer=synthetic.Vocabulary(words),
+    label_text=text,
+    collator=Collator(None, config.data, 1),
+    model=model,
+    data_sha256="",
+    extraction={},
+  )
+
+
+def measure(
+  config: Config,
+  model: UniMSE,
+  params: Any,
+  mesh: Mesh,
+  steps: int,
+  warmup: int,
+) -> dict[str, dict[str, float]]:
+  """Times whole predictions of one batch, from arrays to labels.
+
+  Args:
+    config: of the run; only `intensity` of its decoding is not varied.
+    model: of the config.
+    params: of the model.
+    mesh: of the devices.
+    steps: timed batches.
+    warmup: batches before them, beside the one that compiles.
+
+  Returns:
+    Name -> "first_seconds" (of the first batch, compiling included),
+    "batch_seconds" (median), "predictions_per_second", "tokens_per_second"
+    (the tokens of the labels that came out, </s> included), "tokens" (of a
+    label, on average).
+  """
+  return {
+    name: _measure_way(
+      make_pipeline(_with_decoding(config, changes), model),
+      params,
+      mesh,
+      scored,
+      steps,
+      warmup,
+    )
+    for name, (changes, scored) in _WAYS.items()
+  }
+
+
+def _with_decoding(config: Config, changes: dict[str, Any]) -> Config:
+  decoding = dataclasses.replace(config.decoding, **changes)
+  return dataclasses.replace(config, decoding=decoding)
+
+
+def _measure_way(
+  pipeline: Pipeline,
+  params: Any,
+  mesh: Mesh,
+  scored: bool,
+  steps: int,
+  warmup: int,
+) -> dict[str, float]:
+  labeller = Labeller(pipeline, mesh, also_free=False)
+  size = labeller.batch_size
+  arrays = _batch(pipeline.config, size)
+  seconds = []
+  for _ in range(1 + warmup + steps):
+    start = time.perf_counter()
+    labelled = labeller.label(params, arrays, size, scored)
+    seconds.append(time.perf_counter() - start)
+  median = float(np.median(seconds[1 + warmup :]))
+  limit = pipeline.config.decoding.max_new_tokens + 1
+  written = [
+    # A text without end has filled all places; what it says is no label.
+    limit if each.parsed.malformed else len(tokens) + 1
+    for each in labelled
+    for tokens in [pipeline.tokenizer.encode(each.output)]
+  ]
+  return {
+    "first_seconds": seconds[0],
+    "batch_seconds": median,
+    "predictions_per_second": size / median,
+    "tokens_per_second": sum(written) / median,
+    "tokens": float(np.mean(written)),
+  }
+
+
+def _batch(config: Config, size: int) -> Batch:
+  """This process's rows of a full batch in the bucket of the median text."""
+  lengths = synthetic.text_lengths(config.text, config.seed)
+  bucket = next(
+    each for each in config.data.buckets if each >= np.median(lengths)
+  )
+  inside = np.resize(lengths[lengths <= bucket], size)
+  batch = synthetic.make_batch(config, inside, size, bucket)
+  own = multihost.own_rows(size)
+  return {name: values[own] for name, values in batch.items()}
+
+
+def format_report(report: dict[str, dict[str, float]], size: int) -> str:
+  """What `measure` returned, as lines."""
+  lines = [
+    f"Predictions from features to labels, batch of {size}; labels end where "
+    "they end:",
+    "                     predictions     tokens   tokens   ms a   first",
+    "                        a second   a second  a label  batch  batch, s",
+  ]
+  for name, row in report.items():
+    lines.append(
+      f"  {name:<18}{row['predictions_per_second']:12.1f}"
+      f"{row['tokens_per_second']:11.0f}{row['tokens']:9.1f}"
+      f"{1e3 * row['batch_seconds']:7.0f}{row['first_seconds']:10.1f}"
+    )
+  return "\n".join(lines)
