@@ -7,8 +7,6 @@ python -m unimse_jax.eval --config configs/base.py [--workdir DIR]
 import json
 import pathlib
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from absl import flags
 
@@ -50,29 +48,8 @@ def main() -> int:
     path = evaluation_run.write(config, workdir, _SPLIT.value, run)
     stored = json.loads(path.read_text())
     print(tables.results_table(stored, _SPLIT.value))
-    for block in _six_class_blocks(stored["corpora"], _SPLIT.value):
-      print(f"\n{block.text()}")
     print(f"\nWritten: {path} and {workdir}/predictions/{_SPLIT.value}.jsonl")
   return 0
-
-
-def _six_class_blocks(corpora: Mapping[str, Any], split: str) -> list:
-  """MELD without its neutral utterances beside all seven classes (D38)."""
-  from unimse_jax.reporting import tables
-
-  blocks = []
-  for name, scores in corpora.items():
-    six = scores.get("six_classes")
-    if six:
-      rows = {
-        f"7 classes, N = {scores['n_emotion']}": scores,
-        "  always train majority": scores["constant_emotion"],
-        f"6 classes, N = {six['n']}": six,
-        "  always train majority of the 6": six.get("constant_emotion", {}),
-      }
-      title = f"{name}, {split}: with and without neutral utterances"
-      blocks.append(tables.score_block(title, tables.EMOTION, rows))
-  return blocks
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from unimse_jax.reporting.tables import Block
 
+# A table with more takes smaller letters, to fit 1,280 pixels.
+_MANY_COLUMNS = 8
 _MARKS = re.compile(r" \[([a-z, ]+)\]$")
 _NUMBER = re.compile(r"^[-+.]?\d|^-($|/)")
 # The interval after a value: it goes below it.
@@ -66,8 +68,9 @@ def to_html(block: Block) -> str:
       f'<tr><th scope="row">{_html_cell(block, row[0])}</th>{cells}</tr>'
     )
   title = html.escape(block.title)
-  kind = ' class="shaded"' if block.shaded else ""
-  kind = ' class="dense"' if block.spans else kind
+  wide = block.spans or len(head) > _MANY_COLUMNS
+  name = "shaded" if block.shaded else "dense" if wide else ""
+  kind = f' class="{name}"' if name else ""
   return (
     '<div class="block">'
     f'<div class="wide" role="region" aria-label="{title}" tabindex="0">'

@@ -31,7 +31,8 @@ class Run:
     where there is no such file, or one without texts and scored values.
     embeddings: float32[N, D] of `rows`; None where eval stored none.
     metrics: lines of metrics.jsonl.
-    seeds, ablation: the content of seeds.json and ablation.json, or None.
+    seeds, ablation: the content of seeds.json and ablation.json, or None. An
+    ablation without seeds.json has the seeds of its whole model.
     statistics, audit: of the data and of its labels, or None.
   """
 
@@ -88,6 +89,8 @@ def load(root: pathlib.Path) -> Run:
   """
   seeds, ablation = _read(root / "seeds.json"), _read(root / "ablation.json")
   workdir = _find_workdir(root, seeds, ablation)
+  if seeds is None and workdir.parent == root / FULL:
+    seeds = _whole_row(ablation)
   results = {
     split: found
     for split in SPLITS
@@ -124,10 +127,13 @@ def _find_workdir(
     return root
   if seeds:
     return root / f"seed_{seeds['seeds'][0]}"
-  for row in (ablation or {}).get("rows", ()):
-    if row["row"] == FULL:
-      return root / FULL / f"seed_{row['seeds'][0]}"
-  return root
+  whole = _whole_row(ablation)
+  return root / FULL / f"seed_{whole['seeds'][0]}" if whole else root
+
+
+def _whole_row(ablation: Mapping | None) -> Mapping[str, Any] | None:
+  rows = (ablation or {}).get("rows", ())
+  return next((row for row in rows if row["row"] == FULL), None)
 
 
 def _read(path: pathlib.Path) -> Any:

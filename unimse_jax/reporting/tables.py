@@ -154,7 +154,22 @@ def corpus_blocks(
     rows = _with_interval(scores) | constant
     slug = f"scores_{split}_{name}_emotion"
     blocks.append(score_block(title, EMOTION, rows, slug))
+  if "six_classes" in scores:
+    blocks.append(_six_class_block(name, split, scores))
   return blocks
+
+
+def _six_class_block(name: str, split: str, scores: Mapping[str, Any]) -> Block:
+  """MELD without its neutral utterances beside all seven classes (D38)."""
+  six = scores["six_classes"]
+  rows = {
+    f"7 classes, N = {scores['n_emotion']}": scores,
+    "always train majority": scores["constant_emotion"],
+    f"6 classes, N = {six['n']}": six,
+    "always train majority of the 6": six.get("constant_emotion", {}),
+  }
+  title = f"{name}, {split}: with and without neutral utterances"
+  return score_block(title, EMOTION, rows, f"scores_{split}_{name}_six")
 
 
 def decoding_line(decoding: Mapping[str, Any]) -> str:

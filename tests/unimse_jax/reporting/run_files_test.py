@@ -26,7 +26,9 @@ def test_an_ablation_alone_shows_its_whole_model(make_run, tmp_path):
   make_run(tmp_path / "full" / "seed_3", {"mosi": 5})
   rows = [{"row": "full", "seeds": [3], "title": "", "corpora": {}}]
   (tmp_path / "ablation.json").write_text(json.dumps({"rows": rows}))
-  assert run_files.load(tmp_path).workdir == tmp_path / "full" / "seed_3"
+  run = run_files.load(tmp_path)
+  assert run.workdir == tmp_path / "full" / "seed_3"
+  assert run.seeds == rows[0]
 
 
 def test_the_test_split_comes_first(make_run, tmp_path):

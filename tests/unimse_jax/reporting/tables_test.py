@@ -25,6 +25,20 @@ def test_emotions_are_percentages_with_n_and_constant():
   assert block.rows[2] == ("always train majority", "25.00", "10.00", "20.00")
 
 
+def test_meld_without_neutral_stands_beside_all_seven_classes():
+  six = {"acc": 0.4, "wf1": 0.3, "macro_f1": 0.2, "n": 5}
+  six["constant_emotion"] = {"acc": 0.3, "wf1": 0.15, "macro_f1": 0.1}
+  _, block = tables.corpus_blocks(
+    "meld", "test", _EMOTION | {"six_classes": six}
+  )
+  assert [row[:2] for row in block.rows[1:]] == [
+    ("7 classes, N = 8", "50.00"),
+    ("always train majority", "25.00"),
+    ("6 classes, N = 5", "40.00"),
+    ("always train majority of the 6", "30.00"),
+  ]
+
+
 def test_intensities_keep_the_scale_and_show_no_number_for_none():
   scores = dict.fromkeys(
     ("acc7", "acc5", "acc2_has0", "acc2_non0", "f1_has0", "f1_non0"), 0.5
