@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from unimse_jax.reporting.tables import Block
 
 # A table with more takes smaller letters, to fit 1,280 pixels.
-_MANY_COLUMNS = 8
+_MANY_COLUMNS = 9
 _MARKS = re.compile(r" \[([a-z, ]+)\]$")
 _NUMBER = re.compile(r"^[-+.]?\d|^-($|/)")
 # The interval after a value: it goes below it.
