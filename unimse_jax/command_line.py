@@ -21,6 +21,7 @@ from unimse_jax.errors import InputError
 _QUOTES = "\"'"
 USER_ERROR = 2  # exit status
 STOPPED = 143  # exit status after SIGTERM, as shells count it
+_NO_MEMORY = "RESOURCE_EXHAUSTED"  # how jax calls it
 
 # What ml_collections lets through for a file that is none or cannot be run, an
 # unknown field (with the nearest known one) or a value of another type.
@@ -133,6 +134,16 @@ def _guarded(main: Callable[[], int | None]) -> None:
     status = main()
   except InputError as error:
     _fail(str(error))
+  except RuntimeError as error:
+    # jax's class for it is not imported: a wrong flag is told without jax.
+    if _NO_MEMORY not in str(error):
+      raise
+    _fail(
+      "memory: expected what runs to fit into the device, found: "
+      f"{str(error).splitlines()[0]} Raise config.train.microbatches or "
+      "config.parallel.fsdp, or lower config.train.batch_size, "
+      "config.decoding.batch_size or config.text.max_tokens."
+    )
   sys.exit(status or 0)
 
 

@@ -5,7 +5,10 @@ import pathlib
 import subprocess
 import sys
 
+import jax
 import pytest
+
+from unimse_jax import command_line
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -85,3 +88,23 @@ def test_evaluating_where_nothing_was_trained_is_refused(tmp_path):
     "--config=configs/scratch.py", f"--workdir={tmp_path}", module="eval"
   )
   assert "train first" in message(done)
+
+
+def test_a_device_without_memory_is_one_message(capsys):
+  def main():
+    raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 9 GiB.\nmuch more")
+
+  with pytest.raises(SystemExit) as ended:
+    command_line._guarded(main)
+  assert ended.value.code == 2
+  message = capsys.readouterr().err
+  assert "found: RESOURCE_EXHAUSTED: 9 GiB. Raise config.train" in message
+  assert "much more" not in message
+
+
+def test_other_faults_keep_their_traceback():
+  def main():
+    raise jax.errors.JaxRuntimeError("INTERNAL: a fault of ours")
+
+  with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+    command_line._guarded(main)
