@@ -176,6 +176,8 @@ def tiny_row(tiny_values, corpora, label_writer):
       data["labels"] = str(path)
     model, layers = values["model"], values["t5"]["encoder_layers"]
     model["pmf_layers"] = min(model["pmf_layers"], layers)
+    numbers = model["pmf_layer_numbers"]
+    model["pmf_layer_numbers"] = tuple(n for n in numbers if n < layers)
     trainable = values["optimizer"]["trainable"]
     values["optimizer"]["trainable"] = trainable.replace("_10", "_0").replace(
       "_11", "_1"

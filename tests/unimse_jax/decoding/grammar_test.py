@@ -335,7 +335,7 @@ class RandomLogits:
 
 
 @pytest.mark.parametrize(
-  "outputs", [10, pytest.param(10_000, marks=pytest.mark.slow)]
+  "outputs", [10, pytest.param(2_000, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("beams", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("text", "length"), _LABELS[:5])
@@ -362,4 +362,6 @@ def test_the_compiled_loop_writes_no_malformed_text(
       assert all(
         field in legal for field, legal in zip(fields, words, strict=True)
       ), output
-  assert len(written) > outputs / 2
+  # Such wishes are far from uniform, and some labels have few texts: 10,000
+  # outputs were 5,311 of the 75,726 default ones, 1,935 of 7,686 others.
+  assert len(written) > outputs / 10
