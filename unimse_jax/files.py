@@ -1,10 +1,17 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what is in them as a hash."""
 
 import contextlib
+import hashlib
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import BinaryIO
+
+
+def hash_file(path: pathlib.Path) -> str:
+  """The sha256 of a file's bytes, in hexadecimal, read in blocks."""
+  with path.open("rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: pathlib.Path, data: bytes) -> None:

@@ -12,15 +12,9 @@ import pathlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from unimse_jax.files import write_atomically
+from unimse_jax.files import hash_file, write_atomically
 
 MANIFEST_NAME = "manifest.json"
-
-
-def sha256_of(path: pathlib.Path) -> str:
-  """Hex sha256 of a file's content, read in blocks."""
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def seal(
@@ -41,7 +35,7 @@ def seal(
     if path.is_file() and path.name not in skipped:
       _flush_to_disk(path)
       name = path.relative_to(directory).as_posix()
-      files[name] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
+      files[name] = {"size": path.stat().st_size, "sha256": hash_file(path)}
   manifest = {**record, "files": files}
   manifest["manifest_sha256"] = _digest(manifest)
   text = json.dumps(manifest, indent=1, sort_keys=True)
@@ -84,7 +78,7 @@ def _compare(path: pathlib.Path, sealed: Mapping[str, Any]) -> str:
     size = path.stat().st_size
     if size != sealed["size"]:
       return f"{size} bytes, {sealed['size']} were written"
-    return "" if sha256_of(path) == sealed["sha256"] else "its content changed"
+    return "" if hash_file(path) == sealed["sha256"] else "its content changed"
   except OSError as error:
     return f"cannot be read ({error.strerror})"
 

@@ -12,6 +12,7 @@ from absl import logging
 
 from unimse_jax.data.records import SPLITS, CorpusRecords, RecordText, find
 from unimse_jax.errors import InputError
+from unimse_jax.files import hash_file
 from unimse_jax.labels import LabelSchema, UniversalLabel
 from unimse_jax.parallel import multihost
 
@@ -235,7 +236,7 @@ def _check_labels(
   corpora: dict[str, CorpusRecords], meta: dict, path: pathlib.Path
 ) -> None:
   """The labels must be whole, and made from these datasets."""
-  if _sha256(path) != meta["labels_sha256"]:
+  if hash_file(path) != meta["labels_sha256"]:
     raise InputError(
       f"Universal labels: {path} does not have the sha256 of its .meta.json; "
       "it was changed or cut. Make it again."
@@ -252,7 +253,7 @@ def _check_labels(
   stale = [
     name
     for name, records in corpora.items()
-    if _sha256(records.directory / "metadata.json")
+    if hash_file(records.directory / "metadata.json")
     != meta["datasets"][name]["metadata_sha256"]
   ]
   if stale:
@@ -283,10 +284,6 @@ def _dropped(meta: dict, corpus: str, split: str) -> int:
   """Records that the labels leave out on purpose (D37)."""
   reasons = meta.get("dropped", {}).values()
   return sum(each.get(corpus, {}).get(split, 0) for each in reasons)
-
-
-def _sha256(path: pathlib.Path) -> str:
-  return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _check_splits(

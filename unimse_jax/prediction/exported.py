@@ -5,7 +5,6 @@ its folder `unimse`. `unimse/export.json` is written last and has the sha256 of
 every other file.
 """
 
-import hashlib
 import json
 import os
 import pathlib
@@ -22,6 +21,7 @@ from unimse_jax import pipeline as pipeline_lib
 from unimse_jax import pretrained
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
+from unimse_jax.files import hash_file
 from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.pipeline import (
   FEATURES_FILE,
@@ -87,7 +87,7 @@ def export(workdir: pathlib.Path, out: pathlib.Path, overwrite: bool) -> dict:
       version=_VERSION,
       source=source,
       files={
-        path.relative_to(draft).as_posix(): _sha256(path) for path in files
+        path.relative_to(draft).as_posix(): hash_file(path) for path in files
       },
     )
     (draft / MANIFEST).write_text(json.dumps(found, indent=2) + "\n")
@@ -166,7 +166,7 @@ def load(directory: pathlib.Path) -> tuple[Pipeline, Any]:
     for name, digest in files.items()
     if name != "README.md"
     and not (
-      (directory / name).is_file() and _sha256(directory / name) == digest
+      (directory / name).is_file() and hash_file(directory / name) == digest
     )
   ]
   if damaged:
@@ -187,8 +187,3 @@ def _load_params(directory: pathlib.Path) -> Any:
   rest = load_file(directory / FUSION_FILE)
   _, t5 = pretrained.load(str(directory))
   return {"t5": t5, **traverse_util.unflatten_dict(rest, sep="/")}
-
-
-def _sha256(path: pathlib.Path) -> str:
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
