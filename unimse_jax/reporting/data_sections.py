@@ -4,7 +4,7 @@ import datetime
 import html
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from unimse_jax.reporting.run_files import Run
@@ -125,41 +125,33 @@ def audit_section(run: Run) -> Section | None:
   """What people said of the completed labels; None where nobody was asked."""
   if run.audit is None:
     return None
-  single = {
-    key: value
-    for key, value in run.audit.items()
-    if not isinstance(value, dict | list)
+  title = "Universal-label audit"
+  if not isinstance(run.audit.get("samples"), dict):
+    command = (
+      "python -m feature_export.universal_labels --out LABELS.jsonl "
+      f"--score {run.audit.get('sheet', 'SHEET')}"
+    )
+    return Section(
+      "audit", title, [how_to("An older version counted it.", command)]
+    )
+  lines = {
+    "samples, all labels right": run.audit["samples"],
+    **{f"labels of {name}": line for name, line in run.audit["slots"].items()},
+    "all labels": run.audit["labels"],
   }
-  parts: list[Block | str] = []
-  if single:
-    rows = [(key, _plain(value)) for key, value in single.items()]
-    title = "The audit of the completed labels"
-    parts.append(Block(title, (("", "value"), *rows), "audit"))
-  for key, value in run.audit.items():
-    lines = list(value.values()) if isinstance(value, dict) else value
-    if (
-      isinstance(lines, list)
-      and lines
-      and all(isinstance(line, dict) for line in lines)
-    ):
-      names = (
-        list(value) if isinstance(value, dict) else range(1, len(value) + 1)
-      )
-      parts.append(_record_block(key, names, lines))
-    elif isinstance(value, dict | list):
-      parts.append(paragraph(f"{key}: {json.dumps(value, ensure_ascii=False)}"))
-  return Section("audit", "Universal-label audit", parts)
-
-
-def _record_block(
-  key: str, names: Sequence[Any], lines: Sequence[Mapping[str, Any]]
-) -> Block:
-  head = list(dict.fromkeys(name for line in lines for name in line))
+  head = ("n", "right", "accuracy", "low", "high")
   rows = [
-    (str(name), *(_plain(line.get(column)) for column in head))
-    for name, line in zip(names, lines, strict=True)
+    (name, *(_plain(line[key]) if key in line else "-" for key in head))
+    for name, line in lines.items()
   ]
-  return Block(key, (("", *head), *rows), f"audit_{key}")
+  what = (
+    f"People judged the completed labels of {run.audit['sheet']}; low and high "
+    "are Wilson's 95 % interval, in which a sample counts once."
+  )
+  block = Block(
+    "The audit of the completed labels", (("", *head), *rows), "audit"
+  )
+  return Section("audit", title, [paragraph(what), block])
 
 
 def _plain(value: Any) -> str:

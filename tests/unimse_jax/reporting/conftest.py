@@ -337,17 +337,15 @@ def write_data_files(data: pathlib.Path) -> None:
       "comparison": comparison,
     },
   )
+  judged = {"n": 80, "right": 72, "accuracy": 0.9, "low": 0.815, "high": 0.948}
   _write_json(
     data / "labels.audit.json",
     {
-      "accuracy": 0.9,
-      "low": 0.81,
-      "high": 0.95,
-      "n": 80,
-      "by_slot": {
-        "intensity": {"right": 36, "n": 40},
-        "meld": {"right": 36, "n": 40},
-      },
+      "sheet": "labels.audit.csv",
+      "labels_sha256": "ab" * 32,
+      "samples": judged,
+      "slots": {"intensity": judged, "meld": judged},
+      "labels": {"n": 160, "right": 144, "accuracy": 0.9},
     },
   )
 
