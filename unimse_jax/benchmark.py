@@ -4,11 +4,9 @@ python -m unimse_jax.benchmark --config configs/base.py [--steps 20]
     [--warmup 3] [--output FILE.json] [--config.train.batch_size=8 ...]
 """
 
-import functools
 import json
 import pathlib
 
-import jax
 from absl import flags
 
 from unimse_jax import command_line
@@ -53,16 +51,12 @@ def main() -> int:
 
 def _measure_prediction(config: Config) -> dict[str, dict[str, float]]:
   """Whole predictions with the weights that a run would start from."""
-  from unimse_jax.parallel import sharding
   from unimse_jax.prediction import speed
   from unimse_jax.training import assembly, workload
 
   mesh = assembly.make_mesh(config)
   model = workload.synthetic_model(config)
-  make = functools.partial(workload.init_params, config, model)
-  key = jax.random.key(config.seed)
-  places = sharding.state_sharding(jax.eval_shape(make, key), mesh)
-  params = jax.jit(make, out_shardings=places)(key)
+  params = workload.random_params(config, model, mesh)
   return speed.measure(config, model, params, mesh, _STEPS.value, _WARMUP.value)
 
 

@@ -16,12 +16,11 @@ from ml_collections import config_flags
 
 from unimse_jax import config as config_lib
 from unimse_jax.config import Config
-from unimse_jax.errors import InputError
+from unimse_jax.errors import InputError, lacks_memory
 
 _QUOTES = "\"'"
 USER_ERROR = 2  # exit status
 STOPPED = 143  # exit status after SIGTERM, as shells count it
-_NO_MEMORY = "RESOURCE_EXHAUSTED"  # how jax calls it
 
 # What ml_collections lets through for a file that is none or cannot be run, an
 # unknown field (with the nearest known one) or a value of another type.
@@ -136,7 +135,7 @@ def _guarded(main: Callable[[], int | None]) -> None:
     _fail(str(error))
   except RuntimeError as error:
     # jax's class for it is not imported: a wrong flag is told without jax.
-    if _NO_MEMORY not in str(error):
+    if not lacks_memory(error):
       raise
     _fail(
       "memory: expected what runs to fit into the device, found: "

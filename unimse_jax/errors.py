@@ -1,4 +1,4 @@
-"""The one exception that entry points turn into a message and exit status 2."""
+"""What entry points turn into a message and exit status 2."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,8 @@ class InputError(ValueError):
   Its message says what was expected, what was found and what to do, in words
   that need no traceback. Everything else that is raised is a fault of ours.
   """
+
+
+def lacks_memory(error: RuntimeError) -> bool:
+  """Whether jax says that a device has too little memory."""
+  return "RESOURCE_EXHAUSTED" in str(error)

@@ -23,11 +23,10 @@ import tqdm
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from unimse_jax import config as config_lib  # noqa: E402
-from unimse_jax.config import Config  # noqa: E402
 from unimse_jax.data import synthetic, tokenizer  # noqa: E402
-from unimse_jax.data.batching import Collator  # noqa: E402
 from unimse_jax.parallel.mesh import make_mesh  # noqa: E402
-from unimse_jax.pipeline import Pipeline, make_label_text  # noqa: E402
+from unimse_jax.pipeline import Pipeline  # noqa: E402
+from unimse_jax.prediction import speed  # noqa: E402
 from unimse_jax.prediction.labeller import Labelled, Labeller  # noqa: E402
 from unimse_jax.training.workload import (  # noqa: E402
   init_params,
@@ -51,18 +50,6 @@ def read_config(name: str, vocabulary: str, batch_size: int, beams: int):
   values.decoding.constrained = True
   values.decoding.batch_size, values.decoding.beams = batch_size, beams
   return config_lib.validate(values.to_dict())
-
-
-def make_pipeline(config: Config) -> Pipeline:
-  return Pipeline(
-    config=config,
-    tokenizer=tokenizer.Tokenizer(tokenizer.find(config.tokenizer.path)),
-    label_text=make_label_text(config, synthetic.SLOTS, synthetic.GRID),
-    collator=Collator(None, config.data, 1),
-    model=synthetic_model(config),
-    data_sha256="",
-    extraction={},
-  )
 
 
 def write_labels(
@@ -117,7 +104,8 @@ def main() -> None:
   config = read_config(
     flags.config, flags.vocabulary, flags.batch_size, flags.beams
   )
-  pipeline = make_pipeline(config)
+  vocabulary = tokenizer.Tokenizer(tokenizer.find(config.tokenizer.path))
+  pipeline = speed.make_pipeline(config, synthetic_model(config), vocabulary)
   start = time.perf_counter()
   labeller = Labeller(pipeline, make_mesh(devices=1))
   labelled = write_labels(labeller, pipeline, flags.outputs, flags.scored)

@@ -28,8 +28,10 @@ _WAYS: dict[str, tuple[dict[str, Any], bool]] = {
 }
 
 
-def make_pipeline(config: Config, model: UniMSE) -> Pipeline:
-  """The labels of the four corpora, in pieces that are made up."""
+def make_pipeline(
+  config: Config, model: UniMSE, tokenizer: Any = None
+) -> Pipeline:
+  """The labels of the four corpora, in pieces that are made up if not given."""
   text = make_label_text(config, synthetic.SLOTS, synthetic.GRID)
   words = [
     word
@@ -39,7 +41,7 @@ def make_pipeline(config: Config, model: UniMSE) -> Pipeline:
   ]
   return Pipeline(
     config=config,
-    tokenizer=synthetic.Vocabulary(words),
+    tokenizer=tokenizer or synthetic.Vocabulary(words),
     label_text=text,
     collator=Collator(None, config.data, 1),
     model=model,

@@ -21,7 +21,7 @@ from jax.sharding import Mesh
 
 from unimse_jax.config import Config
 from unimse_jax.data import synthetic
-from unimse_jax.errors import InputError
+from unimse_jax.errors import InputError, lacks_memory
 from unimse_jax.parallel import sharding
 from unimse_jax.training.assembly import assemble, check_batch_size, make_mesh
 from unimse_jax.training.workload import (
@@ -187,7 +187,7 @@ def _compile(name: str, function: Any, *arguments: Any) -> Compiled:
   try:
     compiled = function.lower(*arguments).compile()
   except jax.errors.JaxRuntimeError as error:
-    if "RESOURCE_EXHAUSTED" not in str(error):
+    if not lacks_memory(error):
       raise
     raise InputError(
       f"{name}: expected a program that fits into a device's memory, found: "

@@ -23,7 +23,7 @@ from unimse_jax.data.batching import BatchPlan
 from unimse_jax.data.tokenizer import EOS
 from unimse_jax.decoding import grammar
 from unimse_jax.decoding.grammar import TokenAutomaton
-from unimse_jax.errors import InputError
+from unimse_jax.errors import InputError, lacks_memory
 from unimse_jax.models import UniMSE
 from unimse_jax.models.flops import Lengths, train_flops
 from unimse_jax.parallel import multihost, sharding
@@ -40,6 +40,7 @@ from unimse_jax.training.workload import (
   init_params,
   make_workload,
   noise_automaton,
+  random_params,
   synthetic_model,
 )
 
@@ -124,7 +125,7 @@ def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
   device = mesh.devices.flat[0]
   report = _describe(config, mesh, shapes) | {"steps": steps}
   try:
-    state = _random_state(config, model, mesh, assembly, shapes)
+    state = assembly.create_state(random_params(config, model, mesh))
     timed, state = _time_training(
       config, mesh, assembly, state, workload, steps, warmup
     )
@@ -153,21 +154,12 @@ def _describe(config: Config, mesh: Mesh, shapes: Any) -> dict[str, Any]:
 
 def _explain(error: jax.errors.JaxRuntimeError, device: jax.Device) -> None:
   """Raises InputError where the error is a lack of memory."""
-  if "RESOURCE_EXHAUSTED" in str(error):
+  if lacks_memory(error):
     raise InputError(
       f"Expected the config to fit into the memory of {device.device_kind}, "
       f"found: {str(error).splitlines()[0]} Lower config.train.batch_size or "
       "raise config.train.microbatches."
     ) from error
-
-
-def _random_state(
-  config: Config, model: UniMSE, mesh: Mesh, assembly: Assembly, shapes: Any
-) -> TrainState:
-  places = sharding.state_sharding(shapes, mesh)
-  make = functools.partial(init_params, config, model)
-  key = jax.random.key(config.seed)
-  return assembly.create_state(jax.jit(make, out_shardings=places)(key))
 
 
 def _time_training(

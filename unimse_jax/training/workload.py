@@ -5,10 +5,12 @@ flax, optax, numpy and ml_collections.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from unimse_jax.config import Config
 from unimse_jax.data import synthetic
@@ -18,6 +20,7 @@ from unimse_jax.decoding import generate
 from unimse_jax.decoding.grammar import TokenAutomaton
 from unimse_jax.experiment import random_t5
 from unimse_jax.models import UniMSE
+from unimse_jax.parallel import sharding
 from unimse_jax.pipeline import model_config
 
 # States and tokens of the label grammar of four slots in T5's vocabulary.
@@ -52,6 +55,14 @@ def init_params(config: Config, model: UniMSE, key: jax.Array) -> Any:
   """Random parameters; trace it for their shapes alone."""
   batch = synthetic.make_batch(config, np.array([2]), 1, 2)
   return model.init(key, batch)["params"]
+
+
+def random_params(config: Config, model: UniMSE, mesh: Mesh) -> Any:
+  """The weights that a run would start from, laid out on the mesh."""
+  make = functools.partial(init_params, config, model)
+  key = jax.random.key(config.seed)
+  places = sharding.state_sharding(jax.eval_shape(make, key), mesh)
+  return jax.jit(make, out_shardings=places)(key)
 
 
 def encode_and_decode(
