@@ -54,7 +54,7 @@ lint: $(VENV)/.test  ## ruff and the import floors
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-docs: | $(VENV)/.export  ## the configuration reference, from configs/base.py
+docs: | $(VENV)/.export  ## the configuration reference, from the fields' definitions
 	$(BIN)/python -m unimse_jax.config_reference
 
 test: lint  ## set up, lint, and the tests that take minutes

@@ -15,10 +15,11 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from unimse_jax import config as config_lib
-from unimse_jax.config import Config
+from unimse_jax.config import Config, reference
 from unimse_jax.errors import InputError, lacks_memory
 
 _QUOTES = "\"'"
+_HELP_CONFIG = "help_config"
 USER_ERROR = 2  # exit status
 STOPPED = 143  # exit status after SIGTERM, as shells count it
 
@@ -35,7 +36,16 @@ _CONFIG_ERRORS = (
 
 
 def define_config() -> Any:
-  """Defines --config; every field can be overridden as --config.a.b=c."""
+  """Defines --config; every field can be overridden as --config.a.b=c.
+
+  --help_config then prints what the fields mean and may be.
+  """
+  flags.DEFINE_string(
+    _HELP_CONFIG,
+    None,
+    "Prints default, legal values and meaning of the config fields whose name "
+    "holds this text, as --help_config=window; all of them if empty.",
+  )
   return config_flags.DEFINE_config_file(
     "config", None, "Path of a config file, for example configs/base.py."
   )
@@ -94,6 +104,10 @@ def run(main: Callable[[], int | None]) -> None:
   logging.set_verbosity(logging.INFO)
   # jax tells of every backend that is not there.
   std_logging.getLogger("jax").setLevel(std_logging.WARNING)
+  # --help shows the flags of the program that runs, and these are its too.
+  for name in ("config", _HELP_CONFIG):
+    if name in flags.FLAGS:
+      flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
   app.run(lambda _: _guarded(main), flags_parser=_parse)
 
 
@@ -128,8 +142,17 @@ def _unknown_field(text: str) -> str:
   return f"unknown field {named[2]!r}; did you mean {named[1]!r}?"
 
 
+def _help_config() -> None:
+  part = flags.FLAGS[_HELP_CONFIG].value
+  if part is not None:
+    print(reference.describe(part))
+    sys.exit(0)
+
+
 def _guarded(main: Callable[[], int | None]) -> None:
   try:
+    if _HELP_CONFIG in flags.FLAGS:
+      _help_config()
     status = main()
   except InputError as error:
     _fail(str(error))

@@ -1,4 +1,4 @@
-"""Writes the reference of all config fields, from configs/base.py's comments.
+"""Writes the reference of all config fields, from their definitions.
 
 python -m unimse_jax.config_reference [--configs configs]
     [--out docs/configuration.md]
@@ -19,14 +19,12 @@ _OUT = flags.DEFINE_string("out", "docs/configuration.md", "The page.")
 
 def main() -> int:
   folder, out = pathlib.Path(_CONFIGS.value), pathlib.Path(_OUT.value)
-  base, *presets = (
-    command_line.load_config([f"--config={folder / name}.py"])
-    for name in ("base", *_PRESETS)
-  )
-  source = (folder / "base.py").read_text(encoding="utf-8")
-  named = dict(zip(_PRESETS, presets, strict=True))
+  presets = {
+    name: command_line.load_config([f"--config={folder / name}.py"])
+    for name in _PRESETS
+  }
   out.parent.mkdir(parents=True, exist_ok=True)
-  write_atomically(out, reference.render(source, base, named).encode())
+  write_atomically(out, reference.render(presets).encode())
   print(f"Written: {out}")
   return 0
 

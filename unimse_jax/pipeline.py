@@ -118,7 +118,6 @@ def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
   Raises:
     InputError: the PMF layers are not all layers of this T5.
   """
-  model = config.model
   t5 = dataclasses.replace(t5, dtype=config.t5.dtype, dropout=config.t5.dropout)
   faults = layer_faults(config, t5.encoder_layers, t5.decoder_layers)
   if faults:
@@ -126,35 +125,14 @@ def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
       "The T5 does not fit the config:\n  " + "\n  ".join(faults)
     )
   return UniMSEConfig(
+    **vars(config.model),
     t5=t5,
     modalities=config.data.modalities,
-    zeroed_modalities=model.zeroed_modalities,
-    absent_as_zeros=config.loss.absent == "as_zeros",
     audio_frames=config.data.audio_frames,
     video_frames=config.data.video_frames,
-    modality_width=model.modality_width,
-    modality_dropout=model.modality_dropout,
-    bidirectional=model.lstm == "bi",
-    pmf=model.pmf,
-    pmf_layers=model.pmf_layers,
-    pmf_layer_numbers=model.pmf_layer_numbers,
-    pmf_decoder=model.pmf_decoder,
-    pmf_place=model.pmf_place,
-    adapter_width=model.adapter_width,
-    adapter_activation=model.adapter_activation,
-    adapter_residual=model.adapter_residual,
-    adapter_init=model.adapter_init,
-    adapter_norm=model.adapter_norm,
-    adapter_heads=model.adapter_heads,
-    segments=config.text.marking == "segments",
-    slice_encoder=config.text.marking == "slice_encoder",
+    marking=config.text.marking,
+    absent=config.loss.absent,
     contrastive=bool(config.loss.alpha or config.loss.beta),
-    contrastive_layers=model.contrastive_layers,
-    contrastive_decoder=model.contrastive_decoder,
-    contrastive_width=model.contrastive_width,
-    contrastive_kernel=model.contrastive_kernel,
-    contrastive_shared=model.contrastive_keys == "shared",
-    contrastive_include_padding=model.contrastive_pooling == "include_padding",
   )
 
 

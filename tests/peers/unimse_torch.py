@@ -144,7 +144,7 @@ class CrossAttention(nn.Module):
     width, inner = config.t5.width, config.adapter_width
     self.text = nn.Linear(width, inner, bias=False)
     for name in config.modalities:
-      states = config.modality_width * (1 + config.bidirectional)
+      states = config.modality_width * (1 + (config.lstm == "bi"))
       self.add_module(name, nn.Linear(states, inner, bias=False))
       for number in range(2):
         layer = CrossModalLayer(inner, config.adapter_heads)
@@ -184,13 +184,11 @@ class UniMSETorch(nn.Module):
         feed_forward_proj=t5.activation,
       )
     ).eval()
-    if config.segments:
+    if config.marking == "segments":
       self.segment_embedding = nn.Embedding(2, t5.width)
     self.modality_encoder = nn.ModuleDict(
       {
-        name: Reader(
-          features[name], config.modality_width, config.bidirectional
-        )
+        name: Reader(features[name], config.modality_width, config.lstm == "bi")
         for name in features
       }
     )
@@ -221,17 +219,19 @@ class UniMSETorch(nn.Module):
     self.contrastive_text = conv(config.t5.width)
     if config.contrastive_decoder:
       self.contrastive_decoder = conv(config.t5.width)
-    keys = ("shared",) if config.contrastive_shared else config.modalities
+    keys = (
+      ("shared",) if config.contrastive_keys == "shared" else config.modalities
+    )
     self.contrastive_modality = nn.ModuleDict(
       {
-        name: conv(config.modality_width * (1 + config.bidirectional))
+        name: conv(config.modality_width * (1 + (config.lstm == "bi")))
         for name in keys
       }
     )
 
   def _project(self, conv, states, mask):
     """Eq. 3 and the mean over time."""
-    if self.config.contrastive_include_padding:
+    if self.config.contrastive_pooling == "include_padding":
       return conv(states.mT).mT.mean(1)
     kept = mask[..., None].to(states.dtype)
     projected = conv((states * kept).mT).mT * kept
@@ -280,7 +280,7 @@ class UniMSETorch(nn.Module):
     clips = []
     for name in config.modalities:
       mask = batch[f"{name}_mask"]
-      if config.absent_as_zeros:
+      if config.absent == "as_zeros":
         mask = mask | (real & ~mask.any(1))[:, None]
       if name in config.zeroed_modalities:
         mask = torch.zeros_like(mask)
@@ -290,7 +290,7 @@ class UniMSETorch(nn.Module):
       clips.append(Clip(name, vector, states, mask))
       found[f"present_{name}"] = mask.any(1)
     embedded = self.t5.shared(batch["encoder_input_tokens"])
-    if config.segments:
+    if config.marking == "segments":
       embedded = embedded + self.segment_embedding(batch["segment_ids"])
     encoded, text = self._run_stack(
       "encoder",
@@ -300,7 +300,7 @@ class UniMSETorch(nn.Module):
       attention_mask=batch["encoder_mask"].long(),
     )
     seen = batch["encoder_mask"]
-    if config.slice_encoder:
+    if config.marking == "slice_encoder":
       own = seen & (batch["segment_ids"] == 1)
       seen = torch.where(own.any(1, keepdim=True), own, seen)
     decoded, labels = self._run_stack(
@@ -335,7 +335,7 @@ class UniMSETorch(nn.Module):
     for number, anchor in enumerate(anchors):
       found[f"anchor_{number}"] = anchor
     for clip in clips:
-      key = "shared" if config.contrastive_shared else clip.name
+      key = "shared" if config.contrastive_keys == "shared" else clip.name
       conv = self.contrastive_modality[key]
       found[f"key_{clip.name}"] = self._project(conv, clip.states, clip.mask)
 

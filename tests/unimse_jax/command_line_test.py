@@ -49,6 +49,24 @@ def test_no_config_at_all_says_so():
   assert "--config" in message(run())
 
 
+def test_help_lists_the_fields_that_are_asked_for():
+  done = run("--help_config=text.window")
+  assert done.returncode == 0, done.stderr
+  first, *rest = done.stdout.splitlines()
+  assert first == "--config.text.window=2  (int, \u2265 0, \u2264 8)"
+  assert "(D18)" in " ".join(rest)
+
+
+def test_help_on_no_field_names_what_was_asked_for():
+  assert "'windo_w'" in message(run("--help_config=windo_w"))
+
+
+def test_help_shows_where_the_config_and_its_fields_are_told():
+  done = run("--help", module="eval")
+  assert "--config:" in done.stdout
+  assert "--help_config:" in done.stdout
+
+
 @pytest.mark.parametrize(
   ("content", "named"),
   [

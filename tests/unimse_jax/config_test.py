@@ -1,7 +1,6 @@
 """Every fault of a config is named, all at once."""
 
 import copy
-import dataclasses
 import importlib
 import pathlib
 
@@ -134,13 +133,10 @@ def test_a_whole_number_may_stand_for_a_float(values):
   assert isinstance(config.loss.alpha, float)
 
 
-def test_free_fields_are_fields():
-  for path in config_lib.FREE_FIELDS:
-    kind = Config
-    for name in path.split("."):
-      fields = {each.name: each.type for each in dataclasses.fields(kind)}
-      assert name in fields, path
-      kind = fields[name]
+def test_free_fields_are_those_that_are_marked():
+  assert "train.epochs" in config_lib.FREE_FIELDS
+  assert "parallel.fsdp" in config_lib.FREE_FIELDS
+  assert "train.selection" not in config_lib.FREE_FIELDS
 
 
 def test_fields_that_change_what_is_learnt_are_not_free():

@@ -62,7 +62,7 @@ def test_it_imports_where_little_is_installed(module):
   assert done.returncode == 0, done.stderr
 
 
-def test_models_are_nothing_but_jax_flax_and_numpy():
+def test_models_are_nothing_but_jax_flax_numpy_and_their_config():
   """Also what would only be imported when used."""
   allowed = (
     "collections",
@@ -71,6 +71,7 @@ def test_models_are_nothing_but_jax_flax_and_numpy():
     "jax",
     "math",
     "numpy",
+    "unimse_jax.config",
     "unimse_jax.models",
   )
   for path in (_ROOT / "unimse_jax" / "models").glob("*.py"):

@@ -1,29 +1,33 @@
-"""The typed view of a config: what a field may be, checked all at once.
+"""The typed config: every field is defined here, and checked all at once.
 
-`configs/base.py` gives every field its value, unit and source; here stands its
-type (`fields`) and what is legal (`limits`). Nothing below the entry points
-sees a ConfigDict.
+A field stands once, with its type, default, bounds and meaning: those of texts,
+labels and corpora in `input_fields`, of the network and its losses in
+`model_fields`, of training, decoding and devices in `run_fields`. The default
+config (configs/base.py), the checks, --help_config and docs/configuration.md
+are made from there. Nothing below the entry points sees a ConfigDict.
 """
 
-from unimse_jax.config.fields import (
+from unimse_jax.config.input_fields import DataConfig, TextConfig
+from unimse_jax.config.limits import layer_faults
+from unimse_jax.config.model_fields import LossConfig, ModelConfig
+from unimse_jax.config.reading import default_values, to_dict, validate
+from unimse_jax.config.run_fields import (
+  FIELDS,
   FREE_FIELDS,
   Config,
-  DataConfig,
-  LossConfig,
   OptimizerConfig,
-  TextConfig,
 )
-from unimse_jax.config.limits import CHOICES, layer_faults
-from unimse_jax.config.reading import to_dict, validate
 
 __all__ = [
-  "CHOICES",
+  "FIELDS",
   "FREE_FIELDS",
   "Config",
   "DataConfig",
   "LossConfig",
+  "ModelConfig",
   "OptimizerConfig",
   "TextConfig",
+  "default_values",
   "layer_faults",
   "to_dict",
   "validate",

@@ -1,96 +1,11 @@
 """What is legal in a config whose types are right."""
 
 import dataclasses
-import operator
 import re
 from typing import Any
 
-from unimse_jax.config.fields import Config, DataConfig, TextConfig
-
-CHOICES = {
-  "text.context": ("both", "past"),
-  "text.marking": ("segments", "eos_marks", "slice_encoder", "none"),
-  "text.speaker_names": ("real", "anonymised"),
-  "label.fields": ("all", "three_field"),
-  "label.numbers": ("rounded", "raw"),
-  "train.selection": ("mean_rank", "last_epoch", "best_on_test"),
-  "data.donors": ("train", "all_splits"),
-  "data.donor_classes": ("scheme", "authors_drop"),
-  "data.audio_level": ("absolute", "clip"),
-  "t5.activation": ("relu", "gelu", "gelu_new", "silu"),
-  "t5.dtype": ("float32", "bfloat16"),
-  "model.adapter_activation": ("sigmoid", "relu", "gelu"),
-  "decoding.intensity": ("greedy", "mean", "median"),
-  "model.lstm": ("uni", "bi"),
-  "model.pmf_place": ("after", "parallel", "cross_attention"),
-  "model.adapter_residual": ("concat", "text"),
-  "model.adapter_init": ("identity", "near_identity", "authors_random"),
-  "model.contrastive_layers": ("pmf", "last_only", "pre_block"),
-  "model.contrastive_keys": ("separate", "shared"),
-  "model.contrastive_pooling": ("masked", "include_padding"),
-  "loss.absent": ("left_out", "as_zeros"),
-  "optimizer.kind": ("adamw", "adam_l2", "adafactor"),
-  "optimizer.schedule": ("constant", "linear"),
-}
-# Legal values of numbers.
-AT_LEAST = {
-  "text.window": 0,
-  "text.max_tokens": 8,
-  "label.decimals": 0,
-  "tokenizer.vocab_size": 64,
-  "data.temperature": 1,
-  "data.audio_frames": 1,
-  "data.video_frames": 1,
-  "data.video_components": 0,
-  "t5.width": 1,
-  "t5.head_width": 1,
-  "t5.hidden": 1,
-  "t5.heads": 1,
-  "t5.encoder_layers": 1,
-  "t5.decoder_layers": 1,
-  "model.pmf_layers": 0,
-  "model.modality_width": 1,
-  "model.adapter_width": 1,
-  "model.adapter_heads": 1,
-  "model.contrastive_width": 1,
-  "model.contrastive_kernel": 1,
-  "loss.alpha": 0,
-  "loss.beta": 0,
-  "loss.completed_weight": 0,
-  "optimizer.lr_t5": 0,
-  "optimizer.lr_pmf": 0,
-  "optimizer.lr_main": 0,
-  "optimizer.weight_decay": 0,
-  "optimizer.clip_norm": 0,
-  "optimizer.warmup_steps": 0,
-  "train.batch_size": 1,
-  "train.microbatches": 1,
-  "train.epochs": 1,
-  "train.evaluate_every_epochs": 1,
-  "train.checkpoint_every_steps": 1,
-  "train.log_every_steps": 1,
-  "decoding.max_new_tokens": 1,
-  "decoding.batch_size": 1,
-  "decoding.beams": 1,
-  "decoding.length_penalty": 0,
-  "parallel.devices": 0,
-  "parallel.fsdp": 1,
-  "parallel.model": 1,
-  "t5.dropout": 0,
-  "model.modality_dropout": 0,
-}
-AT_MOST = {
-  "text.window": 8,  # turns of context that records hold either side
-  "label.decimals": 3,  # of an intensity's text
-}
-ABOVE = {"loss.temperature": 0}
-BELOW = {"t5.dropout": 1, "model.modality_dropout": 1}
-_BOUNDS = (
-  ("at least", operator.ge, AT_LEAST),
-  ("at most", operator.le, AT_MOST),
-  ("above", operator.gt, ABOVE),
-  ("below", operator.lt, BELOW),
-)
+from unimse_jax.config.input_fields import DataConfig, TextConfig
+from unimse_jax.config.run_fields import FIELDS, Config
 
 
 def flat(config: Config) -> dict[str, Any]:
@@ -106,19 +21,9 @@ def flat(config: Config) -> dict[str, Any]:
 
 def find_faults(config: Config) -> list[str]:
   """Faults of a config whose types are right."""
-  values = flat(config)
-  faults = [
-    f"config.{path}: expected one of {', '.join(choices)}, found "
-    f"{values[path]!r}"
-    for path, choices in CHOICES.items()
-    if values[path] not in choices
-  ]
-  faults += [
-    f"config.{path}: expected {words} {bound}, found {values[path]}"
-    for words, holds, bounds in _BOUNDS
-    for path, bound in bounds.items()
-    if not holds(values[path], bound)
-  ]
+  faults = []
+  for path, value in flat(config).items():
+    faults += FIELDS[path].faults(value)
   faults += _check_text(config.text, config.data.corpora)
   faults += _check_data(config.data, config.text.max_tokens)
   faults += _check_model(config)

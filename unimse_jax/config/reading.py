@@ -8,9 +8,14 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from unimse_jax.config.fields import Config
 from unimse_jax.config.limits import find_faults
+from unimse_jax.config.run_fields import FIELDS, Config
 from unimse_jax.errors import InputError
+
+
+def default_values() -> dict[str, Any]:
+  """Sections -> fields -> defaults, for the ConfigDict of configs/base.py."""
+  return dataclasses.asdict(Config())
 
 
 def validate(values: Mapping) -> Config:
@@ -66,7 +71,7 @@ def _build(kind: type, values: Mapping, prefix: str, faults: list[str]) -> Any:
     elif dataclasses.is_dataclass(hint):
       built[name] = _build(hint, values[name], f"{path}.", faults)
     else:
-      built[name] = _convert(path, hint, values[name], faults)
+      built[name] = _convert(path, FIELDS[path].type, values[name], faults)
   return None if faults else kind(**built)
 
 

@@ -1,31 +1,24 @@
-"""The reference of all fields, from the comments of configs/base.py."""
+"""The reference of all fields, from their definitions."""
 
-import ast
-import dataclasses
-import io
+import itertools
 import re
 import textwrap
-import tokenize
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from unimse_jax.config.fields import FREE_FIELDS, Config
-from unimse_jax.config.limits import (
-  ABOVE,
-  AT_LEAST,
-  AT_MOST,
-  BELOW,
-  CHOICES,
-  flat,
-)
+from unimse_jax.config.field import Field
+from unimse_jax.config.limits import flat
+from unimse_jax.config.run_fields import FIELDS, FREE_FIELDS, Config
 from unimse_jax.errors import InputError
 
 _HEAD = """# Configuration
 
-Every field of a config, from the comments of `configs/base.py`; `make docs`
-writes this page. The other files of `configs/` change a few of them, and so
-does the command line, for one run:
+Every field of a config, from the definitions in `unimse_jax/config`; `make
+docs` writes this page, and `--help_config=window` prints the entries of the
+fields whose name holds "window". The defaults are those of `configs/base.py`.
+The other files of `configs/` change a few of them, and so does the command
+line, for one run:
 
 ```
 python -m unimse_jax.train --config configs/base.py \\
@@ -49,119 +42,78 @@ _TABLE = """
 |---|---|---|---|---|
 """
 _TOP = "run"  # what the fields outside of all sections are about
-# In a comment: what was typed, a decision, a name with dots, and letters that
+# In a text: what was typed, a decision, a name with dots, and letters that
 # Markdown would read.
 _SPECIAL = re.compile(
   r'r?"[^"]*"|\bD\d+\b|\b[a-z_]\w*(?:\.[a-z_]\w*)+|[\\`*_|<>\[\]]'
 )
 
 
-def read_comments(source: str) -> dict[str, str]:
-  """What stands above and behind each assignment of a config file.
-
-  Args:
-    source: of a file that names its sections as
-      `text = config.text = ConfigDict()`.
-
-  Returns:
-    Path of a field ("seed", "text.window") or a section ("text") -> its
-    comment, "" where there is none.
-  """
-  comments, alone = {}, set()
-  for token in tokenize.generate_tokens(io.StringIO(source).readline):
-    if token.type == tokenize.COMMENT:
-      comments[token.start[0]] = token.string.lstrip("# ")
-      if not token.line[: token.start[1]].strip():
-        alone.add(token.start[0])
-  found = {}
-  for node in ast.walk(ast.parse(source)):
-    if isinstance(node, ast.Assign) and isinstance(
-      node.targets[-1], ast.Attribute
-    ):
-      path = ast.unparse(node.targets[-1]).removeprefix("config.")
-      first = node.lineno
-      while first - 1 in alone:
-        first -= 1
-      lines = [*range(first, node.lineno), node.end_lineno]
-      found[path] = " ".join(comments[n] for n in lines if n in comments)
-  return found
-
-
-def render(source: str, base: Config, presets: Mapping[str, Config]) -> str:
+def render(presets: Mapping[str, Config]) -> str:
   """The page, in Markdown.
 
   Args:
-    source: of configs/base.py.
-    base: its config.
-    presets: name -> config that changes it.
-
-  Raises:
-    InputError: naming every field and section that has no comment.
+    presets: name -> config that changes the defaults.
   """
-  comments = read_comments(source)
-  values = flat(base)
-  sections = list(dict.fromkeys(path.rpartition(".")[0] for path in values))
-  missing = [
-    path
-    for path in (*filter(None, sections), *values)
-    if not comments.get(path)
-  ]
-  if missing:
-    raise InputError(
-      "configs/base.py: expected a comment above or behind every field and "
-      f"section, found none at {', '.join(missing)}."
-    )
   others = {name: flat(config) for name, config in presets.items()}
   free = textwrap.fill(", ".join(map(_code, FREE_FIELDS)), 79)
   parts = [_HEAD.format(free=free)]
-  for section in sections:
+  for section, fields in itertools.groupby(FIELDS.values(), _section):
     parts.append(f"\n## {section or _TOP}\n")
-    parts += [f"\n{_prose(comments[section])}\n"] if section else []
+    if section:
+      parts.append(f"\n{_prose(_section_doc(section))}\n")
     parts.append(_TABLE)
-    for path, hint in _hints(section):
+    for each in fields:
       cells = (
-        _code(path),
-        _code(_written(values[path])),
-        _legal(path, hint),
-        _prose(comments[path]),
-        _changes(path, values, others),
+        _code(each.path),
+        _code(_written(each.default)),
+        ", ".join(map(_code, map(_written, each.choices))) or each.legal,
+        _prose(each.doc),
+        _changes(each, others),
       )
       parts.append(f"| {' | '.join(cells)} |\n")
   return "".join(parts)
 
 
-def _hints(section: str) -> Iterator[tuple[str, Any]]:
-  """Path and type of the fields of a section; "" for those outside of all."""
-  hints = typing.get_type_hints(Config)
-  if section:
-    for name, hint in typing.get_type_hints(hints[section]).items():
-      yield f"{section}.{name}", hint
-    return
-  for name, hint in hints.items():
-    if not dataclasses.is_dataclass(hint):
-      yield name, hint
+def describe(part: str) -> str:
+  """The fields whose path holds a text, for the terminal.
+
+  Raises:
+    InputError: there is none.
+  """
+  found = [each for each in FIELDS.values() if part in each.path]
+  if not found:
+    raise InputError(
+      f"--help_config: expected a part of a field's name, found {part!r}; "
+      "--help_config= lists all fields."
+    )
+  lines = []
+  for each in found:
+    legal = ", ".join(map(_written, each.choices)) or each.legal
+    lines.append(f"--config.{each.path}={_written(each.default)}  ({legal})")
+    indent = " " * 4
+    lines.append(
+      textwrap.fill(
+        each.doc, 80, initial_indent=indent, subsequent_indent=indent
+      )
+    )
+  return "\n".join(lines)
 
 
-def _legal(path: str, hint: Any) -> str:
-  """Type and range, or the choices."""
-  if path in CHOICES:
-    return ", ".join(_code(_written(each)) for each in CHOICES[path])
-  if typing.get_origin(hint) is tuple:
-    return f"tuple of {typing.get_args(hint)[0].__name__}"
-  signs = {"≥": AT_LEAST, ">": ABOVE, "≤": AT_MOST, "<": BELOW}
-  bounds = [
-    f"{sign} {bound[path]}" for sign, bound in signs.items() if path in bound
-  ]
-  return ", ".join([hint.__name__, *bounds])
+def _section(field: Field) -> str:
+  return field.path.rpartition(".")[0]
 
 
-def _changes(
-  path: str, values: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]
-) -> str:
+def _section_doc(section: str) -> str:
+  kind = typing.get_type_hints(Config)[section]
+  return " ".join(kind.__doc__.split())
+
+
+def _changes(field: Field, others: Mapping[str, Mapping[str, Any]]) -> str:
   return "; ".join(
-    f"{name}: {_code(_written(changed[path]))}"
+    f"{name}: {_code(_written(changed[field.path]))}"
     for name, changed in others.items()
-    if changed[path] != values[path] and path != "name"
+    if changed[field.path] != field.default and field.path != "name"
   )
 
 
@@ -178,18 +130,15 @@ def _code(text: str) -> str:
   return f"`{text}`".replace("|", "\\|")
 
 
-def _prose(comment: str) -> str:
-  """A comment as sentences in Markdown."""
+def _prose(text: str) -> str:
+  """A field's or a section's text in Markdown."""
 
   def replace(found: re.Match) -> str:
-    text = found[0]
-    if len(text) == 1:
-      return f"\\{text}"
-    if re.fullmatch(r"D\d+", text):
-      return f"[{text}](decisions.md)"
-    return _code(text)
+    part = found[0]
+    if len(part) == 1:
+      return f"\\{part}"
+    if re.fullmatch(r"D\d+", part):
+      return f"[{part}](decisions.md)"
+    return _code(part)
 
-  first = re.match(r"[a-z]+\b", comment)
-  if first:
-    comment = comment[0].upper() + comment[1:]
-  return _SPECIAL.sub(replace, comment.rstrip(".") + ".")
+  return _SPECIAL.sub(replace, text)

@@ -70,7 +70,7 @@ def forward_flops(
   """
   total = t5_forward_flops(config.t5, lengths.text, lengths.label)
   total = total + _fusion_flops(config, lengths)
-  directions = 2 if config.bidirectional else 1
+  directions = 2 if config.lstm == "bi" else 1
   for name in config.modalities:
     width = config.modality_width
     frames = _float(lengths.frames[name])
@@ -107,7 +107,7 @@ def train_flops(
 
 def _state_width(config: UniMSEConfig) -> int:
   """Width of the LSTM states of a modality."""
-  return config.modality_width * (2 if config.bidirectional else 1)
+  return config.modality_width * (2 if config.lstm == "bi" else 1)
 
 
 def _fusion_flops(config: UniMSEConfig, lengths: Lengths) -> Count:

@@ -8,6 +8,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
+from unimse_jax.config import (
+  DataConfig,
+  LossConfig,
+  ModelConfig,
+  TextConfig,
+)
 from unimse_jax.models import masks
 from unimse_jax.models.contrastive import ContrastiveProjection
 from unimse_jax.models.fusion import (
@@ -22,41 +28,27 @@ MODALITIES = ("audio", "video")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class UniMSEConfig:
-  """Shape of UniMSE (section 4.4). Modalities: "audio", "video", in order.
+class UniMSEConfig(ModelConfig):
+  """The model section of a config, and what else shapes the network.
 
-  configs/base.py says what each field means and may be.
+  Attributes:
+    t5: shape of T5.
+    modalities: data.modalities, in order.
+    audio_frames: data.audio_frames, of the longest clip.
+    video_frames: data.video_frames.
+    marking: text.marking.
+    absent: loss.absent.
+    contrastive: whether the loss has a contrastive part, that is, whether
+      loss.alpha or loss.beta is above 0.
   """
 
   t5: T5Config
   modalities: tuple[str, ...] = MODALITIES
-  zeroed_modalities: tuple[str, ...] = ()
-  absent_as_zeros: bool = False
-  audio_frames: int = 157  # of the longest clip
-  video_frames: int = 32
-  modality_width: int = 64  # d_a = d_v
-  modality_dropout: float = 0.3
-  bidirectional: bool = False
-  pmf: bool = True
-  pmf_layers: int = 3  # the last ones ...
-  pmf_layer_numbers: tuple[int, ...] = ()  # ... unless these are given
-  pmf_decoder: bool = False
-  pmf_place: str = "after"
-  adapter_width: int = 64
-  adapter_activation: str = "sigmoid"
-  adapter_residual: str = "concat"
-  adapter_init: str = "identity"
-  adapter_norm: bool = False
-  adapter_heads: int = 4
-  segments: bool = True  # Eq. 1 as an embedding
-  slice_encoder: bool = False  # the decoder sees the utterance alone
+  audio_frames: int = DataConfig.audio_frames
+  video_frames: int = DataConfig.video_frames
+  marking: str = TextConfig.marking
+  absent: str = LossConfig.absent
   contrastive: bool = True
-  contrastive_layers: str = "pmf"
-  contrastive_decoder: bool = False
-  contrastive_width: int = 64
-  contrastive_kernel: int = 1
-  contrastive_shared: bool = False
-  contrastive_include_padding: bool = False
 
   def frames(self, modality: str) -> int:
     """Frames of the longest clip."""
@@ -133,7 +125,7 @@ def decoder_mask(
   over nothing would see the padding.
   """
   mask = batch["encoder_mask"]
-  if not config.slice_encoder:
+  if config.marking != "slice_encoder":
     return mask
   own = mask & (batch["segment_ids"] == 1)
   return jnp.where(own.any(axis=1, keepdims=True), own, mask)
@@ -147,7 +139,7 @@ class UniMSE(nn.Module):
   def setup(self) -> None:
     config = self.config
     self.t5 = T5(config.t5)
-    if config.segments:
+    if config.marking == "segments":
       self.segment_embedding = nn.Embed(
         2,
         config.t5.width,
@@ -159,7 +151,7 @@ class UniMSE(nn.Module):
         config.modality_width,
         config.frames(name),
         config.modality_dropout,
-        config.bidirectional,
+        config.lstm == "bi",
       )
       for name in config.modalities
     }
@@ -201,14 +193,14 @@ class UniMSE(nn.Module):
       return ContrastiveProjection(
         config.contrastive_width,
         config.contrastive_kernel,
-        config.contrastive_include_padding,
+        config.contrastive_pooling == "include_padding",
       )
 
     self.contrastive_text = projection()
     if config.contrastive_decoder:
       self.contrastive_decoder = projection()
     names = config.modalities
-    if config.contrastive_shared:
+    if config.contrastive_keys == "shared":
       names = ("shared",) if names else ()
     self.contrastive_modality = {name: projection() for name in names}
 
@@ -218,7 +210,7 @@ class UniMSE(nn.Module):
     """Voice and face, each a vector and the LSTM's states."""
     config, found = self.config, {}
     for name in config.modalities:
-      mask = masks.frame_mask(batch, name, config.absent_as_zeros)
+      mask = masks.frame_mask(batch, name, config.absent == "as_zeros")
       if name in config.zeroed_modalities:
         mask = jnp.zeros_like(mask)
       vector, states = self.modality_encoder[name](
@@ -267,7 +259,7 @@ class UniMSE(nn.Module):
   ) -> tuple[jax.Array, list[jax.Array], dict[str, Modality]]:
     """Encoded text, the contrasted layers' outputs, the modalities."""
     x = self.t5.embed(batch["encoder_input_tokens"])
-    if self.config.segments:
+    if self.config.marking == "segments":
       x = x + self.segment_embedding(batch["segment_ids"])
     modalities = self._read_modalities(batch, deterministic)
     collected: list[jax.Array] = []
@@ -349,7 +341,7 @@ class UniMSE(nn.Module):
       anchors += [self.contrastive_decoder(x, mask) for x in label_states]
     keys, present = {}, {}
     for name, modality in modalities.items():
-      shared = self.config.contrastive_shared
+      shared = self.config.contrastive_keys == "shared"
       project = self.contrastive_modality["shared" if shared else name]
       keys[name] = project(modality.states, modality.mask)
       present[name] = jnp.any(modality.mask, axis=1)

@@ -62,7 +62,7 @@ def test_the_last_epoch_is_chosen_however_bad():
 def test_rules_are_those_of_the_config():
   from unimse_jax import config
 
-  assert tuple(selection.RULES) == config.CHOICES["train.selection"]
+  assert tuple(selection.RULES) == config.FIELDS["train.selection"].choices
   assert [selection.split_of(rule) for rule in selection.RULES] == [
     "validation",
     "validation",

@@ -90,7 +90,7 @@ def test_rows_are_counted_each_and_do_not_overflow():
 
 _OPTIONS = {
   "plain": {},
-  "text, both directions": {"adapter_residual": "text", "bidirectional": True},
+  "text, both directions": {"adapter_residual": "text", "lstm": "bi"},
   "decoder": {"pmf_decoder": True, "contrastive_decoder": True},
   "cross-attention": {"pmf_place": "cross_attention", "pmf_decoder": True},
 }

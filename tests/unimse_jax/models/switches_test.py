@@ -15,7 +15,7 @@ _OPTIONS = {
   "parallel": {"pmf_place": "parallel"},
   "cross-attention": _CROSS,
   "decoder": _DECODER,
-  "bi": {"bidirectional": True},
+  "bi": {"lstm": "bi"},
   "any layer": {"pmf_layer_numbers": (0,)},
 }
 
@@ -80,13 +80,13 @@ def test_absent_as_zeros_and_zeroed_change_who_has_a_voice(
   params = fill(tiny_model(), batch)
   for options, expected in (
     ({}, [True, True, True, False]),
-    ({"absent_as_zeros": True}, [True] * 4),
+    ({"absent": "as_zeros"}, [True] * 4),
     ({"zeroed_modalities": ("audio",)}, [False] * 4),
   ):
     output = tiny_model(**options).apply({"params": params}, batch)
     assert output.present["audio"].tolist() == expected
     assert output.present["video"].tolist() == (
-      [True] * 4 if "absent_as_zeros" in options else [False, True, True, True]
+      [True] * 4 if "absent" in options else [False, True, True, True]
     )
 
 

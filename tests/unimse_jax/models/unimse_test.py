@@ -100,7 +100,7 @@ def test_every_ablation_has_its_own_parameters_only(
 def test_without_contrastive_loss_and_segments_nothing_of_them_is_there(
   tiny_model, make_batch
 ):
-  model = tiny_model(contrastive=False, segments=False, pmf=False)
+  model = tiny_model(contrastive=False, marking="none", pmf=False)
   batch = make_batch()
   shapes = jax.eval_shape(
     lambda: model.init(jax.random.key(0), batch)["params"]
@@ -246,7 +246,7 @@ def test_a_sliced_encoder_shows_the_decoder_the_utterance_alone(tiny_model):
     # The second row has no token of its own utterance.
     "segment_ids": np.array([[0, 1, 0, 1], [0, 0, 1, 1]]),
   }
-  config = tiny_model(slice_encoder=True).config
+  config = tiny_model(marking="slice_encoder").config
   np.testing.assert_array_equal(
     decoder_mask(config, batch), [[0, 1, 0, 0], [1, 1, 0, 0]]
   )
@@ -259,7 +259,7 @@ def test_logits_of_a_sliced_encoder_are_those_of_its_mask(
   tiny_model, make_batch, fill
 ):
   batch = make_batch()
-  sliced, whole = tiny_model(slice_encoder=True), tiny_model()
+  sliced, whole = tiny_model(marking="slice_encoder"), tiny_model()
   variables = {"params": fill(whole, batch)}
   found = sliced.apply(variables, batch).logits
   encoded = whole.apply(variables, batch, method="encode")
