@@ -21,17 +21,21 @@ def get_config() -> ConfigDict:
   config.text.marking = "eos_marks"  # D19
   config.text.turn_separator = ""  # D19: </s> is the only mark
   config.text.speaker_end = " "  # D20
-  config.model.pmf_decoder = True  # D5: the last 3 of both stacks
+  config.model.pmf_units = "none"  # D44; D5: the last 3 of both stacks
   config.model.adapter_init = "authors_random"  # D2
   # D9: 0.5 and 0.5 as in the base, once their code is edited to switch the
   # loss on; alpha = beta = 0 is that code as it is published.
   config.model.contrastive_layers = "pre_block"  # D10: the last block's input
   config.model.contrastive_decoder = True  # D10
+  config.model.contrastive_anchor = "window"  # D47
+  config.loss.contrastive_units = "nats"  # D9
   config.model.contrastive_width = 30  # D13
   config.model.contrastive_keys = "shared"  # D13
   config.model.contrastive_pooling = "include_padding"  # D14
   config.loss.absent = "as_zeros"  # D16
   config.optimizer.frozen = "^contrastive"  # D13
+  config.optimizer.lr_pmf = 1e-4  # D48
+  config.optimizer.lr_main = 1e-4  # D48
   config.optimizer.kind = "adam_l2"  # D28
   # D28: all but T5's biases, of which T5 has the relative positions alone.
   config.optimizer.decayed = r"^(?!.*relative_bias/embedding$)"

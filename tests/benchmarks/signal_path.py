@@ -83,7 +83,10 @@ class FusedHead(UniMSE):
     self, batch: dict[str, jax.Array], deterministic: bool = True
   ) -> jax.Array:
     """float32[B, classes] logits."""
-    text, *_ = self._encode(batch, deterministic)
+    batch = self._drop_text(batch, deterministic)
+    modalities = self._read_modalities(batch, deterministic)
+    fused = self._drop_modalities(modalities, deterministic)
+    text, _ = self._encode(batch, fused, deterministic)
     weights = batch["encoder_mask"][..., None].astype(jnp.float32)
     pooled = (text * weights).sum(1) / jnp.maximum(weights.sum(1), 1.0)
     return self.head(pooled)

@@ -67,6 +67,15 @@ class Reader(nn.Module):
     return vector, states
 
 
+def unit(x: torch.Tensor) -> torch.Tensor:
+  """In units of its own root mean square over the last axis."""
+  return functional.rms_norm(x, x.shape[-1:], eps=1e-6)
+
+
+def rms(x: torch.Tensor) -> torch.Tensor:
+  return (x.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+
+
 class Adapter(nn.Module):
   """Eq. 2."""
 
@@ -81,17 +90,27 @@ class Adapter(nn.Module):
     self.up = nn.Linear(config.adapter_width, kept)
     self.out = nn.Linear(kept, width)
     self.parallel = config.pmf_place == "parallel"
+    self.stream = config.pmf_units == "stream"
     self.norm = (
       nn.RMSNorm(width, eps=1e-6) if config.adapter_norm else nn.Identity()
     )
 
   def forward(self, before, hidden, clips):
     """The feed-forward's input and output, [B, S, D] each."""
-    spread = [c.vector[:, None].expand(-1, hidden.shape[1], -1) for c in clips]
-    read = self.norm(before if self.parallel else hidden)
-    down = self.down(torch.cat([read, *spread], -1))
-    kept = torch.cat([hidden, *spread], -1) if self.concat else hidden
-    return self.out(self.up(self.activate(down)) + kept)
+    vectors = [clip.vector for clip in clips]
+    read, text = before if self.parallel else hidden, hidden
+    if self.stream:
+      read, text = unit(read), unit(text)
+      vectors = [unit(vector) for vector in vectors]
+    spread = [v[:, None].expand(-1, hidden.shape[1], -1) for v in vectors]
+    down = self.down(torch.cat([self.norm(read), *spread], -1))
+    kept = torch.cat([text, *spread], -1) if self.concat else text
+    mixed = self.up(self.activate(down)) + kept
+    if not self.stream:
+      return self.out(mixed)
+    # `out` is W less the identity on the text.
+    whole = self.out(mixed) + mixed[..., : hidden.shape[-1]]
+    return hidden + rms(hidden) * (whole - text)
 
 
 class CrossModalLayer(nn.Module):
@@ -150,18 +169,28 @@ class CrossAttention(nn.Module):
         layer = CrossModalLayer(inner, config.adapter_heads)
         self.add_module(f"{name}_layers_{number}", layer)
     self.out = nn.Linear(width + len(config.modalities) * inner, width)
+    self.stream = config.pmf_units == "stream"
 
   def forward(self, before, hidden, clips):
     del before
-    parts = [hidden]
+    text = unit(hidden) if self.stream else hidden
+    parts = [text]
     for clip in clips:
       frames = getattr(self, clip.name)(clip.states)
-      read = self.text(hidden)
+      read = self.text(text)
       for number in range(2):
         layer = getattr(self, f"{clip.name}_layers_{number}")
         read = layer(read, frames, clip.mask)
       parts.append(torch.where(clip.mask.any(1)[:, None, None], read, 0.0))
-    return self.out(torch.cat(parts, -1))
+    out = self.out(torch.cat(parts, -1))
+    return hidden + rms(hidden) * out if self.stream else out
+
+
+def own_tokens(batch: Batch) -> torch.Tensor:
+  """bool[B, S]: the utterance's tokens, or all of a row without any."""
+  mask = batch["encoder_mask"]
+  own = mask & (batch["segment_ids"] == 1)
+  return torch.where(own.any(1, keepdim=True), own, mask)
 
 
 class UniMSETorch(nn.Module):
@@ -291,7 +320,11 @@ class UniMSETorch(nn.Module):
       found[f"present_{name}"] = mask.any(1)
     embedded = self.t5.shared(batch["encoder_input_tokens"])
     if config.marking == "segments":
-      embedded = embedded + self.segment_embedding(batch["segment_ids"])
+      marks = self.segment_embedding(batch["segment_ids"])
+      if config.segment_units == "table":
+        table = self.t5.shared.weight.detach()
+        marks = marks * table.square().mean().sqrt()
+      embedded = embedded + marks
     encoded, text = self._run_stack(
       "encoder",
       clips,
@@ -301,8 +334,7 @@ class UniMSETorch(nn.Module):
     )
     seen = batch["encoder_mask"]
     if config.marking == "slice_encoder":
-      own = seen & (batch["segment_ids"] == 1)
-      seen = torch.where(own.any(1, keepdim=True), own, seen)
+      seen = own_tokens(batch)
     decoded, labels = self._run_stack(
       "decoder",
       clips,
@@ -318,7 +350,10 @@ class UniMSETorch(nn.Module):
 
   def _contrast(self, batch, found, text, labels, clips) -> None:
     config = self.config
-    sides = [(self.contrastive_text, text, batch["encoder_mask"])]
+    mask = batch["encoder_mask"]
+    if config.contrastive_anchor == "utterance":
+      mask = own_tokens(batch)
+    sides = [(self.contrastive_text, text, mask)]
     fused = [config.fused_layers]
     if config.contrastive_decoder:
       target = batch["decoder_target_tokens"] > 0
@@ -360,6 +395,8 @@ def contrastive_loss(found, name: str, loss) -> torch.Tensor:
       else:
         total = total + torch.logsumexp(scores, 0) - scores[i]
     number += 1
+  if loss.contrastive_units == "chance":
+    total = total / (number * math.log(max(len(rows), 2)))
   return total / max(len(rows), 1)
 
 

@@ -61,8 +61,9 @@ class ModelConfig:
   loss looks at the same ones (D5)."""
   pmf_layer_numbers: tuple[int, ...] = ()
   """In place of model.pmf_layers any layers, rising, counted from 0 (D5)."""
-  pmf_decoder: bool = False
-  """PMF also after the decoder's layers of these numbers (D5)."""
+  pmf_decoder: bool = True
+  """PMF also after the decoder's layers of these numbers (D5): voice and face
+  then reach the label's logits through one linear map."""
   pmf_place: Literal["after", "parallel", "cross_attention"] = "after"
   """Where PMF sits (D6): "after" the feed-forward and its residual; "parallel":
   W^d reads the feed-forward's input instead; "cross_attention": every token
@@ -83,6 +84,21 @@ class ModelConfig:
   undoes T5 at step 0."""
   adapter_norm: bool = False
   """RMSNorm of the text before W^d (D2)."""
+  pmf_units: Literal["stream", "none"] = "stream"
+  """What Eq. 2 is computed in (D44). "stream": the text in units of the root
+  mean square of each token, voice and face in units of their own, and what the
+  adapter changes is scaled back; "none": as they come, so that the larger T5's
+  residual stream is, the later voice and face are heard."""
+  drop_modality: float = field(0.0, at_least=0, below=1)
+  """Share of the rows of a training step whose voice counts as absent in the
+  fusion, and of those whose face does (D45)."""
+  drop_text: float = field(0.0, at_least=0, below=1)
+  """Share of the rows of a training step whose words are hidden, </s> excepted
+  (D45)."""
+  segment_units: Literal["table", "none"] = "table"
+  """What the two rows of text.marking = "segments" are multiplied by (D46):
+  "table", the root mean square of the token embeddings, so that a learning rate
+  means the same to any T5; "none", nothing."""
   adapter_heads: int = field(4, at_least=1)
   """Of "cross_attention"; must divide model.adapter_width (D6)."""
   contrastive_layers: Literal["pmf", "last_only", "pre_block"] = "pmf"
@@ -99,6 +115,9 @@ class ModelConfig:
   contrastive_keys: Literal["separate", "shared"] = "separate"
   """Whether voice and face have "separate" Conv1Ds, or "shared" weights
   (D13)."""
+  contrastive_anchor: Literal["utterance", "window"] = "utterance"
+  """Which tokens the anchor is the mean of (D47): those of the utterance that
+  is labelled, or of the "window", its context too."""
   contrastive_pooling: Literal["masked", "include_padding"] = "masked"
   """Mean over valid steps ("masked"), or over padded ones too
   ("include_padding"), which lets a row depend on its batch (D14)."""
@@ -120,6 +139,10 @@ class LossConfig:
   """Cosine instead of raw dot product (D12)."""
   count_positive_twice: bool = False
   """Eq. 4 to the letter: the positive stands twice in the denominator (D11)."""
+  contrastive_units: Literal["chance", "nats"] = "chance"
+  """"nats": the contrasts are summed over their layers, as in Eq. 5, and start
+  at the logarithm of the batch size each. "chance": divided by both, so that
+  alpha is what the text-audio contrast weighs at the start (D9)."""
   absent: Literal["left_out", "as_zeros"] = "left_out"
   """A text without voice (face) is "left_out" of this loss and has X^a = 0;
   "as_zeros": it has a clip of zero frames like any other clip (D16)."""

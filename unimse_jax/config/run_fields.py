@@ -23,10 +23,13 @@ class OptimizerConfig:
   memory."""
   lr_t5: float = field(3e-4, at_least=0)
   """Learning rate of T5's own parameters."""
-  lr_pmf: float = field(1e-4, at_least=0)
-  """Learning rate of the adapters."""
-  lr_main: float = field(1e-4, at_least=0)
-  """Learning rate of the rest: LSTMs, projections, segment embedding."""
+  lr_pmf: float = field(1e-3, at_least=0)
+  """Learning rate of the adapters (D48)."""
+  lr_main: float = field(1e-3, at_least=0)
+  """Learning rate of the LSTMs and of what Eq. 3 projects with (D48)."""
+  lr_segment: float = field(1e-2, at_least=0)
+  """Learning rate of the two segment rows of Eq. 1, in model.segment_units
+  (D46)."""
   trainable: str = ".*"
   """What learns: a regular expression, found anywhere in a parameter's path
   (D27). r"^(?!t5/)" freezes T5; the last two blocks of T5-base learn with

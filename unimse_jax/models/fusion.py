@@ -79,6 +79,40 @@ def _out(
   )
 
 
+def _difference(kind: str, width: int, dtype: jnp.dtype) -> nn.Dense:
+  """W of Eq. 2 less the identity on the text, with bias.
+
+  Args:
+    kind: of the start (D2): "identity" or "near_identity", as in `_out`.
+    width: D.
+    dtype: of the computation.
+  """
+
+  def near(key, shape, dtype=jnp.float32) -> jax.Array:
+    noise = 1e-3 * jax.random.normal(key, shape, dtype)
+    return jnp.where(jnp.arange(shape[0])[:, None] < shape[1], 0.0, noise)
+
+  kernel = near if kind == "near_identity" else nn.initializers.zeros
+  return nn.Dense(width, dtype=dtype, kernel_init=kernel, name="out")
+
+
+def _rms(x: jax.Array) -> jax.Array:
+  """float32[..., 1], the root mean square over the last axis; never zero."""
+  squares = jnp.square(x.astype(jnp.float32))
+  return jnp.sqrt(jnp.mean(squares, axis=-1, keepdims=True) + _EPSILON)
+
+
+def _unit(x: jax.Array) -> jax.Array:
+  """float32, of root mean square one; zeros stay zeros."""
+  return x.astype(jnp.float32) / _rms(x)
+
+
+def _changed(hidden: jax.Array, change: jax.Array) -> jax.Array:
+  """A stream and what is added to it, which is given in units of its RMS."""
+  scaled = _rms(hidden) * change.astype(jnp.float32)
+  return hidden + scaled.astype(hidden.dtype)
+
+
 def _spread(
   modalities: Sequence[jax.Array], hidden: jax.Array, dtype: jnp.dtype
 ) -> list[jax.Array]:
@@ -105,6 +139,13 @@ class PMFAdapter(nn.Module):
   residual "text" (D1) it is with F^(j-1) alone, and W^u maps to its width. W
   starts as the identity on the text and W^u as zeros, so that a freshly added
   adapter leaves T5 as it is; D2 has other starts.
+
+  With the units "stream" (D44) the equation holds in units of the text: F^(j-1)
+  is divided by the root mean square r of its token, X^a and X^v by their own,
+  and the result is multiplied by r. The adapter then does the same to a T5
+  whose residual stream has an RMS of 1 or of 100, as pretrained ones have. W is
+  kept as its difference from the identity on the text: weight decay pulls to
+  the identity, and bfloat16 does not round small differences away.
   """
 
   adapter_width: int
@@ -113,6 +154,7 @@ class PMFAdapter(nn.Module):
   residual: str = "concat"
   init_kind: str = "identity"
   norm: bool = False  # of the text before W^d; T5's residual stream has none
+  units: str = "none"
 
   @nn.compact
   def __call__(
@@ -132,13 +174,17 @@ class PMFAdapter(nn.Module):
     Returns:
       [B, S, D].
     """
+    text, read = hidden, hidden if read is None else read
+    if self.units == "stream":
+      text, read = _unit(text).astype(self.dtype), _unit(read)
+      modalities = [_unit(modality) for modality in modalities]
     spread = _spread(modalities, hidden, self.dtype)
-    read = hidden if read is None else read
+    read = read.astype(self.dtype)
     if self.norm:
       read = RMSNorm(_EPSILON, self.dtype, name="norm")(read)
-    kept = hidden
+    kept = text
     if self.residual == "concat":
-      kept = jnp.concatenate([hidden, *spread], axis=-1)
+      kept = jnp.concatenate([text, *spread], axis=-1)
     down = nn.Dense(
       self.adapter_width,
       dtype=self.dtype,
@@ -154,8 +200,11 @@ class PMFAdapter(nn.Module):
       kernel_init=nn.initializers.normal(1e-3 if random else 0.0),
       name="up",
     )(activate(down))
-    out = _out(self.init_kind, kept.shape[-1], hidden.shape[-1], self.dtype)
-    return out(kept + up)
+    width = hidden.shape[-1]
+    if self.units == "none":
+      return _out(self.init_kind, kept.shape[-1], width, self.dtype)(kept + up)
+    change = _difference(self.init_kind, width, self.dtype)(kept + up)
+    return _changed(hidden, change + up[..., :width])
 
 
 class CrossModalLayer(nn.Module):
@@ -206,6 +255,7 @@ class CrossAttentionFusion(nn.Module):
   heads: int
   init_kind: str
   dtype: jnp.dtype
+  units: str = "none"  # as of `PMFAdapter`
 
   @nn.compact
   def __call__(
@@ -217,8 +267,10 @@ class CrossAttentionFusion(nn.Module):
       dense = nn.Dense(self.width, use_bias=False, dtype=self.dtype, name=name)
       return dense(x.astype(self.dtype))
 
-    text = project("text", hidden)
-    parts = [hidden]
+    stream = self.units == "stream"
+    unit = _unit(hidden) if stream else hidden
+    text = project("text", unit)
+    parts = [unit.astype(self.dtype)]
     for name, modality in modalities.items():
       frames = project(name, modality.states)
       bias = masks.padding_bias(modality.mask)
@@ -232,4 +284,7 @@ class CrossAttentionFusion(nn.Module):
       parts.append(jnp.where(present, read, jnp.zeros_like(read)))
     joined = jnp.concatenate(parts, axis=-1)
     width = hidden.shape[-1]
+    if stream:
+      change = _difference(self.init_kind, width, self.dtype)(joined)
+      return _changed(hidden, change)
     return _out(self.init_kind, joined.shape[-1], width, self.dtype)(joined)

@@ -22,6 +22,7 @@ from unimse_jax.models.fusion import (
   Modality,
   PMFAdapter,
 )
+from unimse_jax.models.layers import keep_mask
 from unimse_jax.models.recurrent import ModalityEncoder
 from unimse_jax.models.t5 import T5, AfterLayer, KeyValue, T5Config, Tree
 
@@ -120,14 +121,19 @@ Encoded = jax.Array | FusedText
 def decoder_mask(
   config: UniMSEConfig, batch: dict[str, jax.Array]
 ) -> jax.Array:
-  """bool[B, S]: the encoder positions that the decoder may see (D19).
+  """bool[B, S]: the encoder positions that the decoder may see (D19)."""
+  if config.marking != "slice_encoder":
+    return batch["encoder_mask"]
+  return own_tokens(batch)
 
-  A row without a token of its own utterance sees all that it has: a softmax
-  over nothing would see the padding.
+
+def own_tokens(batch: dict[str, jax.Array]) -> jax.Array:
+  """bool[B, S]: the tokens of the utterance itself, without its context.
+
+  A row without any has all of its tokens instead: a softmax or a mean over
+  nothing would be one over the padding.
   """
   mask = batch["encoder_mask"]
-  if config.marking != "slice_encoder":
-    return mask
   own = mask & (batch["segment_ids"] == 1)
   return jnp.where(own.any(axis=1, keepdims=True), own, mask)
 
@@ -172,6 +178,7 @@ class UniMSE(nn.Module):
           config.adapter_heads,
           config.adapter_init,
           config.t5.compute_dtype,
+          config.pmf_units,
         )
         for number in layers
       }
@@ -183,6 +190,7 @@ class UniMSE(nn.Module):
         config.adapter_residual,
         config.adapter_init,
         config.adapter_norm,
+        config.pmf_units,
       )
       for number in layers
     }
@@ -219,6 +227,38 @@ class UniMSE(nn.Module):
       )
       found[name] = Modality(vector, states, mask)
     return found
+
+  def _drop_modalities(
+    self, modalities: dict[str, Modality], deterministic: bool
+  ) -> dict[str, Modality]:
+    """Lets some rows' voice, and some rows' face, count as absent.
+
+    Each must then be worth something by itself, and the model learns what it
+    can say where one is missing. The contrastive loss sees them all the same.
+    """
+    rate = self.config.drop_modality
+    if deterministic or not rate:
+      return modalities
+
+    def drop(modality: Modality) -> Modality:
+      rows = (len(modality.mask), 1)
+      keep = keep_mask(self.make_rng("dropout"), 1 - rate, rows)
+      vector = jnp.where(keep, modality.vector, 0.0)
+      return Modality(vector, modality.states, modality.mask & keep)
+
+    return {name: drop(each) for name, each in modalities.items()}
+
+  def _drop_text(
+    self, batch: dict[str, jax.Array], deterministic: bool
+  ) -> dict[str, jax.Array]:
+    """Hides some rows' words: all tokens but the last, which is </s>."""
+    rate, mask = self.config.drop_text, batch["encoder_mask"]
+    if deterministic or not rate:
+      return batch
+    keep = keep_mask(self.make_rng("dropout"), 1 - rate, (len(mask), 1))
+    last = mask.sum(axis=1, keepdims=True) - 1
+    keep |= jnp.arange(mask.shape[1]) == last
+    return {**batch, "encoder_mask": mask & keep}
 
   def _fuse(
     self,
@@ -269,31 +309,42 @@ class UniMSE(nn.Module):
 
     return after_layer
 
-  def _encode(
-    self, batch: dict[str, jax.Array], deterministic: bool
-  ) -> tuple[jax.Array, list[jax.Array], dict[str, Modality]]:
-    """Encoded text, the contrasted layers' outputs, the modalities."""
+  def _embed(self, batch: dict[str, jax.Array]) -> jax.Array:
+    """Token embeddings, and the mark of the utterance (Eq. 1): [B, S, D]."""
     x = self.t5.embed(batch["encoder_input_tokens"])
-    if self.config.marking == "segments":
-      x = x + self.segment_embedding(batch["segment_ids"])
-      marks, table = self.segment_embedding.embedding, self.t5.shared.embedding
-      signal.sow_segments(self, marks, table)
-    modalities = self._read_modalities(batch, deterministic)
+    if self.config.marking != "segments":
+      return x
+    table = jax.lax.stop_gradient(self.t5.shared.embedding)
+    unit = 1.0
+    if self.config.segment_units == "table":
+      unit = jnp.sqrt(jnp.mean(jnp.square(table)))
+    signal.sow_segments(self, unit * self.segment_embedding.embedding, table)
+    marks = self.segment_embedding(batch["segment_ids"])
+    return x + (unit * marks).astype(x.dtype)
+
+  def _encode(
+    self,
+    batch: dict[str, jax.Array],
+    modalities: dict[str, Modality],
+    deterministic: bool,
+  ) -> tuple[jax.Array, list[jax.Array]]:
+    """The encoded text and the contrasted layers' outputs."""
     collected: list[jax.Array] = []
     encoded = self.t5.encoder(
-      x,
+      self._embed(batch),
       batch["encoder_mask"],
       deterministic,
       self._fuser("encoder", modalities, collected),
     )
-    return encoded, collected, modalities
+    return encoded, collected
 
   def encode(self, batch: dict[str, jax.Array]) -> Encoded:
     """The fused text [B, S, D], without dropout.
 
     With adapters in the decoder, a `FusedText` that holds it.
     """
-    encoded, _, modalities = self._encode(batch, deterministic=True)
+    modalities = self._read_modalities(batch, deterministic=True)
+    encoded, _ = self._encode(batch, modalities, deterministic=True)
     if self.config.pmf and self.config.pmf_decoder:
       return FusedText(encoded, modalities)
     return encoded
@@ -340,18 +391,23 @@ class UniMSE(nn.Module):
     self, batch: dict[str, jax.Array], deterministic: bool = True
   ) -> UniMSEOutput:
     """Teacher forcing over the batch; see `UniMSEOutput`."""
-    encoded, text_states, modalities = self._encode(batch, deterministic)
+    batch = self._drop_text(batch, deterministic)
+    modalities = self._read_modalities(batch, deterministic)
+    fused = self._drop_modalities(modalities, deterministic)
+    encoded, text_states = self._encode(batch, fused, deterministic)
     label_states: list[jax.Array] = []
     logits = self.t5.decode(
       batch["decoder_input_tokens"],
       encoded,
       decoder_mask(self.config, batch),
       deterministic,
-      after_layer=self._fuser("decoder", modalities, label_states),
+      after_layer=self._fuser("decoder", fused, label_states),
     )
     if not self.config.contrastive:
       return UniMSEOutput(logits, (), {}, {})
     mask = batch["encoder_mask"]
+    if self.config.contrastive_anchor == "utterance":
+      mask = own_tokens(batch)
     anchors = [self.contrastive_text(x, mask) for x in text_states]
     if self.config.contrastive_decoder:
       mask = batch["decoder_target_tokens"] > 0  # 0 is T5's padding

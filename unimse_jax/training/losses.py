@@ -76,6 +76,9 @@ def total(
   factors = {"audio": config.alpha, "video": config.beta}
   for modality in output.keys:
     part = contrastive(output, modality, config) / divisors[modality]
+    if config.contrastive_units == "chance":
+      candidates = jnp.maximum(divisors[modality], 2.0)
+      part /= jnp.log(candidates) * len(output.anchors)
     parts[f"contrastive_{modality}"] = part
     loss += factors[modality] * part
   return loss, {"loss": loss, **parts}

@@ -1,4 +1,4 @@
-"""Three learning rates, by parameter path (section 4.4; D27, D28)."""
+"""Four learning rates, by parameter path (section 4.4; D27, D28)."""
 
 from typing import Any
 
@@ -8,7 +8,12 @@ from unimse_jax.config import OptimizerConfig
 from unimse_jax.parallel import trees
 
 # First match wins.
-GROUPS = ((r"^t5/", "t5"), (r"^fusion", "pmf"), (r".*", "main"))
+GROUPS = (
+  (r"^t5/", "t5"),
+  (r"^fusion", "pmf"),
+  (r"^segment", "segment"),
+  (r".*", "main"),
+)
 
 
 def make_schedule(
@@ -48,7 +53,12 @@ def make_optimizer(
       f"optimizer.frozen = {config.frozen!r} matches, is none of the parameter "
       "paths."
     )
-  rates = {"t5": config.lr_t5, "pmf": config.lr_pmf, "main": config.lr_main}
+  rates = {
+    "t5": config.lr_t5,
+    "pmf": config.lr_pmf,
+    "segment": config.lr_segment,
+    "main": config.lr_main,
+  }
   steps = optax.partition(
     {
       group: optax.scale_by_learning_rate(

@@ -58,7 +58,7 @@ def test_fusion_modalities_and_contrast_by_hand():
     {"audio": 11, "video": 13},
   )
   joined = 8 + 4 + 4
-  fusion = 3 * (2 * joined * 5 + 2 * 5 * joined + 2 * joined * 8)
+  fusion = (3 + 2) * (2 * joined * 5 + 2 * 5 * joined + 2 * joined * 8)
   audio = 7 * (2 * 11 * 16 + 2 * 4 * 16) + 2 * 4 * 4
   video = 1 * (2 * 13 * 16 + 2 * 4 * 16) + 2 * 4 * 4
   contrast = 3 * 2 * (2 * 8 * 6)  # text, kernel of 2

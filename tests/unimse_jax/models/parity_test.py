@@ -34,6 +34,13 @@ _PRESETS = {
   "paper": ("paper", {}),
   "authors": ("authors", {}),
 }
+# The units that the paper's text has, over the base.
+_PLAIN = {
+  "pmf_units": "none",
+  "segment_units": "none",
+  "contrastive_anchor": "window",
+  "loss.contrastive_units": "nats",
+}
 # Each field of config.model that changes what is computed, over the base; the
 # presets above have the others.
 _OPTIONS = {
@@ -44,12 +51,20 @@ _OPTIONS = {
   "adapter_activation gelu": {"adapter_activation": "gelu"},
   "pmf False": {"pmf": False},
   "pmf_layer_numbers 0, 2": {"pmf_layer_numbers": (0, 2)},
-  "pmf_place parallel": {"pmf_place": "parallel", "pmf_decoder": True},
+  "pmf_decoder False": {"pmf_decoder": False},
+  "plain units": _PLAIN,
+  "pmf_place parallel": {"pmf_place": "parallel"},
+  "pmf_place parallel, plain units": {"pmf_place": "parallel", **_PLAIN},
   "pmf_place cross_attention": {
     "pmf_place": "cross_attention",
-    "pmf_decoder": True,
     "adapter_heads": 2,
     "adapter_width": 6,
+  },
+  "cross_attention, plain units": {
+    "pmf_place": "cross_attention",
+    "adapter_heads": 2,
+    "adapter_width": 6,
+    **_PLAIN,
   },
   "cross_attention, lstm bi": {
     "pmf_place": "cross_attention",
