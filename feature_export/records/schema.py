@@ -17,7 +17,8 @@ from feature_export.corpora.utterance import (
   Utterance,
   resolve_polarity,
 )
-from feature_export.features.extraction import Extraction, ExtractionSettings
+from feature_export.features.extracted import Extraction
+from feature_export.features.settings import ExtractionSettings
 
 SCHEMA_VERSION = 1
 DATASET_VERSION = "1.0.0"

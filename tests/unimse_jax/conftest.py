@@ -137,12 +137,11 @@ def write_corpus(
   """
   from feature_export.corpora.schemes import EmotionScheme
   from feature_export.corpora.utterance import Corpus, Utterance, contexts
-  from feature_export.features.audio import AudioSettings
-  from feature_export.features.efficientnet import VideoSettings
-  from feature_export.features.extraction import (
-    Extraction,
+  from feature_export.features.extracted import Extraction, Features
+  from feature_export.features.settings import (
+    AudioSettings,
     ExtractionSettings,
-    Features,
+    VideoSettings,
   )
   from feature_export.records import tensorflow_start
   from feature_export.records.schema import build_metadata, build_record
@@ -185,7 +184,8 @@ def write_labels(
 ) -> pathlib.Path:
   """Completes labels with the exporter's command and a toy text encoder."""
   from feature_export import universal_labels
-  from feature_export.features.sentences import Encoder
+  from feature_export.labels import labelling
+  from feature_export.labels.sentences import Encoder
 
   def encode(texts):
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -196,7 +196,7 @@ def write_labels(
   arguments += flags
   with pytest.MonkeyPatch.context() as patch:
     toy = Encoder("toy", "0" * 64, encode)
-    patch.setattr(universal_labels, "load_encoder", lambda *_: toy)
+    patch.setattr(labelling, "load_encoder", lambda *_: toy)
     assert universal_labels.main([*arguments, *flags]) == 0
   return path
 

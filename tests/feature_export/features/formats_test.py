@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from feature_export.corpora.utterance import Media
-from feature_export.features.audio import AudioSettings, read_waveform
+from feature_export.features.audio import read_waveform
 from feature_export.features.findings import Inspection, default_policies
+from feature_export.features.settings import AudioSettings
 from feature_export.features.video import Stretch, extract_frames
 
 SETTINGS = AudioSettings()

@@ -1,0 +1,90 @@
+"""Media in, features in the store; then clips in, features out.
+
+The two steps make an export restartable and its memory flat: features are
+on disk as soon as they are made, and read again one clip at a time.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from feature_export.corpora.utterance import Stored, Utterance
+from feature_export.errors import InputError
+from feature_export.extraction.media_extractor import media_of
+from feature_export.extraction.store import FeatureStore
+from feature_export.extraction.workers import Task, Workers
+from feature_export.features.extracted import Extraction, Features, absent
+from feature_export.features.settings import ExtractionSettings
+
+
+class Pipeline:
+  """Extracts the clips of one corpus.
+
+  Attributes:
+    reused: how many media an earlier, interrupted export had finished.
+  """
+
+  def __init__(
+    self, settings: ExtractionSettings, store: FeatureStore, workers: Workers
+  ):
+    self._settings, self._store, self._workers = settings, store, workers
+    # Media that ended their process are not stored: the next export may have
+    # more memory or time.
+    self._lost: dict[Task, Features] = {}
+    self.reused = 0
+
+  def extract(
+    self, utterances: Iterable[Utterance]
+  ) -> Iterator[tuple[Task, Features]]:
+    """Makes the features of all media that the store does not have yet.
+
+    Yields:
+      each medium with its features, in no fixed order.
+    """
+    missing: dict[Task, None] = {}
+    for utterance in utterances:
+      for modality, media in media_of(utterance).items():
+        task = Task(modality, media)
+        if (found := self._store.load(modality, media)) is not None:
+          self.reused += 1
+          yield task, found
+        elif task in missing:  # two clips of one stretch
+          yield task, absent(self._settings.width(modality))
+        else:
+          missing[task] = None
+    for task, lost in self._workers.run(missing, self._store):
+      if lost is None:
+        yield task, self._load(task)
+      else:
+        self._lost[task] = lost
+        yield task, lost
+
+  def _load(self, task: Task) -> Features:
+    found = self._store.load(task.modality, task.media)
+    if found is None:
+      raise InputError(
+        f"The features of {task.media.path} were lost while the export ran; "
+        "the file changed, or the work folder did. Run the command again."
+      )
+    return found
+
+  def _features(self, utterance: Utterance, modality: str) -> Features:
+    medium = getattr(utterance, modality)
+    if medium is None:
+      return absent(self._settings.width(modality))
+    if isinstance(medium, Stored):
+      return Features(np.asarray(medium.values, np.float16))
+    task = Task(modality, medium)
+    return self._lost.get(task) or self._load(task)
+
+  def collect(self, utterance: Utterance) -> Extraction:
+    """The features of one clip, all of whose media are extracted."""
+    return Extraction(
+      self._features(utterance, "audio"), self._features(utterance, "video")
+    )
+
+  def extract_now(self, utterance: Utterance) -> Extraction:
+    """Both steps for one clip: what Apache Beam calls."""
+    for _ in self.extract([utterance]):
+      pass
+    return self.collect(utterance)

@@ -1,0 +1,403 @@
+"""Completes labels by the nearest text (paper, section 3.2 and Fig. 3).
+
+A sample that its corpus gives no intensity (or no emotion of a scheme) takes
+it from a donor: same polarity, annotated with that slot, most similar text.
+Pure functions; nothing here reads files or runs an encoder.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from feature_export.corpora.schemes import POLARITIES
+from feature_export.corpora.utterance import polarity_of_intensity
+from feature_export.errors import InputError, list_faults
+from feature_export.labels.nearest import TIE, search
+
+INTENSITY = "intensity"  # the slot's name; emotion slots bear the scheme's
+DONOR_POOLS = ("train", "all_splits")
+TIE_RULES = ("lowest", "majority", "top_k")
+NEUTRAL_RULES = ("as_others", "constants")
+DONOR_CLASSES = ("scheme", "authors_drop")
+OWN_CLASS, DONOR_CLASS = "own_class", "donor_class"  # why samples are dropped
+NEUTRAL = "neutral"  # the polarity, and the class that most schemes have
+
+
+@dataclass(frozen=True)
+class Sample:
+  """A record without its media.
+
+  Attributes:
+    corpus, split, id: together unique; ids alone may recur over splits.
+    text: what was said.
+    polarity: negative, neutral or positive.
+    intensity: as annotated, or None.
+    emotions: scheme name -> annotated class.
+    dialogue: "" where the corpus has none.
+  """
+
+  corpus: str
+  split: str
+  id: str
+  text: str
+  polarity: str
+  intensity: float | None = None
+  emotions: dict[str, str] = field(default_factory=dict)
+  dialogue: str = ""
+
+  @property
+  def key(self) -> tuple[str, str, str]:
+    """Identity and order of donors."""
+    return (self.corpus, self.split, self.id)
+
+  def label(self, slot: str) -> float | str | None:
+    """The annotation of a slot, or None."""
+    if slot == INTENSITY:
+      return self.intensity
+    return self.emotions.get(slot)
+
+
+@dataclass(frozen=True)
+class Donor:
+  """Where a completed label comes from.
+
+  Attributes:
+    sample: the donor.
+    similarity: cosine of the two texts.
+    ties: samples that were as similar, this one not counted.
+  """
+
+  sample: Sample
+  similarity: float
+  ties: int = 0
+
+
+@dataclass(frozen=True)
+class Rules:
+  """How donors are chosen (decisions D34 to D37).
+
+  Attributes:
+    pool: "train", or "all_splits" as the authors' code did.
+    ties: "lowest" (corpus, split, id); "majority" of the samples that are as
+      similar; "top_k": the vote of the k most similar samples.
+    k: voters of "top_k".
+    device: where the products run.
+    neutral: samples are completed "as_others", or with the "constants" 0 and
+      neutral, as the authors' code did.
+    donor_classes: samples of the "scheme"'s classes donate; "authors_drop":
+      samples of any class, as in the authors' code. `drop_outside` must follow.
+  """
+
+  pool: str = "train"
+  ties: str = "lowest"
+  k: int = 5
+  device: str = "cpu"
+  neutral: str = "as_others"
+  donor_classes: str = "scheme"
+
+
+def _group_by_text(
+  samples: Sequence[Sample], text_rows: np.ndarray, positions: Sequence[int]
+) -> list[list[int]]:
+  """Positions of equal texts, all in the order of (corpus, split, id)."""
+  groups = defaultdict(list)
+  for position in sorted(positions, key=lambda at: samples[at].key):
+    groups[int(text_rows[position])].append(position)
+  return list(groups.values())
+
+
+def _elect(samples: Sequence[Sample], voters: Sequence[int], slot: str) -> int:
+  """The first voter with the winning label.
+
+  The median of intensities, a real sample's; the most frequent emotion, of
+  equally frequent ones the first.
+  """
+  labels = [samples[voter].label(slot) for voter in voters]
+  if slot == INTENSITY:
+    winner = sorted(labels)[(len(labels) - 1) // 2]
+  else:
+    winner = max(labels, key=labels.count)
+  return voters[labels.index(winner)]
+
+
+def _choose(
+  samples: Sequence[Sample],
+  ranked: Sequence[tuple[float, int]],
+  slot: str,
+  rules: Rules,
+) -> Donor:
+  """Settles ties among (cosine, position), best first."""
+  best = max(cosine for cosine, _ in ranked)
+  tied = sorted(
+    (position for cosine, position in ranked if cosine >= best - TIE),
+    key=lambda position: samples[position].key,
+  )
+  chosen = tied[0]
+  if rules.ties == "majority":
+    chosen = _elect(samples, tied, slot)
+  elif rules.ties == "top_k":
+    others = [each for _, each in ranked if each not in tied]
+    chosen = _elect(samples, (tied + others)[: rules.k], slot)
+  cosine = next(cosine for cosine, each in ranked if each == chosen)
+  return Donor(samples[chosen], cosine, len(tied) - 1)
+
+
+def _donors_of_polarity(
+  samples: Sequence[Sample],
+  text_rows: np.ndarray,
+  embeddings: np.ndarray,
+  receivers: Sequence[int],
+  donors: Sequence[int],
+  slot: str,
+  rules: Rules,
+) -> dict[int, Donor]:
+  """Matches receivers with donors; both are positions of one polarity."""
+  groups = _group_by_text(samples, text_rows, donors)
+  texts, inverse = np.unique(text_rows[receivers], return_inverse=True)
+  found = search(
+    embeddings[texts],
+    embeddings[[text_rows[group[0]] for group in groups]],
+    rules.k if rules.ties == "top_k" else 1,
+    rules.device,
+  )
+  chosen = []
+  for row in range(len(texts)):
+    ranked = [
+      (float(cosine), position)
+      for group, cosine in zip(*found.of(row), strict=True)
+      for position in groups[group]
+    ]
+    chosen.append(_choose(samples, ranked, slot, rules))
+  return {
+    receiver: chosen[row]
+    for receiver, row in zip(receivers, inverse, strict=True)
+  }
+
+
+def _constant(slot: str, classes: Sequence[str] | None) -> Donor | None:
+  """The donor of D35's constants; None: the scheme has no neutral class."""
+  if slot == INTENSITY:
+    sample = Sample("constant", "train", NEUTRAL, "", NEUTRAL, 0.0)
+  elif classes is None or NEUTRAL in classes:
+    emotions = {slot: NEUTRAL}
+    sample = Sample("constant", "train", NEUTRAL, "", NEUTRAL, None, emotions)
+  else:
+    return None
+  return Donor(sample, 1.0)
+
+
+def _may_donate(
+  sample: Sample, slot: str, classes: Sequence[str] | None, rules: Rules
+) -> bool:
+  """Whether a sample has the slot by annotation and is in the pool."""
+  if rules.pool == "train" and sample.split != "train":
+    return False
+  label = sample.label(slot)
+  anything = classes is None or rules.donor_classes == "authors_drop"
+  return label is not None and (anything or label in classes)
+
+
+def find_donors(
+  samples: Sequence[Sample],
+  text_rows: np.ndarray,
+  embeddings: np.ndarray,
+  slot: str,
+  classes: Sequence[str] | None = None,
+  rules: Rules = Rules(),  # noqa: B008  (frozen)
+) -> dict[int, Donor]:
+  """Finds a donor for every sample that lacks a slot (Fig. 3).
+
+  Args:
+    samples: all samples of the mixture, of all splits.
+    text_rows: int[len(samples)], each sample's row of `embeddings`; equal
+      texts must share a row.
+    embeddings: float32[U, D], rows of length 1.
+    slot: "intensity" or the name of an emotion scheme.
+    classes: of the scheme; others never donate, but for `rules`. None: any
+      label may.
+    rules: how donors are chosen.
+
+  Returns:
+    position in `samples` -> donor. A sample whose polarity has no donor is
+    left out: a donor of another polarity would contradict it.
+  """
+  receivers, donors = defaultdict(list), defaultdict(list)
+  for position, sample in enumerate(samples):
+    if sample.label(slot) is None:
+      receivers[sample.polarity].append(position)
+    elif _may_donate(sample, slot, classes, rules):
+      donors[sample.polarity].append(position)
+  found = {}
+  if rules.neutral == "constants" and (constant := _constant(slot, classes)):
+    found = dict.fromkeys(receivers.pop(NEUTRAL, ()), constant)
+  for polarity in POLARITIES:
+    if receivers[polarity] and donors[polarity]:
+      found |= _donors_of_polarity(
+        samples,
+        text_rows,
+        embeddings,
+        receivers[polarity],
+        donors[polarity],
+        slot,
+        rules,
+      )
+  return found
+
+
+def drop_outside(
+  samples: Sequence[Sample],
+  found: Sequence[dict[str, Donor]],
+  classes: Mapping[str, Sequence[str]],
+) -> tuple[list[dict[str, Donor]], dict[int, str]]:
+  """The authors' filter: no label may hold a class outside the task (D37).
+
+  A sample whose own class is outside is dropped, and so is a training sample
+  whose donor's is. Held-out samples keep their place, without that slot: the
+  authors' hold their own annotation alone.
+
+  Args:
+    samples: of the mixture.
+    found: slot -> donor of each of them.
+    classes: scheme name -> classes of the task.
+
+  Returns:
+    The donors that are left, for every sample, and position of a dropped
+    sample -> `OWN_CLASS` or `DONOR_CLASS`.
+  """
+  kept, dropped = [], {}
+  for position, (sample, donors) in enumerate(zip(samples, found, strict=True)):
+    legal = {
+      slot: donor
+      for slot, donor in donors.items()
+      if slot not in classes or donor.sample.label(slot) in classes[slot]
+    }
+    kept.append(legal)
+    if any(word not in classes[slot] for slot, word in sample.emotions.items()):
+      dropped[position] = OWN_CLASS
+    elif len(legal) < len(donors) and sample.split == "train":
+      dropped[position] = DONOR_CLASS
+  return kept, dropped
+
+
+def universal_label(
+  sample: Sample, slots: Sequence[str], donors: dict[str, Donor]
+) -> dict:
+  """One row of the label file (design, section 4.3).
+
+  Args:
+    sample: whose label it is.
+    slots: the mixture's: "intensity" and the names of emotion schemes.
+    donors: slot -> donor, for the slots that were completed.
+
+  Returns:
+    A dict for JSON; a slot with neither annotation nor donor is None.
+  """
+  values = {
+    slot: donors[slot].sample.label(slot)
+    if slot in donors
+    else sample.label(slot)
+    for slot in slots
+  }
+  row = {
+    "id": sample.id,
+    "corpus": sample.corpus,
+    "split": sample.split,
+    "polarity": sample.polarity,
+  }
+  if INTENSITY in values:
+    row[INTENSITY] = values.pop(INTENSITY)
+  row["emotions"] = values
+  row["completed"] = {
+    slot: {
+      "donor": "/".join(donor.sample.key),
+      "similarity": round(donor.similarity, 4),
+    }
+    for slot, donor in donors.items()
+  }
+  return row
+
+
+def check_samples(samples: Sequence[Sample]) -> None:
+  """Checks what completion relies on.
+
+  Raises:
+    InputError: a sample twice, a polarity that is missing or contradicts the
+      sign of the intensity; with every fault.
+  """
+  twice, unknown, contrary, seen = [], [], [], set()
+  for sample in samples:
+    name = "/".join(sample.key)
+    if sample.key in seen:
+      twice.append(name)
+    seen.add(sample.key)
+    if sample.polarity not in POLARITIES:
+      unknown.append(f"{name}: {sample.polarity!r}, {sample.emotions}")
+    elif (
+      sample.intensity is not None
+      and polarity_of_intensity(sample.intensity) != sample.polarity
+    ):
+      contrary.append(f"{name}: {sample.polarity}, {sample.intensity}")
+  kinds = {
+    "the same id twice in a split": twice,
+    "no polarity follows from polarity, intensity or scheme": unknown,
+    "polarity contradicts the sign of the intensity": contrary,
+  }
+  faults = [list_faults(kind, each) for kind, each in kinds.items() if each]
+  if faults:
+    raise InputError(
+      "These records cannot get universal labels:\n"
+      + "\n".join(faults)
+      + "\nCorrect the corpus and export it again."
+    )
+
+
+def check_labels(rows: Sequence[dict]) -> None:
+  """Asserts what holds for every finished label, completed or not.
+
+  Raises:
+    AssertionError: an id joined twice, or an intensity whose sign is not the
+      polarity; a bug, not a user's mistake.
+  """
+  keys = [(row["corpus"], row["split"], row["id"]) for row in rows]
+  assert len(set(keys)) == len(keys), "an id was joined twice"
+  contrary = [
+    key
+    for key, row in zip(keys, rows, strict=True)
+    if row.get(INTENSITY) is not None
+    and polarity_of_intensity(row[INTENSITY]) != row["polarity"]
+  ]
+  assert not contrary, f"intensity against polarity: {contrary[:10]}"
+
+
+def monotonous_dialogues(
+  samples: Sequence[Sample], found: Sequence[dict[str, Donor]], slot: str
+) -> tuple[int, int]:
+  """Dialogues that were completed with one and the same donor throughout.
+
+  The authors' IEMOCAP labels were copied from the first row of each dialogue
+  (D40): such a copy shows here.
+
+  Returns:
+    How many of them, and of how many dialogues with at least two completed
+    samples of different texts.
+  """
+  donors, texts = defaultdict(set), defaultdict(set)
+  for sample, own in zip(samples, found, strict=True):
+    if sample.dialogue and slot in own:
+      name = (sample.corpus, sample.split, sample.dialogue)
+      donors[name].add(own[slot].sample.key)
+      texts[name].add(sample.text)
+  several = [name for name in donors if len(texts[name]) > 1]
+  return sum(len(donors[name]) == 1 for name in several), len(several)
+
+
+def check_donors(donors: Sequence[Donor], pool: str) -> None:
+  """Asserts that no label outside the pool has leaked.
+
+  Raises:
+    AssertionError: a donor outside train; a bug, not a user's mistake.
+  """
+  leaked = [donor.sample.key for donor in donors if donor.sample.split != pool]
+  assert pool == "all_splits" or not leaked, f"donors outside train: {leaked}"

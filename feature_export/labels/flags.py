@@ -1,0 +1,76 @@
+"""The flags of universal labels: how donors are chosen, what people judge."""
+
+import argparse
+from pathlib import Path
+
+from feature_export.errors import InputError
+from feature_export.labels import completion
+
+
+def add_rule_flags(parser: argparse.ArgumentParser) -> None:
+  """The flags of how donors are chosen (D34 to D37)."""
+  parser.add_argument(
+    "--donors",
+    choices=completion.DONOR_POOLS,
+    default="train",
+    help="all_splits as the authors did: leaks test labels into training",
+  )
+  parser.add_argument(
+    "--ties",
+    choices=completion.TIE_RULES,
+    default="lowest",
+    help="among equally similar donors: the lowest (corpus, split, id), the "
+    "majority's label, or the vote of the --k most similar samples",
+  )
+  parser.add_argument("--k", type=int, default=5, help="voters of --ties top_k")
+  parser.add_argument(
+    "--neutral",
+    choices=completion.NEUTRAL_RULES,
+    default="as_others",
+    help="constants: 0 and neutral for neutral samples, as the authors did",
+  )
+  parser.add_argument(
+    "--donor_classes",
+    choices=completion.DONOR_CLASSES,
+    default="scheme",
+    help="authors_drop: records of any class donate; who gets one outside the "
+    "task's classes has no label and is left out of training",
+  )
+
+
+def add_audit_flags(parser: argparse.ArgumentParser) -> None:
+  """The flags of the sheet that people mark."""
+  parser.add_argument(
+    "--audit", type=int, help="samples to draw for marking (the paper: 80)"
+  )
+  parser.add_argument(
+    "--audit_corpus", help="draw from this corpus (default: mosi, else all)"
+  )
+  parser.add_argument("--audit_seed", type=int, default=0, help="of the draw")
+  parser.add_argument(
+    "--audit_sheet", type=Path, help="default: FILE.audit.csv beside --out"
+  )
+  parser.add_argument(
+    "--score",
+    type=Path,
+    help="a marked sheet: reads it against --out and completes nothing",
+  )
+
+
+def check_flags(options: argparse.Namespace) -> None:
+  """Raises one InputError with everything wrong with the flags."""
+  faults = []
+  if options.out.suffix != ".jsonl":
+    faults.append(f"--out: expected FILE.jsonl, found {options.out}.")
+  if options.k < 1:
+    faults.append(f"--k: expected at least 1, found {options.k}.")
+  if options.audit is not None and options.audit < 1:
+    faults.append(f"--audit: expected at least 1, found {options.audit}.")
+  if options.score is None:
+    faults += [
+      f"--{name} is missing."
+      for name in ("data", "corpora")
+      if getattr(options, name) is None
+    ]
+  if faults:
+    raise InputError("\n".join(faults))

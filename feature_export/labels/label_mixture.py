@@ -1,0 +1,250 @@
+"""Exported corpora side by side: their texts, labels and common slots.
+
+What lies between the records on disk and the pure functions of `completion`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from feature_export.corpora.schemes import (
+  EmotionScheme,
+  parse_scheme,
+  task_scheme,
+)
+from feature_export.corpora.utterance import (
+  SPLITS,
+  Utterance,
+  resolve_polarity,
+)
+from feature_export.errors import InputError
+from feature_export.labels import completion
+from feature_export.labels.completion import INTENSITY, Donor, Rules, Sample
+from feature_export.labels.sentences import Encoder, embed
+from feature_export.records.reader import (
+  find_dataset,
+  load_metadata,
+  read_records,
+)
+
+_FIELDS = (
+  *("id", "text", "dialogue", "polarity"),
+  *("intensity", "has_intensity", "emotion"),
+)
+_METADATA_FILE = "metadata.json"
+
+
+@dataclass(frozen=True)
+class Dataset:
+  """One exported corpus without its media.
+
+  Attributes:
+    annotated: the slots that its people annotated.
+    hashes: settings_sha256 and metadata_sha256, for the meta file.
+  """
+
+  name: str
+  scheme: EmotionScheme | None
+  annotated: tuple[str, ...]
+  samples: tuple[Sample, ...]
+  hashes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Mixture:
+  """Datasets and the slots that their universal labels have.
+
+  Attributes:
+    schemes: scheme name -> scheme of the labels, in the order of the datasets.
+    slots: "intensity" first, if any corpus annotates it; then the schemes.
+  """
+
+  datasets: tuple[Dataset, ...]
+  schemes: dict[str, EmotionScheme]
+  slots: tuple[str, ...]
+
+  @property
+  def samples(self) -> list[Sample]:
+    """All samples, dataset by dataset."""
+    return [each for dataset in self.datasets for each in dataset.samples]
+
+  @property
+  def incomplete(self) -> bool:
+    """Whether any sample lacks a slot: one corpus alone often lacks none."""
+    return any(
+      sample.label(slot) is None
+      for sample in self.samples
+      for slot in self.slots
+    )
+
+
+def _tidy(intensity: float) -> float:
+  """float32 as a short decimal; the sign of zero means nothing."""
+  return round(intensity, 6) + 0.0
+
+
+def _to_sample(
+  corpus: str, split: str, record: dict, scheme: EmotionScheme | None
+) -> Sample:
+  intensity = _tidy(record["intensity"]) if record["has_intensity"] else None
+  utterance = Utterance(
+    id=record["id"],
+    split=split,
+    text=record["text"],
+    polarity=record["polarity"],
+    intensity=intensity,
+    emotion=record["emotion"],
+  )
+  polarity = resolve_polarity(utterance, scheme)
+  known = scheme is not None and utterance.emotion in scheme.classes
+  emotions = {scheme.name: utterance.emotion} if known else {}
+  return Sample(
+    corpus,
+    split,
+    utterance.id,
+    utterance.text,
+    polarity,
+    intensity,
+    emotions,
+    record["dialogue"],
+  )
+
+
+def load_dataset(data_dir: Path, name: str) -> Dataset:
+  """Reads texts and labels of an exported corpus.
+
+  Raises:
+    InputError: no such dataset, or a damaged one.
+  """
+  folder = find_dataset(data_dir, name)
+  metadata = load_metadata(folder)
+  scheme = metadata["emotion_scheme"]
+  if scheme is not None:
+    scheme = parse_scheme(scheme, f"The emotion scheme of {folder}")
+  samples = tuple(
+    _to_sample(name, split, record, scheme)
+    for split in SPLITS
+    for record in read_records(folder, split, _FIELDS)
+  )
+  slots = ([INTENSITY] if metadata["has_intensity"] else []) + (
+    [scheme.name] if scheme else []
+  )
+  content = (folder / _METADATA_FILE).read_bytes()
+  hashes = {
+    "settings_sha256": metadata["settings_sha256"],
+    "metadata_sha256": hashlib.sha256(content).hexdigest(),
+  }
+  return Dataset(name, scheme, tuple(slots), samples, hashes)
+
+
+def mix(datasets: Sequence[Dataset], donor_classes: str = "scheme") -> Mixture:
+  """Joins datasets and finds the slots of their universal labels.
+
+  Args:
+    datasets: from `load_dataset`.
+    donor_classes: as in `Rules`; with "authors_drop" the labels hold the
+      classes of the published task alone.
+
+  Raises:
+    InputError: one scheme name for different classes, an emotion scheme
+      called "intensity", or records without a polarity.
+  """
+  schemes = {}
+  for dataset in datasets:
+    if dataset.scheme is None:
+      continue
+    known = schemes.setdefault(dataset.scheme.name, dataset.scheme)
+    if known != dataset.scheme or known.name == INTENSITY:
+      raise InputError(
+        f"Expected one emotion scheme per name, and none called {INTENSITY!r};"
+        f" found {known.name!r} with the classes {', '.join(known.classes)} "
+        f"and, in {dataset.name}, {', '.join(dataset.scheme.classes)}. Give "
+        "the schemes different names and export again."
+      )
+  has_intensity = any(INTENSITY in each.annotated for each in datasets)
+  slots = (*([INTENSITY] if has_intensity else []), *schemes)
+  if donor_classes == "authors_drop":
+    schemes = {name: task_scheme(each) for name, each in schemes.items()}
+  mixture = Mixture(tuple(datasets), schemes, slots)
+  completion.check_samples(mixture.samples)
+  return mixture
+
+
+def embed_texts(
+  samples: Sequence[Sample], encoder: Encoder, cache_dir: Path | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+  """Embeds every distinct text once.
+
+  Returns:
+    int64[len(samples)], each sample's row, and float32[U, D], rows of
+    length 1.
+
+  Raises:
+    InputError: the encoder cannot be loaded.
+  """
+  row_of = {}
+  rows = [row_of.setdefault(each.text, len(row_of)) for each in samples]
+  return np.array(rows), embed(list(row_of), encoder, cache_dir)
+
+
+def complete(
+  mixture: Mixture, text_rows: np.ndarray, embeddings: np.ndarray, rules: Rules
+) -> list[dict[str, Donor]]:
+  """Finds the donors of a mixture.
+
+  Args:
+    mixture: from `mix`.
+    text_rows, embeddings: from `embed_texts` of its samples.
+    rules: how donors are chosen.
+
+  Returns:
+    For each of `mixture.samples`: slot -> donor.
+  """
+  samples = mixture.samples
+  found = [{} for _ in samples]
+  for slot in mixture.slots:
+    scheme = mixture.schemes.get(slot)
+    classes = scheme.classes if scheme else None
+    donors = completion.find_donors(
+      samples, text_rows, embeddings, slot, classes, rules
+    )
+    completion.check_donors(list(donors.values()), rules.pool)
+    for position, donor in donors.items():
+      found[position][slot] = donor
+  return found
+
+
+def drop_outside(
+  mixture: Mixture, found: Sequence[dict[str, Donor]]
+) -> tuple[Mixture, list[dict[str, Donor]], dict[str, dict]]:
+  """Leaves out what the authors' filter drops (D37).
+
+  Args:
+    mixture: from `mix` with "authors_drop".
+    found: from `complete`, for each of its samples.
+
+  Returns:
+    The mixture without the dropped samples, the donors of the others, and
+    reason -> corpus -> split -> number of dropped samples.
+  """
+  classes = {name: each.classes for name, each in mixture.schemes.items()}
+  samples = mixture.samples
+  left, dropped = completion.drop_outside(samples, found, classes)
+  counts = {}
+  for position, reason in dropped.items():
+    sample = samples[position]
+    splits = counts.setdefault(reason, {}).setdefault(sample.corpus, {})
+    splits[sample.split] = splits.get(sample.split, 0) + 1
+  gone = {samples[position].key for position in dropped}
+  datasets = tuple(
+    replace(
+      dataset,
+      samples=tuple(each for each in dataset.samples if each.key not in gone),
+    )
+    for dataset in mixture.datasets
+  )
+  donors = [each for at, each in enumerate(left) if at not in dropped]
+  return replace(mixture, datasets=datasets), donors, counts
