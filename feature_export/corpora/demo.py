@@ -21,7 +21,7 @@ from feature_export.corpora import manifest
 from feature_export.corpora.schemes import IEMOCAP, MELD, EmotionScheme
 from feature_export.corpora.utterance import Corpus
 from feature_export.errors import InputError
-from feature_export.synthesis import face, grammar, voice
+from feature_export.synthesis import face, phrases, voice
 from feature_export.synthesis.affect import Affect, draw_affect
 
 # Part of the marker: raise it whenever the same seed gives other media.
@@ -167,9 +167,9 @@ def _write_dialogue(
   for index, emotion in enumerate(emotions):
     affect = draw_affect(emotion, generator)
     if generator.uniform() < 0.5:
-      text = grammar.explicit_sentence(emotion, generator)
+      text = phrases.explicit_sentence(emotion, generator)
     else:
-      text = grammar.ambiguous_sentence(generator)
+      text = phrases.ambiguous_sentence(generator)
     stem = f"{split}_{dialogue}_{index:02d}"
     # In a conversation the speakers alternate, also around the replies.
     row = {
@@ -187,7 +187,7 @@ def _write_dialogue(
       reply = {
         "id": f"{row['id']}_reply",
         **_turn(split, dialogue, turn, turn % plan.speakers),
-        "text": grammar.reply(generator),
+        "text": phrases.reply(generator),
       }
       yield reply, None
       turn += 1

@@ -74,7 +74,7 @@ class _Label:
 
 
 @dataclass(frozen=True)
-class _Turn:
+class _TranscriptTurn:
   """A line of a transcription; times in s."""
 
   name: str
@@ -146,7 +146,7 @@ def _read_labels(
   return labels, remarks
 
 
-def _read_turns(path: Path) -> tuple[list[_Turn], list[Remark]]:
+def _read_turns(path: Path) -> tuple[list[_TranscriptTurn], list[Remark]]:
   """The turns of one dialogue, in the order of time."""
   turns, remarks, seen = [], [], set()
   for number, line in enumerate(read_text(path).split("\n"), start=1):
@@ -165,7 +165,9 @@ def _read_turns(path: Path) -> tuple[list[_Turn], list[Remark]]:
       continue
     seen.add(match[1])
     turns.append(
-      _Turn(match[1], float(match[2]), float(match[3]), repair_text(match[4]))
+      _TranscriptTurn(
+        match[1], float(match[2]), float(match[3]), repair_text(match[4])
+      )
     )
   # Stable, so that equal times keep the order of the file.
   return sorted(turns, key=lambda turn: turn.start), remarks

@@ -40,7 +40,7 @@ _REQUIRED = ("id", "split", "text")
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
   """A parsed line: its values without nulls, and what is wrong with it."""
 
   values: dict
@@ -96,7 +96,7 @@ def parse_row(
   root: Path,
   types: Types = ROW_TYPES,
   required: Sequence[str] = _REQUIRED,
-) -> Row:
+) -> ManifestRow:
   """Reads one line and checks everything that needs no other line.
 
   Args:
@@ -108,12 +108,12 @@ def parse_row(
   try:
     content = json.loads(line)
   except json.JSONDecodeError as error:
-    return Row({}, (f"not JSON: {error}",))
+    return ManifestRow({}, (f"not JSON: {error}",))
   if not isinstance(content, dict):
-    return Row({}, (f"expected an object, found {line.strip()[:40]}",))
+    return ManifestRow({}, (f"expected an object, found {line.strip()[:40]}",))
   values = {key: each for key, each in content.items() if each is not None}
   faults = tuple(_value_faults(values, types, required))
-  return Row(values, faults or tuple(_media_faults(values, root)))
+  return ManifestRow(values, faults or tuple(_media_faults(values, root)))
 
 
 def row_media(values: dict, key: str, root: Path) -> Media | None:

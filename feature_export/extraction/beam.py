@@ -14,7 +14,7 @@ from feature_export.corpora.utterance import (
   contexts,
 )
 from feature_export.errors import InputError
-from feature_export.extraction.clip_extractor import Pipeline
+from feature_export.extraction.clip_extractor import ClipExtractor
 from feature_export.extraction.store import FeatureStore
 from feature_export.extraction.workers import Workers
 from feature_export.features.settings import ExtractionSettings
@@ -49,8 +49,8 @@ class _MakeRecord(beam.DoFn):
 
   def process(self, element):
     utterance, context = element
-    pipeline = Pipeline(self._settings, self._store, self._workers)
-    extraction = pipeline.extract_now(utterance)
+    extractor = ClipExtractor(self._settings, self._store, self._workers)
+    extraction = extractor.extract_now(utterance)
     yield (
       utterance.id,
       build_record(utterance, context, extraction, self._corpus),

@@ -17,7 +17,7 @@ from feature_export.features.extracted import Extraction, Features, absent
 from feature_export.features.settings import ExtractionSettings
 
 
-class Pipeline:
+class ClipExtractor:
   """Extracts the clips of one corpus.
 
   Attributes:

@@ -11,7 +11,7 @@ from feature_export.corpora.importers import import_corpora
 from feature_export.corpora.utterance import CONTEXT_TURNS, Corpus, contexts
 from feature_export.errors import InputError
 from feature_export.extraction import flags
-from feature_export.extraction.clip_extractor import Pipeline
+from feature_export.extraction.clip_extractor import ClipExtractor
 from feature_export.extraction.description import describe_run
 from feature_export.extraction.export_report import ExportReport
 from feature_export.extraction.media_extractor import media_of
@@ -22,7 +22,7 @@ from feature_export.features.settings import ExtractionSettings
 from feature_export.records.schema import build_metadata, build_record
 
 
-def _extract_all(pipeline: Pipeline, corpus: Corpus) -> None:
+def _extract_all(extractor: ClipExtractor, corpus: Corpus) -> None:
   """Extracts every medium of the labelled clips, with a progress bar."""
   from tqdm import tqdm
 
@@ -31,7 +31,7 @@ def _extract_all(pipeline: Pipeline, corpus: Corpus) -> None:
   with tqdm(
     total=total, desc=corpus.name, unit=" media", disable=None
   ) as progress:
-    for task, features in pipeline.extract(clips):
+    for task, features in extractor.extract(clips):
       progress.update()
       for finding in features.findings:
         if finding.action == "absent":
@@ -77,12 +77,12 @@ def _write_corpus(
   clips = [each for each in corpus.utterances if each.labelled]
   with builder.open_work_folder(options.out, corpus.name) as work:
     store = open_store(work / "features", settings)
-    pipeline = Pipeline(settings, store, workers)
+    extractor = ClipExtractor(settings, store, workers)
 
     def examples_of(split: str):
       for utterance in clips:
         if utterance.split == split:
-          extraction = pipeline.collect(utterance)
+          extraction = extractor.collect(utterance)
           report.add(utterance, extraction)
           yield (
             utterance.id,
@@ -94,10 +94,10 @@ def _write_corpus(
       made = _write_with_beam(corpus, metadata, settings, store, work, options)
       # What was lost there is tried once more here, and so reported.
       for utterance in clips:
-        report.add(utterance, pipeline.extract_now(utterance))
+        report.add(utterance, extractor.extract_now(utterance))
     else:
-      _extract_all(pipeline, corpus)
-      report.reused = pipeline.reused
+      _extract_all(extractor, corpus)
+      report.reused = extractor.reused
       made = builder.write_draft(corpus.name, metadata, examples_of, work)
     report.seconds = time.monotonic() - started
     _check_bad(report, options.max_bad, options.out)

@@ -17,7 +17,7 @@ import numpy as np
 from feature_export.corpora.manifest import ROW_TYPES, parse_row, row_media
 from feature_export.corpora.utterance import CONTEXT_TURNS, Utterance, contexts
 from feature_export.errors import InputError
-from feature_export.extraction.clip_extractor import Pipeline
+from feature_export.extraction.clip_extractor import ClipExtractor
 from feature_export.extraction.media_extractor import media_of
 from feature_export.extraction.store import open_store
 from feature_export.extraction.workers import Workers
@@ -178,13 +178,13 @@ def _extract(
     Workers(settings, jobs, _CLIP_SECONDS) as workers,
   ):
     store = open_store(Path(folder), settings)
-    pipeline = Pipeline(settings, store, workers)
+    extractor = ClipExtractor(settings, store, workers)
     total = sum(len(media_of(clip)) for clip in clips)
     with tqdm(total=total, desc="features", unit=" media", disable=None) as bar:
-      for _ in pipeline.extract(clips):
+      for _ in extractor.extract(clips):
         bar.update()
     for clip in clips:
-      yield clip, pipeline.collect(clip)
+      yield clip, extractor.collect(clip)
 
 
 def extract_clips(options: argparse.Namespace) -> None:

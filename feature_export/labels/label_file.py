@@ -10,7 +10,7 @@ from pathlib import Path
 from feature_export.corpora.schemes import POLARITIES
 from feature_export.corpora.utterance import SPLITS
 from feature_export.labels.completion import INTENSITY
-from feature_export.labels.label_mixture import Mixture
+from feature_export.labels.label_mixture import LabelMixture
 
 
 def _count_empty(rows: Sequence[dict], slots: Sequence[str]) -> dict[str, int]:
@@ -24,7 +24,7 @@ def _count_empty(rows: Sequence[dict], slots: Sequence[str]) -> dict[str, int]:
 
 
 def describe(
-  mixture: Mixture, rows: Sequence[dict], encoder: dict | None, pool: str
+  mixture: LabelMixture, rows: Sequence[dict], encoder: dict | None, pool: str
 ) -> dict:
   """The content of the meta file, but for the hash of the labels."""
   counts = Counter((row["corpus"], row["split"]) for row in rows)

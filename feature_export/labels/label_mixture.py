@@ -23,7 +23,7 @@ from feature_export.corpora.utterance import (
 from feature_export.errors import InputError
 from feature_export.labels import completion
 from feature_export.labels.completion import INTENSITY, Donor, Rules, Sample
-from feature_export.labels.sentences import Encoder, embed
+from feature_export.labels.sentences import SentenceEncoder, embed
 from feature_export.records.reader import (
   find_dataset,
   load_metadata,
@@ -54,7 +54,7 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Mixture:
+class LabelMixture:
   """Datasets and the slots that their universal labels have.
 
   Attributes:
@@ -140,7 +140,9 @@ def load_dataset(data_dir: Path, name: str) -> Dataset:
   return Dataset(name, scheme, tuple(slots), samples, hashes)
 
 
-def mix(datasets: Sequence[Dataset], donor_classes: str = "scheme") -> Mixture:
+def mix(
+  datasets: Sequence[Dataset], donor_classes: str = "scheme"
+) -> LabelMixture:
   """Joins datasets and finds the slots of their universal labels.
 
   Args:
@@ -168,13 +170,15 @@ def mix(datasets: Sequence[Dataset], donor_classes: str = "scheme") -> Mixture:
   slots = (*([INTENSITY] if has_intensity else []), *schemes)
   if donor_classes == "authors_drop":
     schemes = {name: task_scheme(each) for name, each in schemes.items()}
-  mixture = Mixture(tuple(datasets), schemes, slots)
+  mixture = LabelMixture(tuple(datasets), schemes, slots)
   completion.check_samples(mixture.samples)
   return mixture
 
 
 def embed_texts(
-  samples: Sequence[Sample], encoder: Encoder, cache_dir: Path | None = None
+  samples: Sequence[Sample],
+  encoder: SentenceEncoder,
+  cache_dir: Path | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Embeds every distinct text once.
 
@@ -191,7 +195,10 @@ def embed_texts(
 
 
 def complete(
-  mixture: Mixture, text_rows: np.ndarray, embeddings: np.ndarray, rules: Rules
+  mixture: LabelMixture,
+  text_rows: np.ndarray,
+  embeddings: np.ndarray,
+  rules: Rules,
 ) -> list[dict[str, Donor]]:
   """Finds the donors of a mixture.
 
@@ -218,8 +225,8 @@ def complete(
 
 
 def drop_outside(
-  mixture: Mixture, found: Sequence[dict[str, Donor]]
-) -> tuple[Mixture, list[dict[str, Donor]], dict[str, dict]]:
+  mixture: LabelMixture, found: Sequence[dict[str, Donor]]
+) -> tuple[LabelMixture, list[dict[str, Donor]], dict[str, dict]]:
   """Leaves out what the authors' filter drops (D37).
 
   Args:

@@ -11,7 +11,7 @@ from feature_export.labels import audit, completion
 from feature_export.labels.completion import Donor
 from feature_export.labels.label_file import describe, meta_file, write
 from feature_export.labels.label_mixture import (
-  Mixture,
+  LabelMixture,
   complete,
   drop_outside,
   embed_texts,
@@ -71,7 +71,7 @@ def _rules(options: argparse.Namespace) -> completion.Rules:
 
 def _audit(
   options: argparse.Namespace,
-  mixture: Mixture,
+  mixture: LabelMixture,
   found: Sequence[dict[str, Donor]],
 ) -> None:
   """Writes the sheet that --audit asks for."""
@@ -138,7 +138,7 @@ def label_corpora(options: argparse.Namespace) -> None:
 
 
 def _find_donors(
-  mixture: Mixture, options: argparse.Namespace
+  mixture: LabelMixture, options: argparse.Namespace
 ) -> tuple[dict | None, list[dict[str, Donor]]]:
   """What the encoder was, and for each sample slot -> donor."""
   if not mixture.incomplete:

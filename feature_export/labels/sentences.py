@@ -31,7 +31,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Encoder:
+class SentenceEncoder:
   """A sentence encoder.
 
   Attributes:
@@ -230,7 +230,9 @@ def _is_modular(folder: Path) -> bool:
   return (folder / "modules.json").is_file()
 
 
-def load_encoder(name: str = DEFAULT_ENCODER, device: str = "auto") -> Encoder:
+def load_encoder(
+  name: str = DEFAULT_ENCODER, device: str = "auto"
+) -> SentenceEncoder:
   """Finds a sentence encoder; it is loaded at each `encode`.
 
   Args:
@@ -248,7 +250,7 @@ def load_encoder(name: str = DEFAULT_ENCODER, device: str = "auto") -> Encoder:
       return pool.submit(_encode, folder, list(texts), device).result()
 
   pooling = "own" if _is_modular(folder) else "pooler"
-  return Encoder(name, _hash_weights(folder), encode, pooling)
+  return SentenceEncoder(name, _hash_weights(folder), encode, pooling)
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:
@@ -285,7 +287,7 @@ def _write_cache(file: Path, known: dict[bytes, np.ndarray]) -> None:
 
 
 def embed(
-  texts: Sequence[str], encoder: Encoder, cache_dir: Path | None = None
+  texts: Sequence[str], encoder: SentenceEncoder, cache_dir: Path | None = None
 ) -> np.ndarray:
   """Embeds texts; only those that the cache does not know.
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from feature_export.corpora.utterance import SPLITS
 from feature_export.labels.completion import Donor, Sample, monotonous_dialogues
-from feature_export.labels.label_mixture import Mixture
+from feature_export.labels.label_mixture import LabelMixture
 
 _EXAMPLES = 2  # shown per slot
 # Of dialogues with one donor throughout: more of them is no coincidence.
@@ -18,7 +18,7 @@ def _show_value(value: float | str) -> str:
 
 
 def _tabulate(
-  mixture: Mixture, pairs: Sequence[tuple[Sample, dict[str, Donor]]]
+  mixture: LabelMixture, pairs: Sequence[tuple[Sample, dict[str, Donor]]]
 ) -> Iterator[str]:
   """Yields the lines of a table: where the labels of each corpus come from."""
   yield (
@@ -54,7 +54,7 @@ def _show_examples(
 
 
 def summarise(
-  mixture: Mixture,
+  mixture: LabelMixture,
   found: Sequence[dict[str, Donor]],
   empty: dict[str, int],
 ) -> str:
@@ -94,7 +94,7 @@ def describe_dropped(dropped: dict[str, dict]) -> Iterator[str]:
 
 
 def describe_donors(
-  mixture: Mixture, found: Sequence[dict[str, Donor]]
+  mixture: LabelMixture, found: Sequence[dict[str, Donor]]
 ) -> dict[str, dict[str, int]]:
   """slot -> split -> completions whose donor is of that split."""
   counts = {slot: dict.fromkeys(SPLITS, 0) for slot in mixture.slots}
@@ -105,7 +105,7 @@ def describe_donors(
 
 
 def warn_of_copies(
-  mixture: Mixture, found: Sequence[dict[str, Donor]]
+  mixture: LabelMixture, found: Sequence[dict[str, Donor]]
 ) -> Iterator[str]:
   """Yields a warning for every slot that hardly varies inside dialogues."""
   for slot in mixture.slots:

@@ -9,7 +9,7 @@ import pytest
 from feature_export import export, universal_labels
 from feature_export.labels import labelling
 from feature_export.labels.label_file import meta_file
-from feature_export.labels.sentences import Encoder
+from feature_export.labels.sentences import SentenceEncoder
 
 _MSA = [
   ("v1_0", "train", "i loved the ending", 1.6),
@@ -65,7 +65,7 @@ def toy_encoder(monkeypatch):
     letters = "abcdefghijklmnopqrstuvwxyz"
     return np.array([[1 + t.count(each) for each in letters] for t in texts])
 
-  encoder = Encoder("toy", "0" * 64, encode)
+  encoder = SentenceEncoder("toy", "0" * 64, encode)
   monkeypatch.setattr(labelling, "load_encoder", lambda *_: encoder)
 
 

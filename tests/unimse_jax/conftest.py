@@ -185,7 +185,7 @@ def write_labels(
   """Completes labels with the exporter's command and a toy text encoder."""
   from feature_export import universal_labels
   from feature_export.labels import labelling
-  from feature_export.labels.sentences import Encoder
+  from feature_export.labels.sentences import SentenceEncoder
 
   def encode(texts):
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -195,7 +195,7 @@ def write_labels(
   arguments = ["--data", str(folder), "--corpora", corpora, "--out", str(path)]
   arguments += flags
   with pytest.MonkeyPatch.context() as patch:
-    toy = Encoder("toy", "0" * 64, encode)
+    toy = SentenceEncoder("toy", "0" * 64, encode)
     patch.setattr(labelling, "load_encoder", lambda *_: toy)
     assert universal_labels.main([*arguments, *flags]) == 0
   return path

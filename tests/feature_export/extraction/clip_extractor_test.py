@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from feature_export.corpora.utterance import Media, Stored, Utterance
-from feature_export.extraction.clip_extractor import Pipeline
+from feature_export.extraction.clip_extractor import ClipExtractor
 from feature_export.extraction.store import open_store
 from feature_export.extraction.workers import Workers
 from feature_export.features.efficientnet import DEFAULT_BACKBONE, find_weights
@@ -46,11 +46,11 @@ def _utterances(folder, write_tone, write_video) -> list[Utterance]:
 
 
 def _extract(clips, settings, folder: Path, jobs: int, seconds: float = 300):
-  """The pipeline after its first step, with what that yielded."""
+  """The extractor after its first step, with what that yielded."""
   store = open_store(folder, settings)
   with Workers(settings, jobs, seconds) as workers:
-    pipeline = Pipeline(settings, store, workers)
-    return pipeline, list(pipeline.extract(clips))
+    extractor = ClipExtractor(settings, store, workers)
+    return extractor, list(extractor.extract(clips))
 
 
 def test_processes_give_the_same_and_a_second_run_reads_it(
@@ -82,9 +82,9 @@ def test_processes_give_the_same_and_a_second_run_reads_it(
 
 def test_stored_features_need_no_process(tmp_path, settings):
   clip = Utterance("a", "train", "", audio=Stored(np.ones((4, 64))))
-  pipeline, done = _extract([clip], settings, tmp_path / "store", 2)
+  extractor, done = _extract([clip], settings, tmp_path / "store", 2)
   assert done == []
-  found = pipeline.collect(clip).audio.values
+  found = extractor.collect(clip).audio.values
   assert (found.shape, found.dtype) == ((4, 64), np.float16)
 
 
@@ -92,8 +92,8 @@ def test_broken_media_are_absent_with_a_reason(tmp_path, settings):
   (tmp_path / "bad.wav").write_text("no sound")
   media = Media(tmp_path / "bad.wav")
   clip = Utterance("a", "train", "", audio=media, video=media)
-  pipeline, _ = _extract([clip], settings, tmp_path / "store", 1)
-  found = pipeline.collect(clip)
+  extractor, _ = _extract([clip], settings, tmp_path / "store", 1)
+  found = extractor.collect(clip)
   assert found.audio.values.shape == (0, 64)
   assert found.video.values.shape == (0, 1280)
   assert {(m, f.kind, f.action) for m, f in found.findings()} == {
@@ -126,9 +126,9 @@ def test_a_clip_that_kills_its_process_is_alone_in_that(
     Utterance(f"u{n}", "train", "", audio=each) for n, each in enumerate(media)
   ]
   store = tmp_path / "store"
-  pipeline, done = _extract(clips, settings, store, 2, seconds=6)
+  extractor, done = _extract(clips, settings, store, 2, seconds=6)
   assert len(done) == 5
-  found = [pipeline.collect(clip).audio for clip in clips]
+  found = [extractor.collect(clip).audio for clip in clips]
   assert [len(each.values) > 0 for each in found] == [
     *(True, False, True, False, True)
   ]

@@ -5,7 +5,7 @@ from feature_export.corpora.schemes import IEMOCAP, MELD, EmotionScheme
 from feature_export.errors import InputError
 from feature_export.labels.completion import Sample
 from feature_export.labels.label_mixture import Dataset, embed_texts, mix
-from feature_export.labels.sentences import Encoder
+from feature_export.labels.sentences import SentenceEncoder
 
 
 def _dataset(name, scheme=None, annotated=(), samples=()) -> Dataset:
@@ -51,7 +51,7 @@ def test_every_distinct_text_is_embedded_once():
     Sample("a", "train", str(at), text, "neutral")
     for at, text in enumerate(["x", "y", "x", "x"])
   ]
-  rows, vectors = embed_texts(samples, Encoder("eye", "0" * 64, encode))
+  rows, vectors = embed_texts(samples, SentenceEncoder("eye", "0" * 64, encode))
   assert rows.tolist() == [0, 1, 0, 0]
   assert seen == ["x", "y"]
   assert vectors.shape == (2, 2)

@@ -11,14 +11,14 @@ import pytest
 from feature_export.errors import InputError
 from feature_export.labels.sentences import (
   DEFAULT_ENCODER,
-  Encoder,
+  SentenceEncoder,
   embed,
   load_encoder,
   normalise,
 )
 
 
-def _counting_encoder(sha256: str = "a" * 64) -> tuple[Encoder, list]:
+def _counting_encoder(sha256: str = "a" * 64) -> tuple[SentenceEncoder, list]:
   """An encoder of length and number of spaces that logs its calls."""
   calls = []
 
@@ -26,7 +26,7 @@ def _counting_encoder(sha256: str = "a" * 64) -> tuple[Encoder, list]:
     calls.append(list(texts))
     return np.array([[len(t), t.count(" ")] for t in texts], np.float64)
 
-  return Encoder("counting", sha256, encode), calls
+  return SentenceEncoder("counting", sha256, encode), calls
 
 
 def test_rows_have_length_one():

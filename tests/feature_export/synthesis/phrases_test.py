@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from feature_export.synthesis import grammar
+from feature_export.synthesis import phrases
 from feature_export.synthesis.affect import PATTERNS
 
 
@@ -11,7 +11,7 @@ def _content(emotion: str) -> set[str]:
   return {
     word
     for _ in range(300)
-    for word in grammar.explicit_sentence(emotion, generator).split()
+    for word in phrases.explicit_sentence(emotion, generator).split()
   }
 
 
@@ -27,21 +27,21 @@ def test_ambiguous_sentences_share_no_word_of_feeling():
   spoken = {
     word
     for _ in range(2000)
-    for word in grammar.ambiguous_sentence(generator).split()
+    for word in phrases.ambiguous_sentence(generator).split()
   }
-  feelings = {w for words in grammar._FEELINGS.values() for w in words}
+  feelings = {w for words in phrases._FEELINGS.values() for w in words}
   assert spoken and not spoken & feelings
 
 
 def test_vocabulary_is_small_and_complete():
   generator = np.random.default_rng(1)
-  sentences = [grammar.explicit_sentence(e, generator) for e in PATTERNS] * 9
-  sentences += [grammar.ambiguous_sentence(generator) for _ in range(500)]
-  sentences += [grammar.reply(generator) for _ in range(50)]
-  assert set(" ".join(sentences).split()) <= grammar.vocabulary()
-  assert len(grammar.vocabulary()) <= 300
+  sentences = [phrases.explicit_sentence(e, generator) for e in PATTERNS] * 9
+  sentences += [phrases.ambiguous_sentence(generator) for _ in range(500)]
+  sentences += [phrases.reply(generator) for _ in range(50)]
+  assert set(" ".join(sentences).split()) <= phrases.vocabulary()
+  assert len(phrases.vocabulary()) <= 300
 
 
 def test_unknown_emotion():
   with pytest.raises(KeyError):
-    grammar.explicit_sentence("bored", np.random.default_rng(0))
+    phrases.explicit_sentence("bored", np.random.default_rng(0))
