@@ -41,10 +41,17 @@ _REQUIRED = ("id", "split", "text")
 
 @dataclass(frozen=True)
 class ManifestRow:
-  """A parsed line: its values without nulls, and what is wrong with it."""
+  """A parsed line.
 
+  Attributes:
+    number: line number, from 1.
+    values: key -> value, without nulls.
+    faults: what is wrong with the line; empty: it can be used.
+  """
+
+  number: int
   values: dict
-  faults: tuple[str, ...]
+  faults: tuple[str, ...] = ()
 
 
 def _type_word(types: type | tuple[type, ...]) -> str:
@@ -91,29 +98,25 @@ def _media_faults(values: dict, root: Path) -> Iterator[str]:
     yield f"end ({values['end']}) must be after start ({start})"
 
 
-def parse_row(
+def _parse_row(
   line: str,
+  number: int,
   root: Path,
-  types: Types = ROW_TYPES,
-  required: Sequence[str] = _REQUIRED,
+  types: Types,
+  required: Sequence[str],
 ) -> ManifestRow:
-  """Reads one line and checks everything that needs no other line.
-
-  Args:
-    line: of the manifest.
-    root: what paths are relative to.
-    types: key -> accepted types.
-    required: keys that must be there.
-  """
+  """Reads one line and checks everything that needs no other line."""
   try:
     content = json.loads(line)
   except json.JSONDecodeError as error:
-    return ManifestRow({}, (f"not JSON: {error}",))
+    return ManifestRow(number, {}, (f"not JSON: {error}",))
   if not isinstance(content, dict):
-    return ManifestRow({}, (f"expected an object, found {line.strip()[:40]}",))
+    fault = f"expected an object, found {line.strip()[:40]}"
+    return ManifestRow(number, {}, (fault,))
   values = {key: each for key, each in content.items() if each is not None}
   faults = tuple(_value_faults(values, types, required))
-  return ManifestRow(values, faults or tuple(_media_faults(values, root)))
+  faults = faults or tuple(_media_faults(values, root))
+  return ManifestRow(number, values, faults)
 
 
 def row_media(values: dict, key: str, root: Path) -> Media | None:
@@ -125,7 +128,6 @@ def row_media(values: dict, key: str, root: Path) -> Media | None:
 
 def _utterance(values: dict, root: Path) -> Utterance:
   """Builds the utterance of a row without faults."""
-
   plain = ("id", "split", "text", "dialogue", "turn", "speaker")
   labels = ("polarity", "emotion")
   intensity = values.get("intensity")
@@ -137,26 +139,37 @@ def _utterance(values: dict, root: Path) -> Utterance:
   )
 
 
-def _read_lines(path: Path) -> list[str]:
-  """The lines of a UTF-8 file.
+def read_rows(
+  path: Path,
+  root: Path,
+  types: Types = ROW_TYPES,
+  required: Sequence[str] = _REQUIRED,
+) -> list[ManifestRow]:
+  """Reads every line of a manifest but the blank ones.
+
+  Args:
+    path: manifest file, UTF-8.
+    root: folder that the paths in it are relative to.
+    types: key -> accepted types.
+    required: keys that every row must have.
 
   Raises:
-    InputError: not UTF-8 text, or without a single row.
+    InputError: a file that cannot be read, or that is no UTF-8. Faults of rows
+      raise nothing; they stand in the rows.
   """
   try:
     # Split at newlines only: JSON strings may hold other line separators.
     lines = path.read_text(encoding="utf-8-sig").split("\n")
-  except UnicodeDecodeError as error:
+  except (OSError, UnicodeDecodeError) as error:
     raise InputError(
-      f"{path}: expected UTF-8 text, found something else ({error}). "
-      "Save the manifest as UTF-8."
+      f"{path}: expected JSON lines as UTF-8 text, found something else "
+      f"({error}). Save the manifest as UTF-8."
     ) from error
-  if not any(line.strip() for line in lines):
-    raise InputError(
-      f"{path} holds no rows; expected one JSON object per line with "
-      f"{', '.join(ROW_TYPES)}."
-    )
-  return lines
+  return [
+    _parse_row(line, number, root, types, required)
+    for number, line in enumerate(lines, start=1)
+    if line.strip()
+  ]
 
 
 def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
@@ -181,17 +194,19 @@ def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
   root = file.parent
   if scheme is None and (root / SCHEME_FILE).is_file():
     scheme = load_scheme(root / SCHEME_FILE)
-  utterances, faults = [], []
-  for number, line in enumerate(_read_lines(file), start=1):
-    if not line.strip():
-      continue
-    row = parse_row(line, root)
-    faults += [f"line {number}: {fault}" for fault in row.faults]
-    if not row.faults:
-      utterances.append(_utterance(row.values, root))
+  rows = read_rows(file, root)
+  if not rows:
+    raise InputError(
+      f"{file} holds no rows; expected one JSON object per line with "
+      f"{', '.join(ROW_TYPES)}."
+    )
+  faults = [
+    f"line {row.number}: {fault}" for row in rows for fault in row.faults
+  ]
   if faults:
     raise InputError(
       list_faults(f"{file} has faults", faults)
       + "\nCorrect these lines and run the command again."
     )
-  return Corpus(name or root.resolve().name, tuple(utterances), scheme)
+  utterances = tuple(_utterance(row.values, root) for row in rows)
+  return Corpus(name or root.resolve().name, utterances, scheme)

@@ -19,7 +19,7 @@ _LONG_SECONDS = 60.0  # twelve of MOSEI's segments are longer
 
 @dataclass(frozen=True)
 class Segment:
-  """One sentence with its label.
+  """One sentence of a recording, with its label once that is joined.
 
   Attributes:
     video: id of the recording.
@@ -27,7 +27,7 @@ class Segment:
     text: what was said.
     start: s in the full recording.
     end: s in the full recording.
-    score: sentiment in [-3, 3].
+    score: sentiment in [-3, 3]; NaN: no label.
   """
 
   video: str
@@ -35,7 +35,7 @@ class Segment:
   text: str
   start: float
   end: float
-  score: float
+  score: float = math.nan
 
   @property
   def name(self) -> str:

@@ -164,13 +164,18 @@ def polarity_of_intensity(intensity: float) -> str:
   return "positive" if intensity > 0 else "negative"
 
 
-def resolve_polarity(utterance: Utterance, scheme: EmotionScheme | None) -> str:
+def resolve_polarity(
+  polarity: str,
+  intensity: float | None,
+  emotion: str,
+  scheme: EmotionScheme | None,
+) -> str:
   """The gold polarity, else the sign of the intensity, else the scheme's."""
-  if utterance.polarity:
-    return utterance.polarity
-  if utterance.intensity is not None:
-    return polarity_of_intensity(utterance.intensity)
-  return scheme.polarity.get(utterance.emotion, "") if scheme else ""
+  if polarity:
+    return polarity
+  if intensity is not None:
+    return polarity_of_intensity(intensity)
+  return scheme.polarity.get(emotion, "") if scheme else ""
 
 
 def contexts(

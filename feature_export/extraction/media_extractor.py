@@ -27,7 +27,7 @@ from feature_export.features.faces import (
 )
 from feature_export.features.findings import Inspection
 from feature_export.features.settings import ExtractionSettings
-from feature_export.features.video import Stretch, extract_frames
+from feature_export.features.video import extract_frames
 
 
 class MediaExtractor:
@@ -55,15 +55,12 @@ class MediaExtractor:
   def _embed_video(self, media: Media, inspection: Inspection) -> np.ndarray:
     """float16[V, D] of the faces in a clip's frames."""
     settings = self._settings.video
-    stretch = Stretch(
-      settings.frames, settings.max_seconds, settings.far_seconds
-    )
     pictures, faceless = [], 0
     find = self._detector
     if settings.faces.detector != "none":
       find = follow(find)
     # One frame at a time: 32 of 1920 x 1080 would be 200 MB.
-    for frame in extract_frames(media, stretch, inspection):
+    for frame in extract_frames(media, settings, inspection):
       face = crop_largest(frame, find(frame))
       if face is None:
         faceless += 1

@@ -9,13 +9,23 @@ import importlib.util
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from feature_export.corpora.manifest import ROW_TYPES, parse_row, row_media
-from feature_export.corpora.utterance import CONTEXT_TURNS, Utterance, contexts
+from feature_export.corpora.manifest import (
+  ROW_TYPES,
+  ManifestRow,
+  read_rows,
+  row_media,
+)
+from feature_export.corpora.utterance import (
+  CONTEXT_TURNS,
+  Context,
+  Utterance,
+  contexts,
+)
 from feature_export.errors import InputError
 from feature_export.extraction.clip_extractor import ClipExtractor
 from feature_export.extraction.media_extractor import media_of
@@ -40,82 +50,74 @@ _NEEDED = ("torch", "librosa", "av", "soundfile")
 _CLIP_SECONDS = 300.0  # most time for one medium
 
 
-@dataclass(frozen=True)
-class ClipRow:
-  """One line: what it says, or why it cannot be read."""
-
-  id: str
-  values: dict = field(default_factory=dict)
-  error: str | None = None
-
-
-def read_rows(manifest: Path, root: Path) -> list[ClipRow]:
-  """The rows of a manifest, blank lines left out.
-
-  Raises:
-    InputError: no such file, or not UTF-8.
-  """
-  try:
-    lines = manifest.read_text(encoding="utf-8-sig").split("\n")
-  except (OSError, UnicodeDecodeError) as error:
-    raise InputError(
-      f"{manifest}: expected JSON lines in UTF-8, found {error}."
-    ) from error
-  return [
-    _read_row(line, root, number)
-    for number, line in enumerate(lines, start=1)
-    if line.strip()
-  ]
-
-
-def _read_row(line: str, root: Path, number: int) -> ClipRow:
-  row = parse_row(line, root, _TYPES, ("text",))
-  name = str(row.values.get("id", number))
+def _find_faults(row: ManifestRow) -> list[str]:
+  """What is wrong with a row: its own faults, and contexts of no strings."""
   faults = [*row.faults]
   for side in _SIDES:
     given = row.values.get(side, [])
     if isinstance(given, list) and not all(isinstance(x, str) for x in given):
       faults.append(f"{side} must be a list of strings, found {given!r:.60}")
-  if faults:
-    error = f"line {number}: {'; '.join(faults)}"
-    return ClipRow(name, error=error)
-  return ClipRow(name, row.values)
+  return faults
 
 
-def add_contexts(rows: Sequence[ClipRow]) -> list[dict]:
-  """What the predictor needs of each row besides features.
+def _to_utterance(row: ManifestRow, position: int, root: Path) -> Utterance:
+  """The utterance of a row without faults; its id is the row's position.
+
+  Users' ids may repeat; positions do not.
+  """
+  plain = ("text", "dialogue", "turn", "speaker")
+  return Utterance(
+    id=str(position),
+    split="test",
+    **{key: row.values[key] for key in plain if key in row.values},
+    audio=row_media(row.values, "audio", root),
+    video=row_media(row.values, "video", root),
+  )
+
+
+def _describe_row(row: ManifestRow, context: Context) -> dict:
+  """What the predictor needs of a row besides its features.
 
   The turns of a row's dialogue are its context, unless it brings its own.
   """
-  utterances = [
-    Utterance(
-      # Users' ids may repeat; numbers do not.
-      id=str(number),
-      split="test",
-      text=row.values.get("text", ""),
-      dialogue=row.values.get("dialogue", ""),
-      turn=row.values.get("turn", 0),
-      speaker=row.values.get("speaker", ""),
-    )
-    for number, row in enumerate(rows)
-    if row.error is None
-  ]
-  around = contexts(utterances, CONTEXT_TURNS)
-  found = []
-  for number, row in enumerate(rows):
-    entry: dict = {"id": row.id, "error": row.error}
-    if row.error is None:
-      context = around[str(number)]
-      own = any(side in row.values for side in _SIDES)
-      entry |= {
-        side: row.values.get(side, []) if own else list(getattr(context, side))
-        for side in _SIDES
-      }
-      entry |= {
-        key: row.values.get(key, "") for key in ("text", "speaker", "corpus")
-      }
-    found.append(entry)
-  return found
+  own = any(side in row.values for side in _SIDES)
+  return {
+    side: row.values.get(side, []) if own else list(getattr(context, side))
+    for side in _SIDES
+  } | {key: row.values.get(key, "") for key in ("text", "speaker", "corpus")}
+
+
+def read_clips(
+  manifest: Path, root: Path
+) -> tuple[list[dict], dict[int, Utterance]]:
+  """Reads a manifest of clips.
+
+  Args:
+    manifest: JSON lines; `text` alone is needed.
+    root: folder that the paths in it are relative to.
+
+  Returns:
+    An answer to every row but blank ones: its id, its error or None, and
+    without an error its text and context. Position of an answer -> utterance,
+    of the rows without an error.
+
+  Raises:
+    InputError: no such file, or not UTF-8.
+  """
+  rows = read_rows(manifest, root, _TYPES, ("text",))
+  answers, clips = [], {}
+  for position, row in enumerate(rows):
+    error = None
+    if faults := _find_faults(row):
+      error = f"line {row.number}: {'; '.join(faults)}"
+    else:
+      clips[position] = _to_utterance(row, position, root)
+    name = str(row.values.get("id", row.number))
+    answers.append({"id": name, "error": error})
+  around = contexts(clips.values(), CONTEXT_TURNS)
+  for position, clip in clips.items():
+    answers[position] |= _describe_row(rows[position], around[clip.id])
+  return answers, clips
 
 
 def build_settings(
@@ -200,32 +202,20 @@ def extract_clips(options: argparse.Namespace) -> None:
       'Install it: pip install ".[export]"'
     )
   root = options.root or options.manifest.parent
-  rows = read_rows(options.manifest, root)
+  answers, clips = read_clips(options.manifest, root)
   stored = json.loads(options.settings.read_text(encoding="utf-8"))
   settings = build_settings(
     stored, options.backbone_weights, options.face_model
   )
-  entries = add_contexts(rows)
-  clips = [
-    Utterance(
-      id=str(number),
-      split="test",
-      text="",
-      audio=row_media(row.values, "audio", root),
-      video=row_media(row.values, "video", root),
-    )
-    for number, row in enumerate(rows)
-    if row.error is None
-  ]
-  for utterance, extraction in _extract(clips, settings, options.jobs):
+  for clip, extraction in _extract([*clips.values()], settings, options.jobs):
+    name = f"{clip.id}.npz"
     np.savez(
-      options.out / f"{utterance.id}.npz",
+      options.out / name,
       audio=extraction.audio.values,
       video=extraction.video.values,
     )
-    entry = entries[int(utterance.id)]
-    entry["features"] = f"{utterance.id}.npz"
-    entry["notes"] = _notes(extraction)
+    notes = _notes(extraction)
+    answers[int(clip.id)] |= {"features": name, "notes": notes}
   digest = hash_settings(settings.describe())
-  lines = [json.dumps({"settings_sha256": digest}), *map(json.dumps, entries)]
+  lines = [json.dumps({"settings_sha256": digest}), *map(json.dumps, answers)]
   (options.out / ROWS_FILE).write_text("\n".join(lines) + "\n")

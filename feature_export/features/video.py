@@ -12,6 +12,7 @@ import numpy as np
 from feature_export.corpora.utterance import Media
 from feature_export.errors import MediaError
 from feature_export.features.findings import Inspection
+from feature_export.features.settings import VideoSettings
 from feature_export.features.source import (
   END_TOLERANCE,
   check_file,
@@ -27,21 +28,6 @@ _DEFAULT_RATE = 25.0  # frames/s, where a container gives neither times nor rate
 # AVI has no presentation times, and FFmpeg cannot work them out for these.
 _UNTIMED_IN_AVI = ("h264", "hevc")
 _MOST_REORDERED = 16  # frames that H.264 and HEVC may hold back
-
-
-@dataclass(frozen=True)
-class Stretch:
-  """Which frames of a clip are wanted.
-
-  Attributes:
-    count: frames, fewer where the clip holds fewer.
-    max_seconds: longer clips are cut here, as their sound is.
-    far_seconds: see `check_length`.
-  """
-
-  count: int
-  max_seconds: float
-  far_seconds: float
 
 
 @dataclass
@@ -232,7 +218,11 @@ def _timed_frames(
 
 
 def _find_stretch(
-  container, stream, media: Media, stretch: Stretch, inspection: Inspection
+  container,
+  stream,
+  media: Media,
+  settings: VideoSettings,
+  inspection: Inspection,
 ) -> tuple[_Packets, float]:
   """The packets of a stretch, and its end in s.
 
@@ -242,9 +232,9 @@ def _find_stretch(
   start = media.start or 0.0
   length = stream.duration and float(stream.duration * stream.time_base)
   length = length or (container.duration or 0) / 1_000_000
-  check_length(media, length, stretch.far_seconds, inspection)
+  check_length(media, length, settings.far_seconds, inspection)
   due = media.end if media.end is not None else (length or np.inf)
-  limit = min(due, start + stretch.max_seconds)
+  limit = min(due, start + settings.max_seconds)
   found = _read_packets(container, stream, start, limit)
   end = min(limit, found.end)
   if end <= start:
@@ -253,21 +243,21 @@ def _find_stretch(
       f"starts at {start:.1f} s, the pictures end at {found.end:.1f}",
     )
   if due > limit:
-    inspection.report("too_long", f"cut at {stretch.max_seconds:g} s")
+    inspection.report("too_long", f"cut at {settings.max_seconds:g} s")
   if np.isfinite(limit) and end < limit - END_TOLERANCE:
     inspection.report("short", f"ends at {end:.1f} of {limit:.1f} s")
   return found, end
 
 
 def _pick_frames(
-  container, media: Media, stretch: Stretch, inspection: Inspection
+  container, media: Media, settings: VideoSettings, inspection: Inspection
 ) -> Iterator:
   """Yields the wanted frames of an open container."""
   stream = _open_track(container)
   start = media.start or 0.0
-  found, end = _find_stretch(container, stream, media, stretch, inspection)
+  found, end = _find_stretch(container, stream, media, settings, inspection)
   # The middle of each of `count` equal parts: independent of the frame rate.
-  parts = (np.arange(stretch.count) + 0.5) / stretch.count
+  parts = (np.arange(settings.frames) + 0.5) / settings.frames
   times = start + parts * (end - start)
   order = np.sort(found.times)
   # Times went through ticks and back: half a microsecond more is on time.
@@ -341,13 +331,13 @@ class _Look:
 
 
 def extract_frames(
-  media: Media, stretch: Stretch, inspection: Inspection
+  media: Media, settings: VideoSettings, inspection: Inspection
 ) -> Iterator[np.ndarray]:
   """Decodes evenly spaced frames of a clip, one at a time.
 
   Args:
     media: the file, with start and end in seconds, and the half wanted.
-    stretch: how many frames, of how much.
+    settings: number of frames (`frames`), and the limits in seconds.
     inspection: gets whatever is odd about the medium.
 
   Yields:
@@ -363,7 +353,7 @@ def extract_frames(
   look = _Look()
   try:
     with av.open(str(media.path)) as container:
-      for frame in _pick_frames(container, media, stretch, inspection):
+      for frame in _pick_frames(container, media, settings, inspection):
         aspect = float(container.streams.video[0].sample_aspect_ratio or 1)
         picture = _to_rgb(frame, aspect, media.region)
         look.see(picture)

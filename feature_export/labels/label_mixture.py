@@ -17,7 +17,6 @@ from feature_export.corpora.schemes import (
 )
 from feature_export.corpora.utterance import (
   SPLITS,
-  Utterance,
   resolve_polarity,
 )
 from feature_export.errors import InputError
@@ -90,25 +89,16 @@ def _to_sample(
   corpus: str, split: str, record: dict, scheme: EmotionScheme | None
 ) -> Sample:
   intensity = _tidy(record["intensity"]) if record["has_intensity"] else None
-  utterance = Utterance(
-    id=record["id"],
-    split=split,
-    text=record["text"],
-    polarity=record["polarity"],
-    intensity=intensity,
-    emotion=record["emotion"],
-  )
-  polarity = resolve_polarity(utterance, scheme)
-  known = scheme is not None and utterance.emotion in scheme.classes
-  emotions = {scheme.name: utterance.emotion} if known else {}
+  emotion = record["emotion"]
+  known = scheme is not None and emotion in scheme.classes
   return Sample(
     corpus,
     split,
-    utterance.id,
-    utterance.text,
-    polarity,
+    record["id"],
+    record["text"],
+    resolve_polarity(record["polarity"], intensity, emotion, scheme),
     intensity,
-    emotions,
+    {scheme.name: emotion} if known else {},
     record["dialogue"],
   )
 

@@ -89,7 +89,12 @@ def build_record(
     "after_speakers": list(context.after_speakers),
     "audio": extraction.audio.values,
     "video": extraction.video.values,
-    "polarity": resolve_polarity(utterance, corpus.scheme),
+    "polarity": resolve_polarity(
+      utterance.polarity,
+      utterance.intensity,
+      utterance.emotion,
+      corpus.scheme,
+    ),
     "intensity": utterance.intensity if has_intensity else 0.0,
     "has_intensity": has_intensity,
     "emotion": utterance.emotion,

@@ -89,5 +89,5 @@ def test_manifest_missing_empty_or_not_text(tmp_path):
   with pytest.raises(InputError, match="holds no rows"):
     manifest.load(tmp_path, None, None)
   path.write_bytes(b'{"id": "\xff"}')
-  with pytest.raises(InputError, match="expected UTF-8"):
+  with pytest.raises(InputError, match="as UTF-8 text"):
     manifest.load(tmp_path, None, None)
