@@ -17,10 +17,6 @@ import numpy as np
 TIE = 1e-6
 _CELLS = 2**23  # cosines held at once: 32 MiB of float32
 _FEWEST_ROWS = 64  # of a product, for speed, however many donors there are
-# Rounding to bfloat16, relative: 2^-8, and a bit for its own rounding.
-_SHORT = 0.004
-# What float32 adds to an error that was measured in it.
-_MEASURED = 1.01
 
 
 @dataclass(frozen=True)
@@ -95,8 +91,6 @@ def _propose(
   margin = np.float32(2 * (donors.shape[1] + 1) * 2.0**-24 + 2 * TIE)
   if device != "cpu":
     pick, turned = _pick_with_torch, _upload(donors, device).T
-  elif _multiplies_bfloat16():
-    pick, turned = _pick_short, _shorten(donors)
   else:
     pick, turned = _pick, donors.T
   count = max(_FEWEST_ROWS, cells // len(donors))
@@ -113,51 +107,6 @@ def _pick(block, turned, k: int, margin: float) -> np.ndarray:
   cosines = block @ turned
   best = cosines.max(1) if k == 1 else np.partition(cosines, -k, 1)[:, -k]
   return cosines >= (best - margin)[:, None]
-
-
-def _multiplies_bfloat16() -> bool:
-  """Whether this CPU has instructions for it, which add up in float32."""
-  import torch
-
-  # Older PyTorch cannot tell; then float32 does.
-  asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-  return torch.backends.mkldnn.is_available() and bool(asked and asked())
-
-
-def _shorten(vectors: np.ndarray):
-  """bfloat16[N, D], and float32[N, 1]: how far each vector has moved."""
-  import torch
-
-  vectors = torch.from_numpy(np.ascontiguousarray(vectors))
-  short = vectors.bfloat16()
-  moved = torch.empty(len(vectors), 1)
-  for first in range(0, len(vectors), 256):  # what a core's cache holds
-    some = slice(first, first + 256)
-    lost = short[some].float().sub_(vectors[some])
-    moved[some] = lost.mul_(lost).sum(dim=1, keepdim=True).sqrt_()
-  return short, moved * _MEASURED
-
-
-def _pick_short(block, donors, k: int, margin: float) -> np.ndarray:
-  """As `_pick`, by products of bfloat16, which take half the time.
-
-  A product of moved vectors is off by the lengths moved at most (Cauchy and
-  Schwarz), and is rounded to bfloat16 itself.
-
-  Args:
-    donors: from `_shorten`.
-  """
-  receivers, moved = _shorten(block)
-  turned, most = donors[0].T, donors[1].max()
-  cosines = receivers @ turned
-  best = cosines.amax(1) if k == 1 else cosines.topk(k, dim=1).values[:, -1]
-  best = best.float()[:, None]
-  error = moved + most * (1 + moved)
-  least = best - _SHORT * best.abs() - 2 * error - float(margin)
-  # Once for the rounding of a cosine, once for that of the limit itself.
-  for _ in range(2):
-    least = least - _SHORT * least.abs()
-  return (cosines >= least.bfloat16()).numpy()
 
 
 def _upload(vectors: np.ndarray, device: str):
