@@ -9,7 +9,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from feature_export.files import write_whole
 from feature_export.labels.completion import INTENSITY, Donor, Sample
 
 PAPER_CORPUS = "mosi"
-_Z = 1.959964  # of a 95 % interval
+_CONFIDENCE = 0.95
 COLUMNS = (
   *("corpus", "split", "id", "slot", "text", "polarity", "own_label"),
   *("donor", "donor_text", "similarity", "completed_label", "correct"),
@@ -148,23 +147,18 @@ def write_sheet(
   return len(chosen)
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
-  """The 95 % interval of a share (Wilson 1927); n > 0."""
-  share = right / n
-  centre = share + _Z**2 / (2 * n)
-  spread = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-  scale = 1 + _Z**2 / n
-  return (centre - spread) / scale, (centre + spread) / scale
-
-
 def _share(marks: Sequence[bool]) -> dict:
-  low, high = wilson(sum(marks), len(marks))
+  """The share of right marks and its interval (Wilson 1927)."""
+  from scipy.stats import binomtest
+
+  right, n = sum(marks), len(marks)
+  interval = binomtest(right, n).proportion_ci(_CONFIDENCE, method="wilson")
   return {
-    "n": len(marks),
-    "right": sum(marks),
-    "accuracy": sum(marks) / len(marks),
-    "low": low,
-    "high": high,
+    "n": n,
+    "right": right,
+    "accuracy": right / n,
+    "low": float(interval.low),
+    "high": float(interval.high),
   }
 
 
