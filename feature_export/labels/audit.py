@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,11 +28,31 @@ COLUMNS = (
 _RIGHT = {"1": True, "yes": True, "y": True, "true": True}
 _WRONG = {"0": False, "no": False, "n": False, "false": False}
 MARKS = _RIGHT | _WRONG
+# Spreadsheets run a cell that begins with one of these as a formula, and texts
+# and ids of a corpus are whatever somebody wrote (an id of MOSEI begins with
+# "-"). A quote in front makes it plain text.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_QUOTE = "'"
+_NUMBER = re.compile(r"[+-]\d+(\.\d+)?")
 
 
 def audit_file(labels: Path) -> Path:
   """The file beside FILE.jsonl: FILE.audit.json."""
   return labels.with_suffix(".audit.json")
+
+
+def _guard(cell: str) -> str:
+  """A cell that no spreadsheet takes for a formula; numbers stay numbers."""
+  if _NUMBER.fullmatch(cell):
+    return cell
+  # A quote of the text's own gets one too, so that `_unguard` can tell them.
+  return _QUOTE + cell if cell.startswith((*_FORMULA, _QUOTE)) else cell
+
+
+def _unguard(cell: str) -> str:
+  """What `_guard` was given."""
+  guarded = cell.startswith(_QUOTE) and cell[1:2] in (*_FORMULA, _QUOTE)
+  return cell[1:] if guarded else cell
 
 
 def _own_label(sample: Sample) -> str:
@@ -43,26 +64,25 @@ def _own_label(sample: Sample) -> str:
 
 
 def _rows(sample: Sample, donors: Mapping[str, Donor]) -> list[dict]:
-  """One row per completed slot of a sample."""
+  """One row per completed slot of a sample, fit for spreadsheets."""
   rows = []
   for slot, donor in donors.items():
     label = donor.sample.label(slot)
-    rows.append(
-      {
-        "corpus": sample.corpus,
-        "split": sample.split,
-        "id": sample.id,
-        "slot": slot,
-        "text": sample.text,
-        "polarity": sample.polarity,
-        "own_label": _own_label(sample),
-        "donor": "/".join(donor.sample.key),
-        "donor_text": donor.sample.text,
-        "similarity": f"{donor.similarity:.4f}",
-        "completed_label": f"{label:+.2f}" if slot == INTENSITY else label,
-        "correct": "",
-      }
-    )
+    row = {
+      "corpus": sample.corpus,
+      "split": sample.split,
+      "id": sample.id,
+      "slot": slot,
+      "text": sample.text,
+      "polarity": sample.polarity,
+      "own_label": _own_label(sample),
+      "donor": "/".join(donor.sample.key),
+      "donor_text": donor.sample.text,
+      "similarity": f"{donor.similarity:.4f}",
+      "completed_label": f"{label:+.2f}" if slot == INTENSITY else label,
+      "correct": "",
+    }
+    rows.append({column: _guard(cell) for column, cell in row.items()})
   return rows
 
 
@@ -205,7 +225,11 @@ def _read_sheet(sheet: Path, known: Mapping) -> list[dict[str, str]]:
     raise InputError(
       f"{sheet}: expected the columns of --audit, found no {', '.join(absent)}."
     )
-  rows = list(reader)
+  rows = [
+    # A row that is too short has None, one that is too long a list.
+    {name: _unguard(row[name] or "") for name in COLUMNS}
+    for row in reader
+  ]
   faults = [
     f"row {number}, {row['corpus']}/{row['split']}/{row['id']}: {fault}"
     for number, row in enumerate(rows, start=2)

@@ -155,6 +155,29 @@ def test_a_row_counts_once(sheet):
     audit.score_sheet(path, labels)
 
 
+def test_no_cell_is_a_formula_and_ids_come_back(tmp_path):
+  """Texts and ids are other people's; a label of -0.50 stays a number."""
+  words = ["=cmd|' /C calc'!A0", "+1 for this", "-no", "@SUM(A1)", "\t=1"]
+  words += ["'quoted'", "'=quoted", "plain"]
+  donor = Donor(Sample("msa", "train", "d", "=1", "negative", -0.5), 0.75)
+  samples = [
+    Sample("erc", "train", f"{text[0]}3g_{number}", text, "negative")
+    for number, text in enumerate(words)
+  ]
+  found = [{"intensity": donor}] * len(samples)
+  labels, path = tmp_path / "labels.jsonl", tmp_path / "sheet.csv"
+  rows = [universal_label(each, ("intensity",), found[0]) for each in samples]
+  labels.write_text("".join(json.dumps(row) + "\n" for row in rows))
+  audit.write_sheet(path, samples, found, len(samples), None, seed=0)
+  written = _read(path)
+  for row in written:
+    assert row.pop("completed_label") == "-0.50"
+    assert not any(cell.startswith(tuple("=+-@\t\r")) for cell in row.values())
+  assert [audit._unguard(row["text"]) for row in written] == words
+  _mark(path, ["yes"] * len(words))
+  assert audit.score_sheet(path, labels)["samples"]["right"] == len(words)
+
+
 def test_a_file_that_is_no_sheet_names_the_columns(tmp_path, sheet):
   other = tmp_path / "other.csv"
   other.write_text("id,correct\n1,yes\n")
