@@ -114,11 +114,11 @@ def _choose_splits(
 
 
 def _utterance(
-  clip: str, found: Mapping[str, Path], split: str
+  clip: str, paths: Mapping[str, Path], split: str
 ) -> tuple[Utterance, list[Remark]]:
   """One clip; the video's own sound serves where there is no wav file."""
   actor, sentence, emotion, _ = clip.split("_")
-  media = {suffix: Media(path) for suffix, path in found.items()}
+  media = {suffix: Media(path) for suffix, path in paths.items()}
   video = media.get(".flv") or media.get(".mp4")
   audio, remarks = media.get(".wav") or video, []
   if clip == _SILENT:
@@ -152,11 +152,11 @@ def load(raw: Path, split_actors: str | None = None) -> Corpus:
   clips, remarks = _find_clips(SourceFiles(raw))
   split_of = _choose_splits({clip[:4] for clip in clips}, split_actors)
   utterances = []
-  for clip, found in sorted(clips.items()):
+  for clip, paths in sorted(clips.items()):
     if clip[:4] not in split_of:
       remarks.append(Remark(clip, "dropped: actor in no split"))
       continue
-    utterance, odd = _utterance(clip, found, split_of[clip[:4]])
+    utterance, odd = _utterance(clip, paths, split_of[clip[:4]])
     utterances.append(utterance)
     remarks += odd
   if any(each.video for each in utterances):
@@ -165,6 +165,6 @@ def load(raw: Path, split_actors: str | None = None) -> Corpus:
       for each in utterances
       if each.video is None
     ]
-  counts = Counter(suffix for found in clips.values() for suffix in found)
+  counts = Counter(suffix for paths in clips.values() for suffix in paths)
   note = f"{len(clips)} of {CLIPS} clips; files: {dict(sorted(counts.items()))}"
   return Corpus("cremad", tuple(utterances), CREMAD, (note,), tuple(remarks))

@@ -286,8 +286,8 @@ def _missing_dialogues(
 ) -> list[Remark]:
   """Dialogues that are not whole, or that no list of the paper names."""
   remarks = []
-  found = {**release.labels, **release.transcriptions}
-  for dialogue in sorted({**read_split("iemocap"), **found}):
+  there = {**release.labels, **release.transcriptions}
+  for dialogue in sorted({**read_split("iemocap"), **there}):
     if dialogue not in release.labels:
       remarks.append(Remark(dialogue, "missing: dialogue's EmoEvaluation"))
     elif dialogue not in release.transcriptions:

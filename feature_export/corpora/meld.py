@@ -80,13 +80,13 @@ def _find_label_files(files: SourceFiles) -> dict[str, Path]:
     InputError: with the files that are missing.
   """
   names = {each: f"{each}_sent_emo.csv" for each in _PUBLISHED.values()}
-  found = {split: files.named(name) for split, name in names.items()}
-  missing = [names[split] for split, path in found.items() if path is None]
+  paths = {split: files.named(name) for split, name in names.items()}
+  missing = [names[split] for split, path in paths.items() if path is None]
   if missing:
     raise layout_error(
       "MELD", LAYOUTS, files, f"Missing: {', '.join(missing)}."
     )
-  return found
+  return paths
 
 
 def _find_clips(files: SourceFiles, twins: str) -> _Clips:

@@ -36,12 +36,12 @@ def _find_file(raw: Path) -> Path:
   """
   if raw.is_file():
     return raw
-  found = sorted(path for name in FILES for path in raw.rglob(name))
-  if len(found) == 1:
-    return found[0]
+  paths = sorted(path for name in FILES for path in raw.rglob(name))
+  if len(paths) == 1:
+    return paths[0]
   raise InputError(
     f"MMSA: expected one of {', '.join(FILES)} in {raw}, found "
-    f"{', '.join(map(str, found)) or 'none'}. Give the file itself as --raw."
+    f"{', '.join(map(str, paths)) or 'none'}. Give the file itself as --raw."
   )
 
 
@@ -83,10 +83,10 @@ def structure_faults(content: object, needed: tuple[str, ...]) -> list[str]:
 
 def _lengths(part: Mapping, key: str, count: int) -> list[int | None]:
   """A length per row; None where the file has none, as aligned files."""
-  found = part.get(key)
-  if found is None or len(found) != count:
+  lengths = part.get(key)
+  if lengths is None or len(lengths) != count:
     return [None] * count
-  return [int(np.ravel(each)[0]) for each in found]
+  return [int(np.ravel(each)[0]) for each in lengths]
 
 
 def _read_split(

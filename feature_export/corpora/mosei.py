@@ -198,11 +198,11 @@ def _load_release(files: SourceFiles, labels_path: Path) -> Corpus:
   ]
   transcripts, remarks = _read_transcripts(paths)
   if not transcripts:
-    found = (
+    fault = (
       f"{labels_path.name} is there; no line of that form in {len(paths)} "
       "files Segmented/Combined/*.txt."
     )
-    raise layout_error("MOSEI", LAYOUTS, files, found)
+    raise layout_error("MOSEI", LAYOUTS, files, fault)
   segments, odd = _join(transcripts, labels)
   # The published clips are incomplete: full recordings come first.
   recordings = find_recordings(files, prefer_segments=False)

@@ -109,8 +109,8 @@ def _load_release(files: SourceFiles, labels_path: Path) -> Corpus:
     raise layout_error("MOSI", LAYOUTS, files, f"{labels_path} has no label.")
   transcripts = files.below("Segmented", ".annotprocessed")
   if not transcripts:
-    found = f"{labels_path.name} is there, Segmented/*.annotprocessed is not."
-    raise layout_error("MOSI", LAYOUTS, files, found)
+    fault = f"{labels_path.name} is there, Segmented/*.annotprocessed is not."
+    raise layout_error("MOSI", LAYOUTS, files, fault)
   texts, skipped = _read_transcripts(transcripts)
   remarks += skipped
   segments = []

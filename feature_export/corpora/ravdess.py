@@ -133,7 +133,7 @@ def load(raw: Path, split_actors: str | None = None) -> Corpus:
     raise layout_error("RAVDESS", LAYOUTS, files)
   split_of = _choose_splits({clip[-2:] for clip in clips}, split_actors)
   utterances = []
-  for clip, found in sorted(clips.items()):
+  for clip, paths in sorted(clips.items()):
     emotion, _, statement, _, actor = clip.split("-")
     utterances.append(
       Utterance(
@@ -141,8 +141,8 @@ def load(raw: Path, split_actors: str | None = None) -> Corpus:
         split=split_of[actor],
         text=_STATEMENTS[statement],
         speaker=f"Actor_{actor}",
-        audio=_media(found, _AUDIO_ORDER),
-        video=_media(found, _VIDEO_ORDER),
+        audio=_media(paths, _AUDIO_ORDER),
+        video=_media(paths, _VIDEO_ORDER),
         emotion=_EMOTIONS[emotion],
       )
     )

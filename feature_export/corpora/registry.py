@@ -112,14 +112,14 @@ def check_file(path: Path, names: Sequence[str] = ()) -> FileCheck:
       "mismatch",
       f"expected {known[0].size} bytes ({known[0].origin}), found {size}",
     )
-  found = hash_file(path)
+  sha256 = hash_file(path)
   for each in candidates:
-    if each.sha256 == found:
+    if each.sha256 == sha256:
       return FileCheck(
         path.name,
         "match",
-        f"{each.title}, sha256 {found[:12]}... as by {each.origin}",
-        found,
+        f"{each.title}, sha256 {sha256[:12]}... as by {each.origin}",
+        sha256,
         each,
       )
   expected = " or ".join(f"{each.sha256[:12]}..." for each in candidates)
@@ -127,6 +127,6 @@ def check_file(path: Path, names: Sequence[str] = ()) -> FileCheck:
     path.name,
     "mismatch",
     f"expected sha256 {expected} ({candidates[0].origin}), "
-    f"found {found[:12]}...",
-    found,
+    f"found {sha256[:12]}...",
+    sha256,
   )

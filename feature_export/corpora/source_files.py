@@ -62,8 +62,8 @@ class SourceFiles:
 
   def named(self, name: str) -> Path | None:
     """The file of that name, the one nearest to `raw`, or None."""
-    found = self._by_name.get(name, [])
-    return min(found, key=lambda path: len(path.parts), default=None)
+    namesakes = self._by_name.get(name, [])
+    return min(namesakes, key=lambda path: len(path.parts), default=None)
 
   def below(self, folder: str, suffix: str = "") -> list[Path]:
     """Files with an ancestor (below `raw`) of that name, and that suffix."""
@@ -99,7 +99,7 @@ def is_archive(path: Path) -> bool:
 
 
 def layout_error(
-  corpus: str, layouts: Sequence[str], files: SourceFiles, found: str = ""
+  corpus: str, layouts: Sequence[str], files: SourceFiles, fault: str = ""
 ) -> InputError:
   """The one error for labels that are missing, empty or of another layout.
 
@@ -107,12 +107,12 @@ def layout_error(
     corpus: as the user knows it.
     layouts: every layout accepted, a line each.
     files: what was found.
-    found: a fault in particular, e.g. of a label file that is there.
+    fault: a fault in particular, e.g. of a label file that is there.
   """
   listed = "\n".join(f"  - {layout}" for layout in layouts)
   return InputError(
     f"{corpus}: expected one of these layouts at or below --raw:\n{listed}\n"
-    f"{found + chr(10) if found else ''}In {files.raw}: {files.describe()}\n"
+    f"{fault + chr(10) if fault else ''}In {files.raw}: {files.describe()}\n"
     "Correct --raw, or complete the files (docs/corpora.md)."
   )
 

@@ -154,9 +154,11 @@ class FeatureCleaner:
         for each in utterances
         if getattr(each, modality) is not None
       ]
-      found = Counter(each.shape[1] for _, each in stored if len(each))
+      frame_widths = Counter(each.shape[1] for _, each in stored if len(each))
       # Nothing but absent clips: any width serves, records hold no frame.
-      widths[modality] = found.most_common(1)[0][0] if found else 1
+      widths[modality] = (
+        frame_widths.most_common(1)[0][0] if frame_widths else 1
+      )
       faults += [
         f"{name}: {modality} has {each.shape[1]} columns, most have "
         f"{widths[modality]}"

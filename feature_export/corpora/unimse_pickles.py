@@ -63,7 +63,7 @@ def _read_array_form(content: Mapping, path: Path) -> _Features:
   faults = structure_faults(content, _ARRAYS)
   if faults:
     raise InputError(list_faults(f"{path} is not a feature file", faults))
-  found: _Features = {}
+  features: _Features = {}
   for split, key in SPLIT_KEYS.items():
     part = content[key]
     for row, identifier in enumerate(part["id"]):
@@ -74,11 +74,11 @@ def _read_array_form(content: Mapping, path: Path) -> _Features:
           f"{list(map(to_text, fields))}: a video and an interval. Words "
           "cannot be joined to it by id; use MMSA's files, which hold them."
         )
-      found[split, to_text(fields[0])] = {
+      features[split, to_text(fields[0])] = {
         "audio": part["audio"][row],
         "video": part["vision"][row],
       }
-  return found
+  return features
 
 
 def _read_dict_form(content: Mapping, path: Path) -> _Features:
@@ -87,7 +87,7 @@ def _read_dict_form(content: Mapping, path: Path) -> _Features:
   Raises:
     InputError: not this layout.
   """
-  found: _Features = {}
+  features: _Features = {}
   for modality in ("audio", "video"):
     parts = content.get(modality)
     if (
@@ -101,8 +101,8 @@ def _read_dict_form(content: Mapping, path: Path) -> _Features:
       )
     for split, part in zip(SPLITS, parts, strict=True):
       for name, values in part.items():
-        found.setdefault((split, to_text(name)), {})[modality] = values
-  return found
+        features.setdefault((split, to_text(name)), {})[modality] = values
+  return features
 
 
 def read_label_csv(path: Path) -> list[Utterance]:
@@ -296,6 +296,6 @@ def load(raw: Path, texts: Path | None, nonfinite: str) -> list[Corpus]:
   for path in samples:
     reader.add(path, load_pickle(path), *match_sample_file(path))
   return [
-    _build(name, found, reader.cleaners[name], reader.files[name])
-    for name, found in sorted(reader.utterances.items())
+    _build(name, utterances, reader.cleaners[name], reader.files[name])
+    for name, utterances in sorted(reader.utterances.items())
   ]

@@ -193,10 +193,10 @@ def contexts(
   Returns:
     id -> context; an empty context for an utterance without a dialogue.
   """
-  found = {}
+  around = {}
   dialogues = defaultdict(list)
   for utterance in utterances:
-    found[utterance.id] = Context()
+    around[utterance.id] = Context()
     if utterance.dialogue:
       dialogues[utterance.dialogue].append(utterance)
   for turns in dialogues.values():
@@ -204,13 +204,13 @@ def contexts(
     for position, utterance in enumerate(turns):
       before = turns[max(0, position - limit) : position][::-1]
       after = turns[position + 1 : position + 1 + limit]
-      found[utterance.id] = Context(
+      around[utterance.id] = Context(
         tuple(other.text for other in before),
         tuple(other.text for other in after),
         tuple(other.speaker for other in before),
         tuple(other.speaker for other in after),
       )
-  return found
+  return around
 
 
 def _label_faults(

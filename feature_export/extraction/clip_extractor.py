@@ -45,9 +45,9 @@ class ClipExtractor:
     for utterance in utterances:
       for modality, media in media_of(utterance).items():
         task = Task(modality, media)
-        if (found := self._store.load(modality, media)) is not None:
+        if (features := self._store.load(modality, media)) is not None:
           self.reused += 1
-          yield task, found
+          yield task, features
         elif task in missing:  # two clips of one stretch
           yield task, absent(self._settings.width(modality))
         else:
@@ -60,13 +60,13 @@ class ClipExtractor:
         yield task, lost
 
   def _load(self, task: Task) -> Features:
-    found = self._store.load(task.modality, task.media)
-    if found is None:
+    features = self._store.load(task.modality, task.media)
+    if features is None:
       raise InputError(
         f"The features of {task.media.path} were lost while the export ran; "
         "the file changed, or the work folder did. Run the command again."
       )
-    return found
+    return features
 
   def _features(self, utterance: Utterance, modality: str) -> Features:
     medium = getattr(utterance, modality)

@@ -40,9 +40,9 @@ class ExportReport:
     counts["clips"] += 1
     counts["audio"] += len(extraction.audio.values) > 0
     counts["video"] += len(extraction.video.values) > 0
-    found = extraction.findings()
-    self.bad += any(finding.unusable for _, finding in found)
-    for modality, finding in found:
+    findings = extraction.findings()
+    self.bad += any(finding.unusable for _, finding in findings)
+    for modality, finding in findings:
       self.findings.append(
         {
           "id": utterance.id,

@@ -138,12 +138,12 @@ def build_settings(
       "The features of this run were not made by this exporter's audio and "
       f"video extraction ({error}); predict from --features instead."
     ) from error
-  found = find_weights(video.backbone, weights)
-  digest = hash_file(found)
+  weights_file = find_weights(video.backbone, weights)
+  digest = hash_file(weights_file)
   if digest != video.weights_sha256:
     raise InputError(
       f"Backbone weights: expected the sha256 {video.weights_sha256} that the "
-      f"run was trained with, found {digest} in {found}. Give "
+      f"run was trained with, found {digest} in {weights_file}. Give "
       "--backbone_weights."
     )
   detector = describe_faces(faces.detector, face_model)
@@ -154,7 +154,7 @@ def build_settings(
       f"of OpenCV ({faces.version}), or give --face_model."
     )
   video = replace(video, faces=faces)
-  return ExtractionSettings(audio, video, found, face_model)
+  return ExtractionSettings(audio, video, weights_file, face_model)
 
 
 def _notes(extraction: Extraction) -> list[str]:

@@ -32,13 +32,13 @@ _DEPENDENCIES = (
 @cache
 def _versions() -> dict[str, str]:
   """Package -> version, of those whose values end up in features."""
-  found = {}
+  versions = {}
   for name in _DEPENDENCIES:
     try:
-      found[name] = importlib.metadata.version(name)
+      versions[name] = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-      found[name] = ""
-  return found
+      versions[name] = ""
+  return versions
 
 
 def _identify(media: Media) -> list:

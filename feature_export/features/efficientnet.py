@@ -235,13 +235,13 @@ def choose_device(device: str) -> str:
   """
   import torch
 
-  found = torch.cuda.is_available()
-  if device == "cuda" and not found:
+  has_gpu = torch.cuda.is_available()
+  if device == "cuda" and not has_gpu:
     raise InputError(
       "--device cuda, but PyTorch finds no GPU. Install its CUDA build, or "
       "give --device cpu."
     )
-  return "cuda" if found and device != "cpu" else "cpu"
+  return "cuda" if has_gpu and device != "cpu" else "cpu"
 
 
 def load_backbone(

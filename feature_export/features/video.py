@@ -50,15 +50,15 @@ class _Packets:
   origin: float = 0.0
 
 
-def _display_delay(found: list) -> float:
+def _display_delay(packets: list) -> float:
   """How late FFmpeg takes the pictures of an AVI with B-frames for, in s.
 
   AVI says only when a picture is decoded. One that waits for those shown
   before it makes all times a frame later than those that were filmed.
   """
-  ticks = [packet.dts for packet in found if packet.dts is not None]
+  ticks = [packet.dts for packet in packets if packet.dts is not None]
   steps = np.diff(np.sort(ticks))
-  return float(np.median(steps) * found[0].time_base) if len(steps) else 0.0
+  return float(np.median(steps) * packets[0].time_base) if len(steps) else 0.0
 
 
 def _read_packets(container, stream, start: float, end: float) -> _Packets:
@@ -75,7 +75,7 @@ def _read_packets(container, stream, start: float, end: float) -> _Packets:
     container.seek(
       int((start + origin) / stream.time_base), stream=stream, backward=True
     )
-  found, ended = [], True
+  packets, ended = [], True
   for packet in container.demux(stream):
     if packet.size == 0 and packet.pts is None and packet.dts is None:
       break  # the flush at the end
@@ -84,34 +84,34 @@ def _read_packets(container, stream, start: float, end: float) -> _Packets:
     if ticks is not None and float(ticks * packet.time_base) - origin >= end:
       ended = False
       break
-    found.append(packet)
-  exact = all(packet.pts is not None for packet in found)
+    packets.append(packet)
+  exact = all(packet.pts is not None for packet in packets)
   if avi and stream.codec_context.name in _UNTIMED_IN_AVI:
     exact = False
   elif avi and stream.codec_context.has_b_frames:
-    origin += _display_delay(found)
-  return _time_packets(found, exact, ended, origin, frame_rate)
+    origin += _display_delay(packets)
+  return _time_packets(packets, exact, ended, origin, frame_rate)
 
 
 def _time_packets(
-  found: list, exact: bool, ended: bool, origin: float, frame_rate: float
+  packets: list, exact: bool, ended: bool, origin: float, frame_rate: float
 ) -> _Packets:
   """Gives packets their times; `ended`: they reach the stream's end."""
-  if not found:
+  if not packets:
     return _Packets()
-  base = float(found[0].time_base)
-  ticks = [packet.pts if exact else packet.dts for packet in found]
+  base = float(packets[0].time_base)
+  ticks = [packet.pts if exact else packet.dts for packet in packets]
   if any(each is None for each in ticks):
-    times = np.arange(len(found)) / frame_rate
+    times = np.arange(len(packets)) / frame_rate
   else:
     times = np.array(ticks, np.float64) * base - origin
-  last = found[int(times.argmax())]
+  last = packets[int(times.argmax())]
   length = float((last.duration or 0) * base) or 1 / frame_rate
   stop = float(times.max()) + length if ended else np.inf
-  return _Packets(found, times, exact, stop, origin)
+  return _Packets(packets, times, exact, stop, origin)
 
 
-def _needed_runs(found: _Packets, wanted: np.ndarray) -> Iterator[slice]:
+def _needed_runs(stretch: _Packets, wanted: np.ndarray) -> Iterator[slice]:
   """Yields the runs of packets that the wanted ones depend on.
 
   A run starts at a key frame and ends at a wanted packet. A frame that is
@@ -120,7 +120,7 @@ def _needed_runs(found: _Packets, wanted: np.ndarray) -> Iterator[slice]:
   Args:
     wanted: bool[N], by packet.
   """
-  keys = [n for n, packet in enumerate(found.packets) if packet.is_keyframe]
+  keys = [n for n, packet in enumerate(stretch.packets) if packet.is_keyframe]
   starts = [0, *(key for key in keys if key)]
   groups = list(zip(starts, [*starts[1:], len(wanted)], strict=True))
   needed = []
@@ -128,7 +128,9 @@ def _needed_runs(found: _Packets, wanted: np.ndarray) -> Iterator[slice]:
     inside = np.flatnonzero(wanted[first:last]) + first
     needed.append(len(inside) > 0)
     if (
-      number and len(inside) and found.times[inside].min() < found.times[first]
+      number
+      and len(inside)
+      and stretch.times[inside].min() < stretch.times[first]
     ):
       needed[number - 1] = True
   position = 0
@@ -201,19 +203,19 @@ def _shown_at(
 
 
 def _timed_frames(
-  found: _Packets, wanted: np.ndarray, decoder: _Decoder
+  stretch: _Packets, wanted: np.ndarray, decoder: _Decoder
 ) -> Iterator[tuple[float, object]]:
   """Decodes what the wanted packets need; yields frames with their times."""
-  if found.exact:
-    for run in _needed_runs(found, wanted):
-      for frame in decoder.run(found.packets[run], wanted[run]):
+  if stretch.exact:
+    for run in _needed_runs(stretch, wanted):
+      for frame in decoder.run(stretch.packets[run], wanted[run]):
         if frame.pts is not None:
           # Not frame.time: frames that come at the end have no time base.
-          yield float(frame.pts * decoder.base) - found.origin, frame
+          yield float(frame.pts * decoder.base) - stretch.origin, frame
     return
   # Frames come out in the order of their times; that is all that is known.
-  order = np.sort(found.times)
-  for number, frame in enumerate(decoder.run(found.packets, None)):
+  order = np.sort(stretch.times)
+  for number, frame in enumerate(decoder.run(stretch.packets, None)):
     yield order[min(number, len(order) - 1)], frame
 
 
@@ -235,18 +237,18 @@ def _find_stretch(
   check_length(media, length, settings.far_seconds, inspection)
   due = media.end if media.end is not None else (length or np.inf)
   limit = min(due, start + settings.max_seconds)
-  found = _read_packets(container, stream, start, limit)
-  end = min(limit, found.end)
+  stretch = _read_packets(container, stream, start, limit)
+  end = min(limit, stretch.end)
   if end <= start:
     raise MediaError(
       "out_of_range",
-      f"starts at {start:.1f} s, the pictures end at {found.end:.1f}",
+      f"starts at {start:.1f} s, the pictures end at {stretch.end:.1f}",
     )
   if due > limit:
     inspection.report("too_long", f"cut at {settings.max_seconds:g} s")
   if np.isfinite(limit) and end < limit - END_TOLERANCE:
     inspection.report("short", f"ends at {end:.1f} of {limit:.1f} s")
-  return found, end
+  return stretch, end
 
 
 def _pick_frames(
@@ -255,16 +257,16 @@ def _pick_frames(
   """Yields the wanted frames of an open container."""
   stream = _open_track(container)
   start = media.start or 0.0
-  found, end = _find_stretch(container, stream, media, settings, inspection)
+  stretch, end = _find_stretch(container, stream, media, settings, inspection)
   # The middle of each of `count` equal parts: independent of the frame rate.
   parts = (np.arange(settings.frames) + 0.5) / settings.frames
   times = start + parts * (end - start)
-  order = np.sort(found.times)
+  order = np.sort(stretch.times)
   # Times went through ticks and back: half a microsecond more is on time.
   places = np.searchsorted(order, times + _ROUNDING, side="right") - 1
   chosen = np.unique(order[places.clip(0)])
   decoder = _Decoder(stream)
-  frames = _timed_frames(found, np.isin(found.times, chosen), decoder)
+  frames = _timed_frames(stretch, np.isin(stretch.times, chosen), decoder)
   picked = corrupt = 0
   for frame in _shown_at(frames, chosen + _ROUNDING):
     picked += 1

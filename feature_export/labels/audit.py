@@ -102,7 +102,7 @@ def choose_corpus(samples: Sequence[Sample], corpus: str | None) -> str | None:
 
 def _draw(
   samples: Sequence[Sample],
-  found: Sequence[Mapping[str, Donor]],
+  completions: Sequence[Mapping[str, Donor]],
   count: int,
   corpus: str | None,
   seed: int,
@@ -114,7 +114,7 @@ def _draw(
   """
   completed = [
     place
-    for place, donors in enumerate(found)
+    for place, donors in enumerate(completions)
     if donors and corpus in (None, samples[place].corpus)
   ]
   if not completed:
@@ -129,7 +129,7 @@ def _draw(
 def write_sheet(
   path: Path,
   samples: Sequence[Sample],
-  found: Sequence[Mapping[str, Donor]],
+  completions: Sequence[Mapping[str, Donor]],
   count: int,
   corpus: str | None,
   seed: int,
@@ -139,7 +139,7 @@ def write_sheet(
   Args:
     path: of the CSV file, UTF-8 with a mark that spreadsheets understand.
     samples: of the mixture.
-    found: slot -> donor of each of them.
+    completions: slot -> donor of each of them.
     count: how many samples, at most.
     corpus: None: of all.
     seed: of the draw.
@@ -156,12 +156,12 @@ def write_sheet(
       f"{path} is there already and may hold somebody's marks. Move it away, "
       "or give --audit_sheet another name."
     )
-  chosen = _draw(samples, found, count, corpus, seed)
+  chosen = _draw(samples, completions, count, corpus, seed)
   content = io.StringIO()
   writer = csv.DictWriter(content, COLUMNS, lineterminator="\n")
   writer.writeheader()
   for place in chosen:
-    writer.writerows(_rows(samples[place], found[place]))
+    writer.writerows(_rows(samples[place], completions[place]))
   # Spreadsheets take a file without the mark for one in the system's encoding.
   write_whole(path, "\ufeff" + content.getvalue())
   return len(chosen)

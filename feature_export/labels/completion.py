@@ -156,7 +156,7 @@ def _donors_of_polarity(
   """Matches receivers with donors; both are positions of one polarity."""
   groups = _group_by_text(samples, text_rows, donors)
   texts, inverse = np.unique(text_rows[receivers], return_inverse=True)
-  found = search(
+  neighbours = search(
     embeddings[texts],
     embeddings[[text_rows[group[0]] for group in groups]],
     rules.k if rules.ties == "top_k" else 1,
@@ -166,7 +166,7 @@ def _donors_of_polarity(
   for row in range(len(texts)):
     ranked = [
       (float(cosine), position)
-      for group, cosine in zip(*found.of(row), strict=True)
+      for group, cosine in zip(*neighbours.of(row), strict=True)
       for position in groups[group]
     ]
     chosen.append(_choose(samples, ranked, slot, rules))
@@ -229,12 +229,12 @@ def find_donors(
       receivers[sample.polarity].append(position)
     elif _may_donate(sample, slot, classes, rules):
       donors[sample.polarity].append(position)
-  found = {}
+  donor_of = {}
   if rules.neutral == "constants" and (constant := _constant(slot, classes)):
-    found = dict.fromkeys(receivers.pop(NEUTRAL, ()), constant)
+    donor_of = dict.fromkeys(receivers.pop(NEUTRAL, ()), constant)
   for polarity in POLARITIES:
     if receivers[polarity] and donors[polarity]:
-      found |= _donors_of_polarity(
+      donor_of |= _donors_of_polarity(
         samples,
         text_rows,
         embeddings,
@@ -243,12 +243,12 @@ def find_donors(
         slot,
         rules,
       )
-  return found
+  return donor_of
 
 
 def drop_outside(
   samples: Sequence[Sample],
-  found: Sequence[dict[str, Donor]],
+  completions: Sequence[dict[str, Donor]],
   classes: Mapping[str, Sequence[str]],
 ) -> tuple[list[dict[str, Donor]], dict[int, str]]:
   """The authors' filter: no label may hold a class outside the task (D37).
@@ -259,7 +259,7 @@ def drop_outside(
 
   Args:
     samples: of the mixture.
-    found: slot -> donor of each of them.
+    completions: slot -> donor of each of them.
     classes: scheme name -> classes of the task.
 
   Returns:
@@ -267,7 +267,9 @@ def drop_outside(
     sample -> `OWN_CLASS` or `DONOR_CLASS`.
   """
   kept, dropped = [], {}
-  for position, (sample, donors) in enumerate(zip(samples, found, strict=True)):
+  for position, (sample, donors) in enumerate(
+    zip(samples, completions, strict=True)
+  ):
     legal = {
       slot: donor
       for slot, donor in donors.items()
@@ -372,7 +374,7 @@ def check_labels(rows: Sequence[dict]) -> None:
 
 
 def monotonous_dialogues(
-  samples: Sequence[Sample], found: Sequence[dict[str, Donor]], slot: str
+  samples: Sequence[Sample], completions: Sequence[dict[str, Donor]], slot: str
 ) -> tuple[int, int]:
   """Dialogues that were completed with one and the same donor throughout.
 
@@ -384,7 +386,7 @@ def monotonous_dialogues(
     samples of different texts.
   """
   donors, texts = defaultdict(set), defaultdict(set)
-  for sample, own in zip(samples, found, strict=True):
+  for sample, own in zip(samples, completions, strict=True):
     if sample.dialogue and slot in own:
       name = (sample.corpus, sample.split, sample.dialogue)
       donors[name].add(own[slot].sample.key)

@@ -201,7 +201,7 @@ def complete(
     For each of `mixture.samples`: slot -> donor.
   """
   samples = mixture.samples
-  found = [{} for _ in samples]
+  completions = [{} for _ in samples]
   for slot in mixture.slots:
     scheme = mixture.schemes.get(slot)
     classes = scheme.classes if scheme else None
@@ -210,18 +210,18 @@ def complete(
     )
     completion.check_donors(list(donors.values()), rules.pool)
     for position, donor in donors.items():
-      found[position][slot] = donor
-  return found
+      completions[position][slot] = donor
+  return completions
 
 
 def drop_outside(
-  mixture: LabelMixture, found: Sequence[dict[str, Donor]]
+  mixture: LabelMixture, completions: Sequence[dict[str, Donor]]
 ) -> tuple[LabelMixture, list[dict[str, Donor]], dict[str, dict]]:
   """Leaves out what the authors' filter drops (D37).
 
   Args:
     mixture: from `mix` with "authors_drop".
-    found: from `complete`, for each of its samples.
+    completions: from `complete`, for each of its samples.
 
   Returns:
     The mixture without the dropped samples, the donors of the others, and
@@ -229,7 +229,7 @@ def drop_outside(
   """
   classes = {name: each.classes for name, each in mixture.schemes.items()}
   samples = mixture.samples
-  left, dropped = completion.drop_outside(samples, found, classes)
+  left, dropped = completion.drop_outside(samples, completions, classes)
   counts = {}
   for position, reason in dropped.items():
     sample = samples[position]

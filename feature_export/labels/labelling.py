@@ -72,13 +72,18 @@ def _rules(options: argparse.Namespace) -> completion.Rules:
 def _audit(
   options: argparse.Namespace,
   mixture: LabelMixture,
-  found: Sequence[dict[str, Donor]],
+  completions: Sequence[dict[str, Donor]],
 ) -> None:
   """Writes the sheet that --audit asks for."""
   sheet = options.audit_sheet or options.out.with_suffix(".audit.csv")
   corpus = audit.choose_corpus(mixture.samples, options.audit_corpus)
   count = audit.write_sheet(
-    sheet, mixture.samples, found, options.audit, corpus, options.audit_seed
+    sheet,
+    mixture.samples,
+    completions,
+    options.audit,
+    corpus,
+    options.audit_seed,
   )
   print(
     f"{count} samples of {corpus or 'all corpora'} to judge: {sheet}. Write "
@@ -109,30 +114,30 @@ def label_corpora(options: argparse.Namespace) -> None:
   _check_present(options.data, names)
   datasets = [load_dataset(options.data, name) for name in names]
   mixture = mix(datasets, options.donor_classes)
-  encoder, found = _find_donors(mixture, options)
+  encoder, completions = _find_donors(mixture, options)
   dropped = {}
   if options.donor_classes == "authors_drop":
-    mixture, found, dropped = drop_outside(mixture, found)
+    mixture, completions, dropped = drop_outside(mixture, completions)
     for line in describe_dropped(dropped):
       print(line)
   rows = [
     completion.universal_label(sample, mixture.slots, donors)
-    for sample, donors in zip(mixture.samples, found, strict=True)
+    for sample, donors in zip(mixture.samples, completions, strict=True)
   ]
   completion.check_labels(rows)
   meta = describe(mixture, rows, encoder, options.donors)
   meta |= _describe_rules(options)
   meta["dropped"] = dropped
-  meta["donor_splits"] = describe_donors(mixture, found)
+  meta["donor_splits"] = describe_donors(mixture, completions)
   write(options.out, rows, meta)
-  print(summarise(mixture, found, meta["empty"]))
+  print(summarise(mixture, completions, meta["empty"]))
   if options.donors != "train":
     for slot, counts in meta["donor_splits"].items():
       print(f"{slot}: donors by split {counts}; all but train leak")
-  for warning in warn_of_copies(mixture, found):
+  for warning in warn_of_copies(mixture, completions):
     print(warning, file=sys.stderr)
   if options.audit is not None:
-    _audit(options, mixture, found)
+    _audit(options, mixture, completions)
   print(f"{len(rows)} universal labels: {options.out}")
   print(f"settings and hashes: {meta_file(options.out)}")
 
@@ -151,7 +156,7 @@ def _find_donors(
     mixture.samples, encoder, options.data / CACHE_FOLDER
   )
   embedded = time.perf_counter()
-  found = complete(mixture, text_rows, embeddings, _rules(options))
+  completions = complete(mixture, text_rows, embeddings, _rules(options))
   print(
     f"{len(embeddings)} distinct texts embedded in {embedded - started:.1f} s, "
     f"donors ({options.donors}) found in "
@@ -162,4 +167,4 @@ def _find_donors(
     "sha256": encoder.sha256,
     "dimension": embeddings.shape[1],
   }
-  return described, found
+  return described, completions

@@ -173,13 +173,13 @@ def _load_plain_bert(folder: Path, device: str) -> Callable:
     # Texts of about one length share a batch: little of it is padding.
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
     starts = trange(0, len(texts), _BATCH, desc="Batches", disable=None)
-    found = np.concatenate(
+    vectors = np.concatenate(
       [
         encode_batch([texts[at] for at in order[start : start + _BATCH]])
         for start in starts
       ]
     )
-    return found[np.argsort(order)]
+    return vectors[np.argsort(order)]
 
   return encode
 
@@ -192,13 +192,13 @@ def _choose_device(device: str) -> str:
   """
   import torch
 
-  found = "cuda" if torch.cuda.is_available() else "cpu"
-  if device == "cuda" and found == "cpu":
+  default = "cuda" if torch.cuda.is_available() else "cpu"
+  if device == "cuda" and default == "cpu":
     raise InputError(
       "--device cuda: torch finds no CUDA device here. Give --device cpu, or "
       "leave it out."
     )
-  return found if device == "auto" else device
+  return default if device == "auto" else device
 
 
 def _encode(

@@ -55,14 +55,14 @@ def _show_examples(
 
 def summarise(
   mixture: LabelMixture,
-  found: Sequence[dict[str, Donor]],
+  completions: Sequence[dict[str, Donor]],
   empty: dict[str, int],
 ) -> str:
   """What was completed, some examples, and what had to stay empty."""
-  pairs = list(zip(mixture.samples, found, strict=True))
+  pairs = list(zip(mixture.samples, completions, strict=True))
   lines = list(_tabulate(mixture, pairs))
   for slot in mixture.slots:
-    tied = sum(slot in each and each[slot].ties > 0 for each in found)
+    tied = sum(slot in each and each[slot].ties > 0 for each in completions)
     lines.append(f"{slot}: {tied} completions had equally similar donors")
     lines += _show_examples(slot, pairs)
   lines += [
@@ -94,22 +94,22 @@ def describe_dropped(dropped: dict[str, dict]) -> Iterator[str]:
 
 
 def describe_donors(
-  mixture: LabelMixture, found: Sequence[dict[str, Donor]]
+  mixture: LabelMixture, completions: Sequence[dict[str, Donor]]
 ) -> dict[str, dict[str, int]]:
   """slot -> split -> completions whose donor is of that split."""
   counts = {slot: dict.fromkeys(SPLITS, 0) for slot in mixture.slots}
-  for donors in found:
+  for donors in completions:
     for slot, donor in donors.items():
       counts[slot][donor.sample.split] += 1
   return counts
 
 
 def warn_of_copies(
-  mixture: LabelMixture, found: Sequence[dict[str, Donor]]
+  mixture: LabelMixture, completions: Sequence[dict[str, Donor]]
 ) -> Iterator[str]:
   """Yields a warning for every slot that hardly varies inside dialogues."""
   for slot in mixture.slots:
-    same, several = monotonous_dialogues(mixture.samples, found, slot)
+    same, several = monotonous_dialogues(mixture.samples, completions, slot)
     if several and same > _MOST_MONOTONOUS * several:
       yield (
         f"warning: {slot}: {same} of {several} dialogues have one and the same "

@@ -51,18 +51,18 @@ def dataset_dirs(data_dir: Path) -> dict[str, Path]:
       f"No data folder {data_dir}. Correct --data, or make it with: "
       f"{_EXPORT} {data_dir}"
     )
-  found = {}
+  datasets = {}
   for info in sorted(data_dir.glob("*/*/dataset_info.json")):
     # TFDS writes into "<version>.incomplete..." and renames at the end.
     if "incomplete" not in info.parent.name:
-      found[info.parent.parent.name] = info.parent
-  if not found:
+      datasets[info.parent.parent.name] = info.parent
+  if not datasets:
     raise InputError(
       f"No exported dataset in {data_dir}; expected "
       f"{data_dir}/<corpus>/<version>/dataset_info.json. Make one with: "
       f"{_EXPORT} {data_dir}"
     )
-  return found
+  return datasets
 
 
 def find_dataset(data_dir: Path, corpus: str) -> Path:
@@ -72,13 +72,13 @@ def find_dataset(data_dir: Path, corpus: str) -> Path:
     InputError: no such dataset, with those that are there and the command
       that makes it.
   """
-  found = dataset_dirs(data_dir)
-  if corpus not in found:
+  datasets = dataset_dirs(data_dir)
+  if corpus not in datasets:
     raise InputError(
-      f"No dataset {corpus!r} in {data_dir}; found: {', '.join(found)}. "
+      f"No dataset {corpus!r} in {data_dir}; found: {', '.join(datasets)}. "
       f"Make it with: {_EXPORT} {data_dir}"
     )
-  return found[corpus]
+  return datasets[corpus]
 
 
 def load_metadata(dataset_dir: Path) -> dict:

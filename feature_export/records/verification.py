@@ -52,12 +52,12 @@ def _schema_faults(features: Mapping, metadata: Mapping) -> Iterator[str]:
     metadata["audio"]["mels"], metadata["video"]["dimension"]
   )
   for name in sorted(set(expected) | set(features)):
-    wanted, found = (
+    wanted, stored = (
       repr(each[name]) if name in each else "nothing"
       for each in (expected, features)
     )
-    if wanted != found:
-      yield f"field {name}: expected {wanted}, found {found}"
+    if wanted != stored:
+      yield f"field {name}: expected {wanted}, found {stored}"
 
 
 def _listing_faults(dataset_dir: Path, metadata: Mapping) -> Iterator[str]:

@@ -73,13 +73,16 @@ def _compare_counts(
     counts: split -> ours; None: the corpus is not there.
     printed: as published; None: the paper leaves the row out.
   """
-  found = [None] * len(published.COLUMNS)
+  own_counts = [None] * len(published.COLUMNS)
   if counts is not None:
     splits = [counts.get(split, 0) for split in SPLITS]
-    found = [*splits, sum(splits)]
+    own_counts = [*splits, sum(splits)]
   cells = []
   for column, ours, theirs in zip(
-    published.COLUMNS, found, printed or [None] * len(found), strict=True
+    published.COLUMNS,
+    own_counts,
+    printed or [None] * len(own_counts),
+    strict=True,
   ):
     true, why = published.REASONS.get((table, corpus, row, column), (None, ""))
     reason = why if ours == true and ours != theirs else ""
