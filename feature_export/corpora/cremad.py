@@ -68,7 +68,7 @@ def _is_pointer(path: Path) -> bool:
 def _find_clips(
   files: SourceFiles,
 ) -> tuple[dict[str, dict[str, Path]], list[Remark]]:
-  """Clip -> suffix -> file, and the files left out.
+  """Finds the files: clip -> suffix -> file, and remarks on those left out.
 
   Raises:
     InputError: no clip, or nothing but pointers of Git LFS.
@@ -105,7 +105,7 @@ def _find_clips(
 def _choose_splits(
   actors: set[str], split_actors: str | None
 ) -> dict[str, str]:
-  """Actor -> split; the default serves parts of the corpus too."""
+  """Actor -> split; the default may name actors that have no files."""
   if split_actors is None:
     return parse_split_actors(_DEFAULT_SPLIT, digits=4)
   split_of = parse_split_actors(split_actors, digits=4)
@@ -116,7 +116,7 @@ def _choose_splits(
 def _utterance(
   clip: str, paths: Mapping[str, Path], split: str
 ) -> tuple[Utterance, list[Remark]]:
-  """One clip; the video's own sound serves where there is no wav file."""
+  """Makes one utterance; without a wav file its voice is the video's sound."""
   actor, sentence, emotion, _ = clip.split("_")
   media = {suffix: Media(path) for suffix, path in paths.items()}
   video = media.get(".flv") or media.get(".mp4")

@@ -1,4 +1,5 @@
-"""The importers by name, with the flags that only some of them know."""
+"""The importers by name, the flags that only some of them know, and the check
+that every corpus passes before anything is extracted."""
 
 import argparse
 import re
@@ -40,7 +41,7 @@ def _import_cremad(raw: Path, options: argparse.Namespace) -> list[Corpus]:
 
 
 def _import_demo(raw: Path, options: argparse.Namespace) -> list[Corpus]:
-  # Only here: drawing and synthesis are of no use to other corpora.
+  # Imported only here, because no other corpus needs drawing and synthesis.
   from feature_export.corpora import demo
 
   clips = _DEMO_CLIPS if options.clips is None else options.clips
@@ -127,7 +128,7 @@ _OWN_FLAGS: dict[str, tuple[str, ...]] = {
 
 
 def add_importer_flags(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags that belong to importers, not to extraction."""
+  """Adds the flags that only some importers know."""
   add = parser.add_argument
   add(
     "--bad_clips",
@@ -139,7 +140,7 @@ def add_importer_flags(parser: argparse.ArgumentParser) -> None:
     choices=iemocap.CLASSES,
     help="iemocap: six classes, or all ten agreed ones (default six)",
   )
-  add("--clips", type=int, help=f"demo: in all four (default {_DEMO_CLIPS})")
+  add("--clips", type=int, help=f"demo: number in all (default {_DEMO_CLIPS})")
   add(
     "--nonfinite",
     choices=NONFINITE_POLICIES,
@@ -151,19 +152,27 @@ def add_importer_flags(parser: argparse.ArgumentParser) -> None:
     help="iemocap: the paper's dialogues, or session 5 (default paper)",
   )
   add("--scheme", help=f"manifest: {', '.join(SCHEMES)} or a JSON file")
-  add("--seed", type=int, help="demo, iemocap's session5: default 0")
+  add(
+    "--seed",
+    type=int,
+    help="demo, iemocap's session5: random seed (default 0)",
+  )
   add("--split_actors", help="ravdess, cremad: train=01-04,validation=05,...")
-  add("--texts", type=Path, help="unimse_pickles: words of feature files")
+  add(
+    "--texts",
+    type=Path,
+    help="unimse_pickles: folder or file with the words of feature files",
+  )
   add(
     "--twins",
     choices=meld.TWINS,
-    help="meld: final_videos_test twins: where the plain clip is missing "
-    "(plain, the default), first, or never",
+    help="meld: when a final_videos_test twin is used: plain (default): where "
+    "the plain clip is missing; prefer: instead of it; ignore: never",
   )
 
 
 def importer_flag_faults(options: argparse.Namespace) -> list[str]:
-  """What is wrong with the importers' flags."""
+  """Lists what is wrong with the importers' flags."""
   faults = [
     f"--{flag} goes with --corpus {' or '.join(corpora)} only"
     for flag, corpora in _OWN_FLAGS.items()
@@ -182,7 +191,7 @@ def importer_flag_faults(options: argparse.Namespace) -> list[str]:
 
 
 def import_corpora(options: argparse.Namespace) -> list[Corpus]:
-  """Runs the importer and checks what it gives, before any extraction.
+  """Runs the importer of --corpus and checks the corpora that it makes.
 
   Raises:
     InputError: missing or empty raw folder, or any fault of the corpora.
@@ -211,14 +220,14 @@ def import_corpora(options: argparse.Namespace) -> list[Corpus]:
 
 
 def _drop_media(corpus: Corpus, options: argparse.Namespace) -> Corpus:
-  """Takes out the modalities that the flags leave out."""
+  """Removes the modalities that --noaudio and --novideo leave out."""
   dropped = [name for name in MODALITIES if getattr(options, f"no{name}")]
 
   def drop(utterance: Utterance) -> Utterance:
     changes = {}
     for name in dropped:
       media = getattr(utterance, name)
-      # No rows, but their width: it is the record's.
+      # Stored features keep their width, which is the record's, without rows.
       stored = isinstance(media, Stored)
       changes[name] = Stored(media.values[:0]) if stored else None
     return replace(utterance, **changes)

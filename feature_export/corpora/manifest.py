@@ -60,7 +60,7 @@ def _type_word(types: type | tuple[type, ...]) -> str:
 
 
 def _is_text(value: str) -> bool:
-  """Whether a string can be written as UTF-8; JSON escapes may not be."""
+  r"""Whether a string can be written as UTF-8; the JSON "\ud800" cannot."""
   try:
     value.encode("utf-8")
   except UnicodeEncodeError:
@@ -86,7 +86,7 @@ def _value_faults(
 
 
 def _media_faults(values: dict, root: Path) -> Iterator[str]:
-  """Yields what is wrong with the paths and times of a well-typed row."""
+  """Yields what is wrong with the paths and times of a row of right types."""
   for key in ("audio", "video"):
     if key in values and not (root / values[key]).is_file():
       yield f"{key}: no such file: {root / values[key]}"
@@ -176,9 +176,9 @@ def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
   """Reads a manifest.
 
   Args:
-    path: a manifest file, or a folder that holds `manifest.jsonl`.
-    name: the corpus's name; None: the name of the folder.
-    scheme: the emotion scheme; None: `scheme.json` beside the manifest, or
+    path: manifest file, or folder that holds `manifest.jsonl`.
+    name: corpus name; None: the name of the folder.
+    scheme: emotion scheme; None: that of `scheme.json` beside the manifest, or
       no scheme if there is none.
 
   Raises:

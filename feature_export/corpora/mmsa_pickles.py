@@ -29,7 +29,7 @@ _NEEDED = ("raw_text", "audio", "vision", "id", "regression_labels")
 
 
 def _find_file(raw: Path) -> Path:
-  """The one feature file that --raw means.
+  """Finds the one feature file at or below --raw.
 
   Raises:
     InputError: none, or both.
@@ -46,7 +46,7 @@ def _find_file(raw: Path) -> Path:
 
 
 def _corpus_name(path: Path, check: FileCheck, name: str | None) -> str:
-  """The corpus: by --name, by a known hash, or by the folder's name."""
+  """The corpus's name: --name, else a known hash's, else the folder's."""
   if name:
     return name
   if check.known:
@@ -62,7 +62,12 @@ def _corpus_name(path: Path, check: FileCheck, name: str | None) -> str:
 
 
 def structure_faults(content: object, needed: tuple[str, ...]) -> list[str]:
-  """What keeps a pickle from being split -> arrays of equal length."""
+  """Lists what is wrong with a dict of splits, each with arrays of one length.
+
+  Args:
+    content: unpickled file.
+    needed: keys that every split must have.
+  """
   if not isinstance(content, Mapping):
     return [f"expected train, valid and test, found {type(content).__name__}"]
   faults = []
@@ -82,7 +87,10 @@ def structure_faults(content: object, needed: tuple[str, ...]) -> list[str]:
 
 
 def _lengths(part: Mapping, key: str, count: int) -> list[int | None]:
-  """A length per row; None where the file has none, as aligned files."""
+  """The valid frames of each row; None where the file does not say.
+
+  Aligned files do not: all their rows have 50 frames.
+  """
   lengths = part.get(key)
   if lengths is None or len(lengths) != count:
     return [None] * count
@@ -134,8 +142,8 @@ def load(raw: Path, name: str | None, nonfinite: str) -> Corpus:
   """Reads one feature file.
 
   Args:
-    raw: the file, or a folder that holds exactly one of `FILES`.
-    name: the corpus's name; None: mosi or mosei, whichever it is.
+    raw: feature file, or folder that holds exactly one of `FILES`.
+    name: corpus name; None: mosi or mosei, whichever it is.
     nonfinite: one of `NONFINITE_POLICIES`.
 
   Raises:

@@ -70,7 +70,7 @@ def _parse_line(line: str) -> Segment:
 
 
 def _read_transcript(path: Path) -> tuple[list[Segment], list[Remark]]:
-  """The lines of one file, and what was skipped or repaired in it."""
+  """Reads one file; remarks on lines that are skipped or repaired."""
   content = read_text(path).strip()
   lines, remarks = [], []
   whole = _unwrap_bytes(content)
@@ -97,7 +97,7 @@ def _read_transcript(path: Path) -> tuple[list[Segment], list[Remark]]:
 def _read_transcripts(
   paths: Iterable[Path],
 ) -> tuple[dict[str, list[Segment]], list[Remark]]:
-  """Video -> its lines, each clip once."""
+  """Video -> its lines; a clip that is transcribed twice counts once."""
   by_video: dict[str, list[Segment]] = {}
   remarks, seen = [], set()
   for path in paths:
@@ -113,9 +113,12 @@ def _read_transcripts(
 
 
 def _differences(line: Segment, intervals: np.ndarray) -> np.ndarray:
-  """float64[N]: the larger difference of start and end, in s.
+  """How far a line's times are from each label's.
 
-  Starts below 0 count as 0: some copies hold them clamped, some do not.
+  Starts below 0 count as 0: some copies set them to 0, some do not.
+
+  Returns:
+    float64[N], the larger of the differences of start and end, in s.
   """
   times = np.array([line.start, line.end])
   return np.abs(np.maximum(intervals, 0) - np.maximum(times, 0)).max(axis=1)
@@ -159,7 +162,7 @@ def join_video(
 def _join(
   transcripts: dict[str, list[Segment]], labels: dict[str, LabelledSegments]
 ) -> tuple[list[Segment], list[Remark]]:
-  """Joins all videos; what has no partner is remarked, by video."""
+  """Joins all videos; remarks on lines and labels without a partner."""
   segments, remarks = [], []
   for video, lines in transcripts.items():
     if video not in labels:

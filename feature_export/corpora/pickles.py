@@ -1,4 +1,4 @@
-"""Reads pickles of plain data without running what they hold.
+"""Reads pickles of plain data without running code that they name.
 
 A pickle is a program: loading one can call any function by name. Here only
 the names that arrays, numbers and containers need are known; any other name

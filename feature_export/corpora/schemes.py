@@ -15,10 +15,10 @@ class EmotionScheme:
   """A closed list of emotion classes.
 
   Attributes:
-    name: the key of this scheme's slot in a universal label.
-    classes: the class words, in the order of the published tables.
-    polarity: class -> "negative", "neutral" or "positive"; "" where the class
-      alone does not decide it.
+    name: key of this scheme's slot in a universal label.
+    classes: class words, in the order of the published tables.
+    polarity: class -> "negative", "neutral" or "positive"; "": the class alone
+      does not decide it.
   """
 
   name: str
@@ -99,10 +99,9 @@ SCHEMES = {scheme.name: scheme for scheme in (CREMAD, IEMOCAP, MELD, RAVDESS)}
 
 
 def task_scheme(scheme: EmotionScheme) -> EmotionScheme:
-  """The published task's scheme of this name, where the given one adds to it.
+  """The scheme that the published task scores.
 
-  IEMOCAP's six classes for its ten agreed ones; any other scheme is its own
-  task's.
+  For IEMOCAP's ten agreed classes: its six; any other scheme is itself.
   """
   task = SCHEMES.get(scheme.name)
   if task is None or not task.polarity.items() <= scheme.polarity.items():
@@ -111,7 +110,7 @@ def task_scheme(scheme: EmotionScheme) -> EmotionScheme:
 
 
 def _scheme_faults(content: object) -> list[str]:
-  """Everything that keeps parsed JSON from being a scheme."""
+  """Lists what is wrong with the parsed JSON of a scheme."""
   if not isinstance(content, dict):
     return [f"expected an object, found {type(content).__name__}"]
   faults = []

@@ -17,7 +17,7 @@ class LabelledSegments:
   """The annotated stretches of one video, in the file's order.
 
   Attributes:
-    scores: float64[N], the sentiment in [-3, 3].
+    scores: float64[N], sentiment in [-3, 3].
     intervals: float64[N, 2], start and end in s.
   """
 
@@ -26,7 +26,11 @@ class LabelledSegments:
 
 
 def _read_video(group, origin: str) -> LabelledSegments:
-  """One video's group; raises ValueError with what is wrong."""
+  """Reads one video's group.
+
+  Raises:
+    ValueError: other members or shapes.
+  """
   for key in ("features", "intervals"):
     if key not in group:
       raise ValueError(f"{origin}: no {key!r}")

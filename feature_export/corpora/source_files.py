@@ -36,10 +36,10 @@ def _walk(raw: Path) -> list[Path]:
 
 
 class SourceFiles:
-  """Every file of a raw corpus, found by name or by folder.
+  """Every file of a raw corpus, to be found by name or by folder.
 
   Attributes:
-    raw: the folder given.
+    raw: folder of --raw.
     paths: all files at any depth, sorted, AppleDouble files left out.
   """
 
@@ -66,7 +66,7 @@ class SourceFiles:
     return min(namesakes, key=lambda path: len(path.parts), default=None)
 
   def below(self, folder: str, suffix: str = "") -> list[Path]:
-    """Files with an ancestor (below `raw`) of that name, and that suffix."""
+    """Files of a suffix, at any depth below a folder of that name."""
     return [
       path
       for path in self.paths
@@ -76,11 +76,11 @@ class SourceFiles:
 
   @property
   def archives(self) -> list[Path]:
-    """Archives that lie among the files."""
+    """The archives among the files."""
     return [path for path in self.paths if is_archive(path)]
 
   def describe(self) -> str:
-    """What is there, for an error that says what was expected."""
+    """The files in a few words, for an error that says what was expected."""
     if not self.paths:
       return "found no file at all"
     shown = [str(path.relative_to(self.raw)) for path in self.paths]
@@ -101,13 +101,13 @@ def is_archive(path: Path) -> bool:
 def layout_error(
   corpus: str, layouts: Sequence[str], files: SourceFiles, fault: str = ""
 ) -> InputError:
-  """The one error for labels that are missing, empty or of another layout.
+  """The error for labels that are missing, empty or of another layout.
 
   Args:
-    corpus: as the user knows it.
-    layouts: every layout accepted, a line each.
-    files: what was found.
-    fault: a fault in particular, e.g. of a label file that is there.
+    corpus: name that users know the corpus by.
+    layouts: accepted layouts, a line each.
+    files: all files below --raw.
+    fault: more about it, such as what is wrong with the label file.
   """
   listed = "\n".join(f"  - {layout}" for layout in layouts)
   return InputError(
@@ -121,10 +121,10 @@ def layout_error(
 def naming_layouts(
   corpus: str, layouts: Sequence[str], files: SourceFiles
 ) -> Iterator[None]:
-  """Adds the accepted layouts to the fault of a label file read inside.
+  """Adds the accepted layouts to an InputError that is raised inside.
 
   Raises:
-    InputError: the `layout_error` of an InputError that was raised inside.
+    InputError: the same fault as a `layout_error`.
   """
   try:
     yield
@@ -189,7 +189,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 def first_media(
   options: Iterable[tuple[Path | None, float | None, float | None]],
 ) -> Media | None:
-  """The first of (file, start, end) that there is and that lasts."""
+  """The first (file, start, end) with a file and an end behind its start."""
   for path, start, end in options:
     if path is not None and (start is None or end > start):
       return Media(path, start, end)

@@ -41,7 +41,7 @@ from feature_export.files import hash_file
 _SCHEMES = {"meld": MELD, "iemocap": IEMOCAP}
 _CORPORA = ("iemocap", "meld", "mosei", "mosi")
 _LABEL_FILE = "label.csv"
-# Where the words of a feature file may come from.
+# Files that the words of a feature file may come from.
 _TEXTS = {
   "iemocap": "IEMOCAP_full_release (dialog/EmoEvaluation and "
   "dialog/transcriptions of each session)",
@@ -139,7 +139,7 @@ def read_label_csv(path: Path) -> list[Utterance]:
 
 
 def _load_texts(name: str, texts: Path) -> Corpus:
-  """Words and labels of a corpus, from what lies in a folder or file.
+  """Words and labels of a corpus, from whatever a folder or file offers.
 
   Raises:
     InputError: nothing that this corpus can use.
@@ -161,7 +161,7 @@ def _load_texts(name: str, texts: Path) -> Corpus:
 
 
 def _without_media(corpus: Corpus) -> Corpus:
-  """The words and labels of a corpus, and what was said about those."""
+  """A corpus without its media, and without notes and remarks on media."""
   return replace(
     corpus,
     utterances=tuple(
@@ -191,7 +191,9 @@ def _join(
   name: str,
   cleaner: FeatureCleaner,
 ) -> Iterator[Utterance]:
-  """Gives the utterances their features; both sides' leftovers are remarks.
+  """Yields the utterances with their features, joined by id.
+
+  Utterances without features, and features without an utterance, are remarked.
 
   Raises:
     InputError: not one id of the feature file is among the utterances.
@@ -278,8 +280,9 @@ def load(raw: Path, texts: Path | None, nonfinite: str) -> list[Corpus]:
   """Reads the authors' files: all sample files, else all feature files.
 
   Args:
-    raw: a pickle, or a folder that holds some.
-    texts: words and labels for feature files; None: in or beside `raw`.
+    raw: pickle, or folder that holds some.
+    texts: folder or file with the words and labels for feature files; None:
+      in or beside `raw`.
     nonfinite: one of `NONFINITE_POLICIES`.
 
   Raises:
