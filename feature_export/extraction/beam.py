@@ -1,8 +1,8 @@
-"""The same extraction on Apache Beam, for corpora that outgrow one machine.
+"""The same extraction on Apache Beam, for corpora too large for one machine.
 
-Every Beam worker keeps one extraction process beside it, so a clip that kills
-a decoder is as harmless there as here. Raw media, weights and the output
-folder must have the same paths on all workers.
+Every Beam worker runs one extraction process, so a clip that kills a decoder
+does not kill the worker. Raw media, weights and the output folder must have
+the same paths on all workers.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ class _MakeRecord(beam.DoFn):
     store: FeatureStore,
     clip_seconds: float,
   ):
-    # Only what a record needs: this object travels to every worker.
+    # This object is sent to every worker, so it leaves the utterances behind.
     self._corpus = replace(corpus, utterances=(), remarks=())
     self._settings, self._store = settings, store
     self._seconds = clip_seconds
@@ -66,7 +66,14 @@ def make_transform(
   store: FeatureStore,
   clip_seconds: float,
 ) -> Callable[[str], beam.PTransform]:
-  """Gives, for a split, the transform that makes its (id, record) pairs."""
+  """Makes a function: split -> transform that gives its (id, record) pairs.
+
+  Args:
+    corpus: corpus to export.
+    settings: how features are made.
+    store: finished features, in a folder that all workers see.
+    clip_seconds: time after which a medium is given up.
+  """
   around = contexts(corpus.utterances, CONTEXT_TURNS)
 
   def transform(split: str) -> beam.PTransform:
@@ -75,7 +82,7 @@ def make_transform(
       for utterance in corpus.utterances
       if utterance.labelled and utterance.split == split
     ]
-    # Reshuffle: a source of a list would hand it all to one worker.
+    # Without Reshuffle one worker would get the whole list.
     return (
       f"clips of {split}" >> beam.Create(elements)
       | f"spread {split}" >> beam.Reshuffle()
@@ -87,7 +94,7 @@ def make_transform(
 
 
 def build_download_config(runner: str, options: Sequence[str]):
-  """TFDS's way to be told about a Beam runner."""
+  """The object by which TFDS is told which Beam runner to use."""
   import tensorflow_datasets as tfds
   from apache_beam.options.pipeline_options import PipelineOptions
 

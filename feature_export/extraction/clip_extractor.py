@@ -1,7 +1,8 @@
-"""Media in, features in the store; then clips in, features out.
+"""Extracts the clips of a corpus in two steps, with the store in between.
 
-The two steps make an export restartable and its memory flat: features are
-on disk as soon as they are made, and read again one clip at a time.
+First every medium's features go to the store, then clips are read from there,
+one at a time. So an interrupted export can go on, and memory does not grow
+with the corpus.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,15 +22,15 @@ class ClipExtractor:
   """Extracts the clips of one corpus.
 
   Attributes:
-    reused: how many media an earlier, interrupted export had finished.
+    reused: number of media that an earlier, interrupted export had finished.
   """
 
   def __init__(
     self, settings: ExtractionSettings, store: FeatureStore, workers: Workers
   ):
     self._settings, self._store, self._workers = settings, store, workers
-    # Media that ended their process are not stored: the next export may have
-    # more memory or time.
+    # Media that ended their process are not stored, because the next export
+    # may have more memory or time for them.
     self._lost: dict[Task, Features] = {}
     self.reused = 0
 
@@ -39,7 +40,7 @@ class ClipExtractor:
     """Makes the features of all media that the store does not have yet.
 
     Yields:
-      each medium with its features, in no fixed order.
+      (medium, its features), in no fixed order.
     """
     missing: dict[Task, None] = {}
     for utterance in utterances:
@@ -78,7 +79,7 @@ class ClipExtractor:
     return self._lost.get(task) or self._load(task)
 
   def collect(self, utterance: Utterance) -> Extraction:
-    """The features of one clip, all of whose media are extracted."""
+    """The features of one clip, after `extract` has done its media."""
     return Extraction(
       self._features(utterance, "audio"), self._features(utterance, "video")
     )

@@ -1,4 +1,4 @@
-"""What an export is about to do, in words for the terminal."""
+"""What an export is about to do, printed before it starts."""
 
 import argparse
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from feature_export.features.settings import ExtractionSettings
 
 
 def _describe_stored(corpus: Corpus) -> str:
-  """The features that a corpus brings, for the terminal."""
+  """Describes the features that a corpus brings."""
   stored = corpus.stored
   return (
     f"{corpus.name}: features of {', '.join(stored.files)} ({stored.source}), "
@@ -22,7 +22,7 @@ def describe_run(
   settings: ExtractionSettings,
   options: argparse.Namespace,
 ) -> str:
-  """What the export uses, for the terminal."""
+  """Describes corpora, settings and weights of an export, a line each."""
   audio, video = settings.audio, settings.video
   names = ", ".join(corpus.name for corpus in corpora)
   if corpora[0].stored:

@@ -1,4 +1,4 @@
-"""What an export did: counts per split, and everything it found odd."""
+"""The report of an export: counts per split, and all findings and remarks."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -12,16 +12,16 @@ from feature_export.text_table import format_table
 
 @dataclass
 class ExportReport:
-  """Counts while the records go by; one per corpus.
+  """The report of one corpus; it grows as records are written.
 
   Attributes:
-    corpus: what is exported.
+    corpus: corpus that is exported.
     splits: split -> "clips", "audio", "video" -> count.
     findings: one entry per clip, modality and kind.
-    bad: labelled clips with a medium that damage made absent.
+    bad: number of labelled clips with a medium too damaged to be used.
     seconds: wall time of the export.
-    reused: media that an interrupted export had finished.
-    device: where the network ran.
+    reused: number of media that an interrupted export had finished.
+    device: device of the face network.
   """
 
   corpus: Corpus
@@ -61,7 +61,7 @@ class ExportReport:
 
   @property
   def context_only(self) -> int:
-    """Turns without a label: they serve as context and are no records."""
+    """The number of turns without a label: they are context, not records."""
     return sum(not each.labelled for each in self.corpus.utterances)
 
   def to_json(self) -> dict:
@@ -135,7 +135,7 @@ def _format_remarks(report: ExportReport) -> list[str]:
 
 
 def format_reports(reports: Iterable[ExportReport]) -> str:
-  """The table at the end of an export, then what is worth a look."""
+  """The table at the end of an export, then notes, remarks and findings."""
   rows, remarks = [], []
   for report in reports:
     failed = Counter(

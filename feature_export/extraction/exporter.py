@@ -1,4 +1,4 @@
-"""Exports corpora: imported, checked, extracted, written, reported."""
+"""The whole export of some corpora, from the import to the report."""
 
 import argparse
 import shlex
@@ -42,10 +42,10 @@ def _extract_all(extractor: ClipExtractor, corpus: Corpus) -> None:
 
 
 def _check_bad(report: ExportReport, max_bad: float, out: Path) -> None:
-  """Refuses a corpus with too many unusable media, and keeps the list.
+  """Refuses a corpus with too many unusable media, and writes their list.
 
   Raises:
-    InputError: naming the list's file.
+    InputError: too many; it names the file of the list.
   """
   from feature_export.records.builder import write_json
 
@@ -92,7 +92,8 @@ def _write_corpus(
     metadata = build_metadata(corpus, settings)
     if options.beam_runner:
       made = _write_with_beam(corpus, metadata, settings, store, work, options)
-      # What was lost there is tried once more here, and so reported.
+      # Beam's workers cannot report to us. What they finished is read from the
+      # store; what they lost is tried once more here, and so gets its finding.
       for utterance in clips:
         report.add(utterance, extractor.extract_now(utterance))
     else:
@@ -120,7 +121,7 @@ def _write_with_beam(corpus, metadata, settings, store, work, options) -> Path:
 def _check_targets(
   corpora: Sequence[Corpus], out: Path, overwrite: bool
 ) -> None:
-  """Refuses to replace datasets that nobody asked to replace."""
+  """Refuses to replace datasets without --overwrite."""
   from feature_export.records.builder import dataset_path
 
   targets = [dataset_path(out, corpus.name) for corpus in corpora]
@@ -141,7 +142,7 @@ def export(options: argparse.Namespace) -> list[ExportReport]:
   flags.check_flags(options)
   settings = flags.build_settings(options)
   if options.device == "cuda":
-    choose_device("cuda")  # fails now, not in every process
+    choose_device("cuda")  # so that a missing GPU is told now, and once
   corpora = import_corpora(options)
   import tensorflow_datasets as tfds
 

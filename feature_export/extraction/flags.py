@@ -1,4 +1,4 @@
-"""The flags of an export that say how features are made, and by what means."""
+"""The flags of an export: how features are made, and how the work is done."""
 
 import argparse
 import os
@@ -26,25 +26,25 @@ from feature_export.features.settings import (
 from feature_export.features.video import MAX_FRAMES
 from feature_export.files import hash_file
 
-_SMALLEST_IMAGE = 32  # five halvings leave one pixel
+_SMALLEST_IMAGE = 32  # the network halves it five times, to one pixel
 
 
 def _count_cores() -> int:
-  """The cores that this process may use."""
+  """The number of cores that this process may use."""
   if hasattr(os, "sched_getaffinity"):  # not on macOS
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
 
 
 def add_extraction_flags(parser: argparse.ArgumentParser) -> None:
-  """Flags that change features, and so the settings' hash."""
+  """Adds the flags that change features, and so the settings' hash."""
   add = parser.add_argument
   add("--max_seconds", type=float, default=20.0, help="longer clips are cut")
   add(
     "--far_seconds",
     type=float,
     default=120.0,
-    help="a file without an interval that is longer is no utterance",
+    help="a file that is longer, and has no interval, is not one utterance",
   )
   add(
     "--policy",
@@ -58,7 +58,7 @@ def add_extraction_flags(parser: argparse.ArgumentParser) -> None:
       if len(kind.actions) > 1
     ),
   )
-  add("--frames", type=int, default=MAX_FRAMES, help="pictures per clip")
+  add("--frames", type=int, default=MAX_FRAMES, help="largest number per clip")
   add("--image_size", type=int, default=224, help="side of a picture, pixels")
   add(
     "--faces",
@@ -66,17 +66,21 @@ def add_extraction_flags(parser: argparse.ArgumentParser) -> None:
     default=DETECTORS[0],
     help="face detector; none: whole frames (default: haar)",
   )
-  add("--face_model", type=Path, help="yunet: its .onnx file")
+  add("--face_model", type=Path, help="file of the detector yunet, .onnx")
   add(
     "--backbone",
     default=DEFAULT_BACKBONE,
     help="efficientnet_lite0, hsemotion or timm:NAME (an EfficientNet)",
   )
-  add("--backbone_weights", type=Path, help="hsemotion, timm: their file")
+  add(
+    "--backbone_weights",
+    type=Path,
+    help="weights file of the face network; hsemotion and timm need it",
+  )
 
 
 def add_run_flags(parser: argparse.ArgumentParser) -> None:
-  """Flags that say how the work is done and when to give up."""
+  """Adds the flags that say how the work is done and when to give up."""
   add = parser.add_argument
   add(
     "--jobs",
@@ -84,25 +88,31 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     default=_count_cores(),
     help="processes (default: one per core)",
   )
-  add("--device", choices=DEVICES, default="auto", help="of the network")
+  add(
+    "--device",
+    choices=DEVICES,
+    default="auto",
+    help="where the face network runs",
+  )
   add(
     "--clip_seconds",
     type=float,
     default=300.0,
-    help="most seconds of work on one medium (default: 300)",
+    help="a medium that takes longer is given up (default: 300)",
   )
   add(
     "--max_bad",
     type=float,
     default=1.0,
-    help="largest share of labelled clips with an unusable medium; more, and "
-    "no dataset appears (default: 1, no limit)",
+    help="largest share of labelled clips that may have an unusable medium; "
+    "with more of them no dataset is written (default: 1, no limit)",
   )
   add("--beam_runner", help="Apache Beam instead of --jobs: DirectRunner, ...")
   add(
     "--beam_options",
     default="",
-    help='of Beam, in one string: --beam_options="--project=P --region=R"',
+    help="options for Beam, in one string: "
+    '--beam_options="--project=P --region=R"',
   )
 
 

@@ -1,4 +1,4 @@
-"""One medium in, features out. The same function for every runner."""
+"""Extracts one medium; whatever is wrong with it becomes a finding."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -31,7 +31,7 @@ from feature_export.features.video import extract_frames
 
 
 class MediaExtractor:
-  """What one process keeps between clips: the settings and the networks.
+  """Extracts media in one process, and keeps its networks between them.
 
   Networks are loaded when first needed, because that takes seconds.
   """
@@ -43,7 +43,8 @@ class MediaExtractor:
   def _backbone(self) -> Backbone:
     import torch
 
-    # More processes, not more threads; and sums in one order.
+    # The work is spread over processes, so more threads would only compete;
+    # and one thread adds up in one order, which keeps features identical.
     torch.set_num_threads(1)
     settings = self._settings
     return load_backbone(settings.video, settings.weights, settings.device)
@@ -53,7 +54,7 @@ class MediaExtractor:
     return load_detector(self._settings.video.faces, self._settings.face_model)
 
   def _embed_video(self, media: Media, inspection: Inspection) -> np.ndarray:
-    """float16[V, D] of the faces in a clip's frames."""
+    """The embeddings of the faces in a clip's frames, float16[V, D]."""
     settings = self._settings.video
     pictures, faceless = [], 0
     find = self._detector
@@ -75,10 +76,10 @@ class MediaExtractor:
     return embed_pictures(np.stack(pictures), settings, self._backbone)
 
   def extract(self, modality: str, media: Media) -> Features:
-    """Extracts one medium; one that cannot be used becomes length 0.
+    """Extracts one medium; the features of an unusable one have length 0.
 
     Raises:
-      InputError: weights or a model that cannot be used, for any clip.
+      InputError: weights or a detector that cannot be used for any medium.
     """
     of_modality = getattr(self._settings, modality)
     inspection = Inspection(of_modality.policies)
@@ -99,14 +100,15 @@ class MediaExtractor:
       return absent(width, *inspection.findings(error))
     except InputError:
       raise
-    except Exception as error:  # one strange clip must not stop thousands
+    # Decoders raise what nobody foresees; one clip must not stop thousands.
+    except Exception as error:
       detail = f"{type(error).__name__}: {error}".replace(str(media.path), "")
       failure = MediaError("failed", detail[:200])
       return absent(width, *inspection.findings(failure))
 
 
 def media_of(utterance: Utterance) -> dict[str, Media]:
-  """Modality -> the medium that has to be opened for it."""
+  """Modality -> the file that has to be decoded for it."""
   return {
     modality: medium
     for modality in MODALITIES

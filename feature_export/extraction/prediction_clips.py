@@ -47,7 +47,7 @@ ROWS_FILE = "rows.jsonl"
 _SIDES = ("before", "after", "before_speakers", "after_speakers")
 _TYPES = {**ROW_TYPES, "corpus": str, **dict.fromkeys(_SIDES, list)}
 _NEEDED = ("torch", "librosa", "av", "soundfile")
-_CLIP_SECONDS = 300.0  # most time for one medium
+_CLIP_SECONDS = 300.0  # a medium that takes longer is given up
 
 
 def _find_faults(row: ManifestRow) -> list[str]:
@@ -125,6 +125,11 @@ def build_settings(
 ) -> ExtractionSettings:
   """The settings that a training run's features were made with.
 
+  Args:
+    stored: "audio" and "video" settings, as a dataset's metadata hold them.
+    weights: weights file of the network; None: the default's.
+    face_model: file of the face detector; None: OpenCV's own.
+
   Raises:
     InputError: settings of another exporter, other weights, or another face
       detector.
@@ -158,7 +163,7 @@ def build_settings(
 
 
 def _notes(extraction: Extraction) -> list[str]:
-  """What was odd about a clip's media, and what was done about it."""
+  """Lines that say what was odd about a clip's media, and what was done."""
   return [
     f"{modality} {finding.action}: {finding.reason}"
     for modality, finding in extraction.findings()
@@ -168,7 +173,9 @@ def _notes(extraction: Extraction) -> list[str]:
 def _extract(
   clips: Sequence[Utterance], settings: ExtractionSettings, jobs: int
 ) -> Iterator[tuple[Utterance, Extraction]]:
-  """Features of all clips, in order; a medium that ends its process is absent.
+  """Yields the features of all clips, in order.
+
+  A medium that ends its process, or takes too long, is absent.
 
   Raises:
     InputError: weights or a detector that cannot be used.
@@ -190,7 +197,7 @@ def _extract(
 
 
 def extract_clips(options: argparse.Namespace) -> None:
-  """Extracts everything; rows.jsonl is written last.
+  """Extracts everything; rows.jsonl is written last, when all is there.
 
   Raises:
     InputError: a user's mistake that concerns all rows.

@@ -1,8 +1,9 @@
 """Finished features on disk, so that an interrupted export can go on.
 
-One file per medium in the hidden work folder, named by everything that its
-content depends on: the settings, the versions of the decoders, the file's
-path, size and time of change, and the interval.
+There is one file per medium in the hidden work folder. Its name is the hash of
+everything that its content depends on: the settings, the versions of the
+decoders, the medium's path, size and time of change, and the interval. So
+features of other settings, or of a file that has changed, are never taken.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from feature_export.features.extracted import Features
 from feature_export.features.findings import Finding
 from feature_export.features.settings import ExtractionSettings
 
-# Raise when a change of this package changes the features.
+# Raise it when a change of this package changes the features.
 _EXTRACTION_VERSION = 4
 _DEPENDENCIES = (
   *("av", "librosa", "numpy", "opencv-python-headless", "pillow"),
@@ -31,7 +32,7 @@ _DEPENDENCIES = (
 
 @cache
 def _versions() -> dict[str, str]:
-  """Package -> version, of those whose values end up in features."""
+  """Package -> version, for the packages that can change features."""
   versions = {}
   for name in _DEPENDENCIES:
     try:
@@ -42,7 +43,7 @@ def _versions() -> dict[str, str]:
 
 
 def _identify(media: Media) -> list:
-  """What tells one medium from another, and from its own later versions."""
+  """What tells a medium from others, and from its own later content."""
   try:
     state = media.path.stat()
     stamp = [state.st_size, state.st_mtime_ns]
@@ -57,7 +58,7 @@ class FeatureStore:
   """Features by modality and medium.
 
   Attributes:
-    root: an existing folder; every process must see the same one.
+    root: existing folder; every process must see the same one.
     settings: modality -> hash of its settings.
   """
 
@@ -70,9 +71,9 @@ class FeatureStore:
     return self.root / key[:2] / f"{key[2:]}.npz"
 
   def load(self, modality: str, media: Media) -> Features | None:
-    """Finds features made before; None where there are none, or damaged."""
+    """Features made before; None where there are none, or damaged ones."""
     try:
-      # zip keeps a CRC of every member and checks it.
+      # An npz is a zip archive, which checks a CRC of every member.
       with np.load(self._path(modality, media), allow_pickle=False) as file:
         findings = json.loads(str(file["findings"]))
         return Features(
@@ -85,6 +86,7 @@ class FeatureStore:
     """Keeps features; a file appears only when it is complete."""
     path = self._path(modality, media)
     path.parent.mkdir(exist_ok=True)
+    # By process: Beam may have two workers extract the same medium.
     draft = path.with_suffix(f".{os.getpid()}.partial")
     findings = json.dumps([asdict(each) for each in features.findings])
     with draft.open("wb") as file:
@@ -93,7 +95,7 @@ class FeatureStore:
 
 
 def open_store(root: Path, settings: ExtractionSettings) -> FeatureStore:
-  """A store in a folder, which is made if need be."""
+  """Opens a store; its folder is made if it does not exist."""
   root.mkdir(parents=True, exist_ok=True)
   hashes = {}
   for modality, described in settings.describe().items():

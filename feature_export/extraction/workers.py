@@ -1,7 +1,11 @@
-"""Processes that extract features; a medium that kills one kills no run.
+"""Processes that extract features, so that a bad medium cannot end the export.
 
-Each process works on one medium at a time, so it is known which medium was
-being decoded when a process died, or took too long.
+Media of the wild make decoders crash or loop, which no `except` can catch. A
+process can be replaced. Each works on one medium at a time, so it is known
+which medium was being decoded when a process died, or took too long.
+
+A pool of the standard library will not do: it waits for ever when one of its
+processes dies, or gives up all of them, and knows no time limit of a task.
 """
 
 import multiprocessing
@@ -24,31 +28,37 @@ from feature_export.features.findings import Finding
 from feature_export.features.settings import ExtractionSettings
 
 _READY = "ready"
-# A process may be killed for want of memory while another medium is to blame:
-# only a medium that kills its process twice is taken for the cause.
+# When memory runs out the system kills a process that may not be the one to
+# blame. So a medium is tried again, and given up when it ends two processes.
 _ATTEMPTS = 2
-_START_SECONDS = 600.0  # importing PyTorch from a slow disk
-# What all workers need; a fork server imports it once for all of them.
+_START_SECONDS = (
+  600.0  # to start; importing PyTorch from a slow disk takes long
+)
+# Imported once by the fork server, for all processes.
 _PRELOADED = ["feature_export.extraction.preload"]
 
 
 @dataclass(frozen=True)
 class Task:
-  """One medium to extract."""
+  """One medium that is to be extracted."""
 
   modality: str
   media: Media
 
 
 def _end_with_parent() -> None:
-  """Ends this process when the exporter is killed."""
+  """Ends this process when the exporter ends, even by SIGKILL."""
   multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
   os._exit(1)
 
 
 def _work(pipe, settings: ExtractionSettings) -> None:
-  """What a process does: (task, store) in, findings out, until None."""
-  # Ctrl-C reaches the whole group; the exporter ends its processes itself.
+  """The loop of a process: receives (task, store), sends findings.
+
+  It ends when it receives None. Features are not sent but stored at once.
+  """
+  # Ctrl-C goes to all processes of the terminal. The exporter alone reacts to
+  # it, and ends the others itself.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   threading.Thread(target=_end_with_parent, daemon=True).start()
   extractor = MediaExtractor(settings)
@@ -65,7 +75,10 @@ def _work(pipe, settings: ExtractionSettings) -> None:
 
 
 def _context():
-  """How processes start: never by forking one with TensorFlow's threads."""
+  """The way processes start: never by forking this one.
+
+  It runs TensorFlow's threads, and a fork would copy their locks as they are.
+  """
   if "forkserver" not in multiprocessing.get_all_start_methods():
     return multiprocessing.get_context("spawn")
   context = multiprocessing.get_context("forkserver")
@@ -74,7 +87,7 @@ def _context():
 
 
 class _Worker:
-  """One process and what it is doing."""
+  """One process, the medium that it works on, and the time it has left."""
 
   def __init__(self, context, settings: ExtractionSettings):
     self.pipe, other = context.Pipe()
@@ -82,7 +95,9 @@ class _Worker:
       target=_work, args=(other, settings), daemon=True
     )
     self._process.start()
-    other.close()  # so that the pipe breaks when the process ends
+    # The process must hold the only other end, or reading would not fail when
+    # it dies.
+    other.close()
     self.ready = False
     self.task: Task | None = None
     self.deadline = time.monotonic() + _START_SECONDS
@@ -92,8 +107,9 @@ class _Worker:
     self.pipe.send((task, store))
 
   def end(self) -> str:
-    """Ends the process; returns what it died of, if by itself."""
-    self._process.join(timeout=1)  # one that is dying has its own code
+    """Ends the process; returns the signal or status it had ended with."""
+    # A process that is dying already should be left to report its own cause.
+    self._process.join(timeout=1)
     self.kill()
     code = self._process.exitcode or 0
     return signal.Signals(-code).name if code < 0 else f"exit status {code}"
@@ -106,7 +122,7 @@ class _Worker:
 
 
 class Workers:
-  """A number of processes, started at the first medium.
+  """Some processes that extract media; they start at the first medium.
 
   A context manager: leaving it ends the processes.
   """
@@ -117,9 +133,9 @@ class Workers:
     """Starts nothing yet.
 
     Args:
-      settings: of the extraction.
-      jobs: processes.
-      clip_seconds: most time for one medium.
+      settings: how features are made.
+      jobs: number of processes.
+      clip_seconds: time after which a medium is given up.
     """
     self._settings, self._jobs = settings, jobs
     self._seconds = clip_seconds
@@ -152,9 +168,11 @@ class Workers:
       length 0) for a medium that ended its process. In no fixed order.
 
     Raises:
-      InputError: weights or a model that cannot be used.
+      InputError: weights or a detector that cannot be used.
       OSError: the store cannot be written.
     """
+    # `again` is a small stock: tasks about to start, and tasks to be repeated.
+    # The others are taken from the caller one by one, who may have millions.
     coming, again = iter(tasks), deque()
     crashed: set[Task] = set()
     while self._hand_out(coming, again, store):
@@ -180,7 +198,11 @@ class Workers:
   def _hand_out(
     self, coming: Iterator[Task], again: deque, store: FeatureStore
   ) -> bool:
-    """Gives every free process a task; False: nothing is left to wait for."""
+    """Gives every free process a task, and starts processes where they lack.
+
+    Returns:
+      Whether any task is waiting or being worked on.
+    """
     free = [each for each in self._workers if each.ready and not each.task]
     starting = [each for each in self._workers if not each.ready]
     places = len(free) + self._jobs - len(self._workers) + len(starting)
@@ -195,7 +217,7 @@ class Workers:
     return bool(again) or any(each.task for each in self._workers)
 
   def _wait(self) -> list[_Worker]:
-    """The processes that have answered or died, at the latest deadline."""
+    """Waits for answers or deaths, until the earliest deadline at most."""
     busy = [each for each in self._workers if each.task or not each.ready]
     soonest = min(each.deadline for each in busy)
     answered = multiprocessing.connection.wait(
@@ -204,10 +226,10 @@ class Workers:
     return [each for each in busy if each.pipe in answered]
 
   def _bury(self, worker: _Worker) -> str:
-    """Takes out a dead process; returns what it died of.
+    """Removes a dead process; returns its signal or exit status.
 
     Raises:
-      InputError: it never came to work; its successors would not either.
+      InputError: it died before its first task; so would the next one.
     """
     self._workers.remove(worker)
     cause = worker.end()
@@ -219,7 +241,7 @@ class Workers:
     return cause
 
   def _stop_late(self) -> Iterator[tuple[Task, Features]]:
-    """Ends processes that are past their deadline."""
+    """Ends processes past their deadline; yields their media, as lost."""
     now = time.monotonic()
     for worker in [each for each in self._workers if each.deadline < now]:
       if worker.ready and worker.task is None:
@@ -232,6 +254,6 @@ class Workers:
       yield worker.task, self._lose("time_limit", worker.task, detail)
 
   def _lose(self, kind: str, task: Task, detail: str) -> Features:
-    """The features of a medium that ended its process."""
+    """The features, of length 0, of a medium that ended its process."""
     width = self._settings.width(task.modality)
     return absent(width, Finding(kind, "absent", detail))
