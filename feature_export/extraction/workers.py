@@ -28,12 +28,7 @@ from feature_export.features.findings import Finding
 from feature_export.features.settings import ExtractionSettings
 
 _READY = "ready"
-# When memory runs out the system kills a process that may not be the one to
-# blame. So a medium is tried again, and given up when it ends two processes.
-_ATTEMPTS = 2
-_START_SECONDS = (
-  600.0  # to start; importing PyTorch from a slow disk takes long
-)
+_START_SECONDS = 600.0  # a slow disk takes long to give PyTorch
 # Imported once by the fork server, for all processes.
 _PRELOADED = ["feature_export.extraction.preload"]
 
@@ -182,6 +177,8 @@ class Workers:
           answer = worker.pipe.recv()
         except (EOFError, OSError):
           cause = self._bury(worker)
+          # When memory runs out the system kills a process that may not be the
+          # one to blame. So a medium is given up only when it ends a second.
           if task in crashed:
             yield task, self._lose("crashed", task, cause)
           else:

@@ -28,14 +28,15 @@ DEFAULT_BACKBONE = "efficientnet_lite0"
 HSEMOTION = "hsemotion"
 TIMM_PREFIX = "timm:"
 DEVICES = ("auto", "cpu", "cuda")
-# What enet_b0_8_best_afew.pt is: AffectNet's eight classes on top of this.
+# The network of enet_b0_8_best_afew.pt, which has AffectNet's eight classes on
+# top of it.
 _HSEMOTION_NETWORK = "tf_efficientnet_b0"
 _LITE0_FILE = "efficientnet-lite0-57934424.pth"
 # The classifier is the only part of a checkpoint that is not used.
 _CLASSIFIER = "classifier."
-# Pictures per pass. On a CPU two or four take about half as long as 32 at once,
-# for they fit its cache, which other processes share; a GPU wants the whole
-# clip.
+# Pictures per pass. On a CPU, passes of two or four take about half as long as
+# one of 32, because they fit its cache, which other processes share. A GPU is
+# only busy with the whole clip.
 _BATCH = {"cpu": 2, "cuda": 32}
 
 
@@ -44,7 +45,7 @@ class Backbone:
   """A frozen network.
 
   Attributes:
-    features: float32[V, 3, S, S] -> float32[V, D], pooled.
+    features: function float32[V, 3, S, S] -> float32[V, D], pooled.
     device: "cpu" or "cuda".
   """
 
@@ -66,7 +67,7 @@ def find_weights(backbone: str, weights: Path | None) -> Path:
 
   Args:
     backbone: "efficientnet_lite0", "hsemotion" or "timm:NAME".
-    weights: the user's file; must be given for all but the first.
+    weights: the user's file; needed for all but the first; None: none given.
 
   Raises:
     InputError: unknown backbone, missing file or missing package.
@@ -125,10 +126,10 @@ def _build_lite0(image_size: int) -> "torch.nn.Module":
   import torch
   from efficientnet_lite_pytorch import EfficientNet
 
-  # Its "same" padding is static, so it must know the picture's size.
+  # It computes its "same" padding once, so it must know the picture's size.
   network = EfficientNet.from_name("efficientnet-lite0", image_size=image_size)
-  # Its activations and most of its paddings copy what they read. The values
-  # stay the same, bit for bit.
+  # Its activations and most of its paddings copy what they read, which takes
+  # time. Without the copies the values are the same, bit for bit.
   for module in network.modules():
     if isinstance(module, torch.nn.ReLU6):
       module.inplace = True
@@ -172,7 +173,8 @@ def describe_network(backbone: str) -> dict[str, object]:
     return {}
   network = _build_timm(name)
   trained = network.default_cfg
-  # HSEmotion trained with ImageNet's values, whatever timm says of a name.
+  # HSEmotion was trained with ImageNet's mean and std; timm's values for this
+  # architecture are others.
   own = backbone == HSEMOTION
   return {
     "dimension": network.num_features,
@@ -189,7 +191,8 @@ def _norms_behind(network: Callable, modules, example) -> list[tuple]:
 
   def watch(module, inputs, output):
     if isinstance(module, torch.nn.Conv2d):
-      made[id(output)] = module, output  # kept alive: ids are used again
+      # The output is kept: once it is freed, its id may be another tensor's.
+      made[id(output)] = module, output
     elif isinstance(module, torch.nn.BatchNorm2d) and id(inputs[0]) in made:
       pairs.append((made[id(inputs[0])][0], module))
 
@@ -250,8 +253,8 @@ def load_backbone(
   """Builds the network.
 
   Args:
-    settings: name it.
-    weights: a file found by `find_weights`.
+    settings: name of the network, and size of the pictures.
+    weights: file from `find_weights`.
     device: one of `DEVICES`.
 
   Raises:
@@ -272,7 +275,7 @@ def load_backbone(
   _fill(network, load_state(weights), weights)
   network.eval()
   fold_norms(network, features, settings.image_size)
-  # Depthwise convolutions on a CPU take a fifth less time in this layout.
+  # In this memory layout depthwise convolutions take a fifth less time on CPUs.
   network.to(device, memory_format=torch.channels_last)
   return Backbone(features, device)
 

@@ -25,10 +25,10 @@ class AudioSettings:
     hop: samples between frames; 16000 / 512 = 31.25 frames/s.
     mels: number of Mel bins.
     floor: smallest power, so the lowest value is -100 dB.
-    max_seconds: longer clips are cut here.
-    far_seconds: files without an interval that are longer are no utterance.
-      MELD holds some of five minutes by mistake.
-    downmix: how channels become one.
+    max_seconds: length that longer clips are cut to.
+    far_seconds: length from which on a file without an interval is no single
+      utterance; MELD holds some of five minutes by mistake.
+    downmix: rule by which several channels become one.
     policies: kind of finding -> action.
   """
 
@@ -51,10 +51,10 @@ class FaceSettings:
 
   Attributes:
     detector: "haar", "yunet" or "none" (the whole frame).
-    version: of OpenCV.
+    version: version of OpenCV.
     files: name -> sha256 of the detector's files.
-    parameters: of the search.
-    crop: how a box becomes a picture.
+    parameters: parameters of the search.
+    crop: rule by which a box becomes a picture.
   """
 
   detector: str = "none"
@@ -70,16 +70,17 @@ class VideoSettings:
 
   Attributes:
     backbone: "efficientnet_lite0", "hsemotion" or "timm:NAME".
-    weights_sha256: of the weights file, in hexadecimal.
+    weights_sha256: hash of the weights file, in hexadecimal.
     image_size: side of the square pictures, pixels.
-    frames: most frames per clip.
-    dimension: of one embedding.
-    mean: of each RGB channel in [0, 1], subtracted.
-    std: of each RGB channel, divided by.
-    resize: how a picture becomes square.
-    max_seconds: longer clips are cut here, as the sound is.
-    far_seconds: files without an interval that are longer are no utterance.
-    faces: which part of a frame is used.
+    frames: largest number of frames per clip.
+    dimension: D of one embedding.
+    mean: value subtracted from each RGB channel, which is in [0, 1].
+    std: value that each RGB channel is divided by.
+    resize: rule by which a picture becomes square.
+    max_seconds: length that longer clips are cut to, as their sound is.
+    far_seconds: length from which on a file without an interval is no single
+      utterance.
+    faces: settings of the part of a frame that is used.
     policies: kind of finding -> action.
   """
 
@@ -101,13 +102,13 @@ class VideoSettings:
 
 @dataclass(frozen=True)
 class ExtractionSettings:
-  """How features are made, and where this machine has what that needs.
+  """How features are made, and the files and the device for it.
 
   Attributes:
-    audio: what changes the audio features.
-    video: what changes the video features.
-    weights: the network's file.
-    face_model: the detector's file, where it is the user's own.
+    audio: settings of the audio features.
+    video: settings of the video features.
+    weights: weights file of the face network.
+    face_model: file of the face detector; None: the one that OpenCV brings.
     device: "auto", "cpu" or "cuda".
   """
 
@@ -118,7 +119,7 @@ class ExtractionSettings:
   device: str = "auto"
 
   def describe(self) -> dict[str, dict]:
-    """The settings that the dataset's metadata keeps: no paths."""
+    """The settings that the dataset's metadata keep: no paths, no device."""
     return {"audio": asdict(self.audio), "video": asdict(self.video)}
 
   def width(self, modality: str) -> int:

@@ -1,6 +1,8 @@
 """Frames of a clip, evenly spaced (paper, section 3.2).
 
-Packets are read first, which costs next to nothing; their times say which
+Decoding is what takes time, and a video frame can only be decoded from the
+last key frame on, with all frames that it depends on. So packets (frames still
+encoded) are read first, which costs next to nothing. Their times tell which
 frames are wanted, and only what those depend on is decoded.
 """
 
@@ -21,11 +23,12 @@ from feature_export.features.source import (
 )
 
 MAX_FRAMES = 32  # the fixed number T of the authors' arrays
-# Compression noise keeps a black picture from being exactly 0.
+# After compression a black picture is not exactly 0.
 _BLACK_LEVEL = 16
 _ROUNDING = 5e-7  # s
 _DEFAULT_RATE = 25.0  # frames/s, where a container gives neither times nor rate
-# AVI has no presentation times, and FFmpeg cannot work them out for these.
+# AVI stores when a frame is decoded and not when it is shown. For most codecs
+# FFmpeg works the latter out; not for these.
 _UNTIMED_IN_AVI = ("h264", "hevc")
 _MOST_REORDERED = 16  # frames that H.264 and HEVC may hold back
 
@@ -35,12 +38,13 @@ class _Packets:
   """The packets of a stretch in decoding order, with their times.
 
   Attributes:
-    packets: from a key frame on.
-    times: float64[N] in s, of the frame in each packet. Where a container has
-      no presentation times (AVI): of the n-th frame that comes out.
-    exact: whether a packet's time is that of its own frame.
-    end: s, of the last frame's end; infinite where the stream goes on.
-    origin: s, where the player's clock reads 0 in the times of frames.
+    packets: packets in decoding order, the first one a key frame.
+    times: float64[N] in s, the time at which the frame in each packet is
+      shown. Where `exact` is False: the n-th smallest is the time of the n-th
+      frame that the decoder gives.
+    exact: True: a packet's time is that of its own frame.
+    end: end of the last frame, in s; infinite: the stream goes on.
+    origin: time of a frame at which the player's clock shows 0, in s.
   """
 
   packets: list = field(default_factory=list)
@@ -51,10 +55,10 @@ class _Packets:
 
 
 def _display_delay(packets: list) -> float:
-  """How late FFmpeg takes the pictures of an AVI with B-frames for, in s.
+  """By how much FFmpeg's times of an AVI with B-frames are too late, in s.
 
-  AVI says only when a picture is decoded. One that waits for those shown
-  before it makes all times a frame later than those that were filmed.
+  AVI says only when a picture is decoded. With B-frames a picture is decoded
+  one step before it is shown, so all times come out one frame too late.
   """
   ticks = [packet.dts for packet in packets if packet.dts is not None]
   steps = np.diff(np.sort(ticks))
@@ -62,16 +66,16 @@ def _display_delay(packets: list) -> float:
 
 
 def _read_packets(container, stream, start: float, end: float) -> _Packets:
-  """Demuxes what is needed to show a stretch, in s of the player's clock."""
+  """Reads the packets that a stretch needs; start and end by player's clock."""
   frame_rate = float(stream.average_rate or stream.guessed_rate or 0)
   frame_rate = frame_rate or _DEFAULT_RATE
   origin = container_origin(container)
   avi = container.format.name == "avi"
   if avi:
-    # Frames that come out late are still in front of others.
+    # In decoding order a frame of the stretch may stand behind later ones.
     end += _MOST_REORDERED / frame_rate
   if start:
-    # Lands on a key frame on or before the wanted place.
+    # This goes to the last key frame at or before the start.
     container.seek(
       int((start + origin) / stream.time_base), stream=stream, backward=True
     )
@@ -96,7 +100,15 @@ def _read_packets(container, stream, start: float, end: float) -> _Packets:
 def _time_packets(
   packets: list, exact: bool, ended: bool, origin: float, frame_rate: float
 ) -> _Packets:
-  """Gives packets their times; `ended`: they reach the stream's end."""
+  """Gives packets their times.
+
+  Args:
+    packets: packets in decoding order.
+    exact: True: they know when their frames are shown.
+    ended: True: they reach the end of the stream.
+    origin: time at which the player's clock shows 0, in s.
+    frame_rate: frames/s, where packets have no times or durations.
+  """
   if not packets:
     return _Packets()
   base = float(packets[0].time_base)
@@ -112,13 +124,16 @@ def _time_packets(
 
 
 def _needed_runs(stretch: _Packets, wanted: np.ndarray) -> Iterator[slice]:
-  """Yields the runs of packets that the wanted ones depend on.
+  """Yields the runs of packets that have to be decoded for the wanted ones.
 
-  A run starts at a key frame and ends at a wanted packet. A frame that is
-  shown before the key frame it follows leans on the group before, too.
+  Packets from one key frame to the next are a group. A run starts at a key
+  frame and ends at a wanted packet. A frame that follows a key frame in the
+  stream and is shown before it may depend on the group before, too; then that
+  group belongs to the run.
 
   Args:
-    wanted: bool[N], by packet.
+    stretch: packets and their times.
+    wanted: bool[N], one per packet.
   """
   keys = [n for n, packet in enumerate(stretch.packets) if packet.is_keyframe]
   starts = [0, *(key for key in keys if key)]
@@ -146,7 +161,7 @@ def _needed_runs(stretch: _Packets, wanted: np.ndarray) -> Iterator[slice]:
 
 
 class _Decoder:
-  """Decodes packets, counting those that cannot be."""
+  """Decodes packets, and counts those that cannot be decoded."""
 
   def __init__(self, stream):
     self._context = stream.codec_context
@@ -168,9 +183,9 @@ class _Decoder:
     """Yields the frames of one run.
 
     Args:
-      packets: from a key frame on.
-      wanted: bool[N]; frames that are not wanted, and that no other frame
-        depends on, are passed over. None: everything is decoded.
+      packets: packets of the run, the first one a key frame.
+      wanted: bool[N]; frames that are not wanted are skipped, unless other
+        frames depend on them. None: everything is decoded.
     """
     for number, packet in enumerate(packets):
       passing = wanted is not None and not wanted[number]
@@ -183,7 +198,7 @@ class _Decoder:
 def _shown_at(
   frames: Iterator[tuple[float, object]], times: np.ndarray
 ) -> Iterator[object]:
-  """Yields the frame on show at each time, none of them twice.
+  """Yields the frame that is shown at each time, none of them twice.
 
   Args:
     frames: (time in s, frame), ascending.
@@ -205,7 +220,7 @@ def _shown_at(
 def _timed_frames(
   stretch: _Packets, wanted: np.ndarray, decoder: _Decoder
 ) -> Iterator[tuple[float, object]]:
-  """Decodes what the wanted packets need; yields frames with their times."""
+  """Decodes what the wanted packets need; yields (time in s, frame)."""
   if stretch.exact:
     for run in _needed_runs(stretch, wanted):
       for frame in decoder.run(stretch.packets[run], wanted[run]):
@@ -213,7 +228,8 @@ def _timed_frames(
           # Not frame.time: frames that come at the end have no time base.
           yield float(frame.pts * decoder.base) - stretch.origin, frame
     return
-  # Frames come out in the order of their times; that is all that is known.
+  # All that is known is that frames come out in the order in which they are
+  # shown: so the n-th frame gets the n-th time.
   order = np.sort(stretch.times)
   for number, frame in enumerate(decoder.run(stretch.packets, None)):
     yield order[min(number, len(order) - 1)], frame
@@ -258,11 +274,12 @@ def _pick_frames(
   stream = _open_track(container)
   start = media.start or 0.0
   stretch, end = _find_stretch(container, stream, media, settings, inspection)
-  # The middle of each of `count` equal parts: independent of the frame rate.
+  # The middles of equal parts of the stretch do not depend on the frame rate.
   parts = (np.arange(settings.frames) + 0.5) / settings.frames
   times = start + parts * (end - start)
   order = np.sort(stretch.times)
-  # Times went through ticks and back: half a microsecond more is on time.
+  # Times were rounded to the container's ticks; half a microsecond of grace
+  # keeps a frame that starts at the very time from being missed.
   places = np.searchsorted(order, times + _ROUNDING, side="right") - 1
   chosen = np.unique(order[places.clip(0)])
   decoder = _Decoder(stream)
@@ -284,22 +301,29 @@ def _pick_frames(
 
 
 def _open_track(container):
-  """The first real video stream; a cover picture is none."""
+  """The first video stream that is not a cover picture."""
   import av
 
   for stream in container.streams.video:
     if not stream.disposition & av.stream.Disposition.attached_pic:
-      # One thread: several processes work on several clips.
+      # One thread, because other processes work on other clips.
       stream.thread_type = "NONE"
       return stream
   raise MediaError("no_track", "no pictures")
 
 
 def _to_rgb(frame, aspect: float, region: str) -> np.ndarray:
-  """uint8[H, W, 3] as it is to be seen: square pixels, upright, one half."""
+  """A frame as uint8[H, W, 3]: square pixels, upright, the wanted half.
+
+  Args:
+    frame: decoded frame.
+    aspect: width of a pixel, in heights.
+    region: "left", "right" or "" (all).
+  """
   width = round(frame.width * aspect)
   picture = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
-  # A phone stores its pictures lying, with the turn beside them.
+  # A phone held upright stores its pictures lying on their side, with a note
+  # of how to turn them.
   if turns := round(frame.rotation / 90) % 4:
     picture = np.rot90(picture, turns)
   half = picture.shape[1] // 2
@@ -309,7 +333,7 @@ def _to_rgb(frame, aspect: float, region: str) -> np.ndarray:
 
 
 class _Look:
-  """Sees whether pictures are all black, or all the same."""
+  """Finds out whether all pictures of a clip are black, or all the same."""
 
   def __init__(self):
     self._first: np.ndarray | None = None
@@ -338,13 +362,13 @@ def extract_frames(
   """Decodes evenly spaced frames of a clip, one at a time.
 
   Args:
-    media: the file, with start and end in seconds, and the half wanted.
+    media: file with start and end in seconds, and the half of the picture.
     settings: number of frames (`frames`), and the limits in seconds.
-    inspection: gets whatever is odd about the medium.
+    inspection: takes the findings.
 
   Yields:
-    uint8[H, W, 3], RGB; none is repeated, so there are fewer than asked for
-    where the clip holds fewer.
+    uint8[H, W, 3], RGB. No frame is repeated: a clip with fewer frames gives
+    fewer.
 
   Raises:
     MediaError: unreadable, no pictures, or all of them black (at the end).
