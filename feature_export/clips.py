@@ -3,8 +3,8 @@
 python -m feature_export.clips --manifest clips.jsonl --settings settings.json
     --out DIR
 
-A row is one of a corpus manifest, of which `text` alone is needed; it may also
-have the turns around it (`before`, `after`, nearest first, and their
+A row has the keys of a corpus manifest, of which only `text` is needed. It may
+also have the turns around it (`before`, `after`, nearest first, and their
 `before_speakers`, `after_speakers`) and the `corpus` that it is like. Every row
 is answered: DIR/rows.jsonl has one line for each, in order, and
 DIR/<number>.npz its features; a row that cannot be read has an error instead.
@@ -27,13 +27,30 @@ def build_parser() -> argparse.ArgumentParser:
     allow_abbrev=False,
   )
   add = parser.add_argument
-  add("--manifest", required=True, type=Path, help="JSON lines")
-  add("--root", type=Path, help="of its paths (default: its folder)")
-  add("--settings", required=True, type=Path, help="JSON: audio, video")
-  add("--out", required=True, type=Path, help="an empty folder")
-  add("--jobs", type=int, default=1, help="processes")
-  add("--backbone_weights", type=Path, help="a state dict file")
-  add("--face_model", type=Path, help="of the run's detector, if it is a file")
+  add("--manifest", required=True, type=Path, help="JSON lines, a clip each")
+  add(
+    "--root",
+    type=Path,
+    help="folder that its paths are relative to (default: its own folder)",
+  )
+  add(
+    "--settings",
+    required=True,
+    type=Path,
+    help="JSON file with the audio and video settings of a dataset's metadata",
+  )
+  add("--out", required=True, type=Path, help="empty folder for the features")
+  add("--jobs", type=int, default=1, help="number of processes")
+  add(
+    "--backbone_weights",
+    type=Path,
+    help="weights file of the face network, if not the default",
+  )
+  add(
+    "--face_model",
+    type=Path,
+    help="file of the face detector, if the run used one (yunet)",
+  )
   return parser
 
 

@@ -23,8 +23,10 @@ def build_parser() -> argparse.ArgumentParser:
     allow_abbrev=False,
   )
   add = parser.add_argument
-  add("--corpus", required=True, choices=sorted(IMPORTERS))
-  add("--raw", required=True, type=Path, help="the raw corpus")
+  add("--corpus", required=True, choices=sorted(IMPORTERS), help="its importer")
+  add(
+    "--raw", required=True, type=Path, help="folder or file of the raw corpus"
+  )
   add("--out", required=True, type=Path, help="DATA_DIR of all datasets")
   add("--name", help="dataset name (default: the corpus's or folder's name)")
   add("--overwrite", action="store_true", help="replace an existing dataset")

@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     "--device",
     choices=("auto", "cpu", "cuda"),
     default="auto",
-    help="of torch, for sentences and products",
+    help="where sentences are encoded and compared",
   )
   parser.add_argument("--out", type=Path, required=True, help="FILE.jsonl")
   flags.add_rule_flags(parser)

@@ -1,5 +1,8 @@
-"""The importers by name, the flags that only some of them know, and the check
-that every corpus passes before anything is extracted."""
+"""The importers by name, and the flags that only some of them know.
+
+`import_corpora` also makes the checks that every corpus must pass before
+anything is extracted.
+"""
 
 import argparse
 import re

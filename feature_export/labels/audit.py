@@ -56,7 +56,7 @@ def _unguard(cell: str) -> str:
 
 
 def _own_label(sample: Sample) -> str:
-  """What its corpus annotates, for people."""
+  """A sample's own annotations, in words for people."""
   labels = [*sample.emotions.values()]
   if sample.intensity is not None:
     labels.insert(0, f"{sample.intensity:+.2f}")
@@ -107,10 +107,13 @@ def _draw(
   corpus: str | None,
   seed: int,
 ) -> list[int]:
-  """Positions of the samples of a sheet, rising; as `write_sheet`.
+  """Draws the samples of a sheet; arguments as in `write_sheet`.
+
+  Returns:
+    Their positions, in rising order.
 
   Raises:
-    InputError: nothing was completed.
+    InputError: no label was completed.
   """
   completed = [
     place
@@ -134,22 +137,22 @@ def write_sheet(
   corpus: str | None,
   seed: int,
 ) -> int:
-  """Draws samples of a corpus whose labels were completed.
+  """Draws samples whose labels were completed, and writes the sheet.
 
   Args:
-    path: of the CSV file, UTF-8 with a mark that spreadsheets understand.
-    samples: of the mixture.
-    completions: slot -> donor of each of them.
-    count: how many samples, at most.
-    corpus: None: of all.
-    seed: of the draw.
+    path: CSV file, UTF-8 with a byte order mark for spreadsheets.
+    samples: all samples of the mixture.
+    completions: slot -> donor, for each of the samples.
+    count: number of samples to draw at most.
+    corpus: corpus to draw from; None: all of them.
+    seed: random seed of the draw.
 
   Returns:
     The number of samples in the sheet.
 
   Raises:
-    InputError: nothing was completed, or the sheet is there and may hold
-      people's work.
+    InputError: no label was completed, or the sheet exists and may hold
+      people's marks.
   """
   if path.exists():
     raise InputError(
@@ -162,7 +165,8 @@ def write_sheet(
   writer.writeheader()
   for place in chosen:
     writer.writerows(_rows(samples[place], completions[place]))
-  # Spreadsheets take a file without the mark for one in the system's encoding.
+  # Without the byte order mark, spreadsheets take the file for one in the
+  # system's encoding.
   write_whole(path, "\ufeff" + content.getvalue())
   return len(chosen)
 
@@ -195,7 +199,12 @@ def _read_labels(labels: Path) -> dict[tuple[str, str, str], dict]:
 
 
 def _fault(row: Mapping[str, str], known: Mapping) -> str | None:
-  """What is wrong with one row of a sheet."""
+  """The fault of one row of a sheet, or None.
+
+  Args:
+    row: column -> cell.
+    known: (corpus, split, id) -> row of the label file.
+  """
   label = known.get((row["corpus"], row["split"], row["id"]))
   if label is None or row["slot"] not in label["completed"]:
     return "no completed label of this id and slot in the label file"
@@ -211,7 +220,8 @@ def _read_sheet(sheet: Path, known: Mapping) -> list[dict[str, str]]:
   """The rows of a marked sheet.
 
   Raises:
-    InputError: as `score_sheet`.
+    InputError: no such sheet, or rows that are not marked or do not belong to
+      the labels; with every fault.
   """
   try:
     text = sheet.read_text(encoding="utf-8-sig")
@@ -251,9 +261,10 @@ def _read_sheet(sheet: Path, known: Mapping) -> list[dict[str, str]]:
 def _judge(rows: Sequence[Mapping[str, str]]) -> dict:
   """Shares of right labels, by sample, by slot and over all labels.
 
-  Samples are drawn independently, the labels of one sample are not: they hang
-  on the same words. So an interval counts a sample once. In a slot it stands
-  once anyway; over all slots it is right when each of its labels is.
+  Samples are independent draws. The labels of one sample are not, because they
+  were all completed for the same words. So an interval counts a sample once: in
+  a slot it has one label anyway; over all slots it counts as right when all its
+  labels are.
   """
   by_sample, by_slot = defaultdict(list), defaultdict(list)
   for row in rows:

@@ -1,8 +1,9 @@
 """Completes labels by the nearest text (paper, section 3.2 and Fig. 3).
 
-A sample that its corpus gives no intensity (or no emotion of a scheme) takes
-it from a donor: same polarity, annotated with that slot, most similar text.
-Pure functions; nothing here reads files or runs an encoder.
+A sample whose corpus annotates no intensity (or no emotion of a scheme) takes
+it from a donor: the sample of the most similar text among those that have the
+same polarity and are annotated with that slot. Pure functions; nothing here
+reads files or runs an encoder.
 """
 
 from collections import defaultdict
@@ -27,15 +28,15 @@ NEUTRAL = "neutral"  # the polarity, and the class that most schemes have
 
 @dataclass(frozen=True)
 class Sample:
-  """A record without its media.
+  """The text and the labels of a record.
 
   Attributes:
-    corpus, split, id: together unique; ids alone may recur over splits.
-    text: what was said.
+    corpus, split, id: names that are unique together.
+    text: words said.
     polarity: negative, neutral or positive.
-    intensity: as annotated, or None.
+    intensity: annotated intensity, or None.
     emotions: scheme name -> annotated class.
-    dialogue: "" where the corpus has none.
+    dialogue: name of the dialogue; "": none.
   """
 
   corpus: str
@@ -49,7 +50,7 @@ class Sample:
 
   @property
   def key(self) -> tuple[str, str, str]:
-    """Identity and order of donors."""
+    """What identifies a sample, and orders donors that tie."""
     return (self.corpus, self.split, self.id)
 
   def label(self, slot: str) -> float | str | None:
@@ -64,9 +65,9 @@ class Donor:
   """Where a completed label comes from.
 
   Attributes:
-    sample: the donor.
-    similarity: cosine of the two texts.
-    ties: samples that were as similar, this one not counted.
+    sample: sample whose label is taken.
+    similarity: cosine of the two texts' embeddings.
+    ties: number of other samples that are as similar.
   """
 
   sample: Sample
@@ -79,15 +80,17 @@ class Rules:
   """How donors are chosen (decisions D34 to D37).
 
   Attributes:
-    pool: "train", or "all_splits" as the authors' code did.
-    ties: "lowest" (corpus, split, id); "majority" of the samples that are as
-      similar; "top_k": the vote of the k most similar samples.
-    k: voters of "top_k".
-    device: where the products run.
-    neutral: samples are completed "as_others", or with the "constants" 0 and
-      neutral, as the authors' code did.
-    donor_classes: samples of the "scheme"'s classes donate; "authors_drop":
-      samples of any class, as in the authors' code. `drop_outside` must follow.
+    pool: splits of the donors: "train", or "all_splits" as in the authors'
+      code.
+    ties: choice among donors that are equally similar: the "lowest" (corpus,
+      split, id); one with the label of their "majority"; "top_k": one with the
+      label that the k most similar samples vote for.
+    k: number of voters of "top_k".
+    device: device of torch that compares embeddings.
+    neutral: donors of neutral samples: chosen "as_others", or the "constants" 0
+      and neutral as in the authors' code.
+    donor_classes: classes whose samples donate: the "scheme"'s, or any with
+      "authors_drop", as in the authors' code; `drop_outside` must follow then.
   """
 
   pool: str = "train"
@@ -101,7 +104,7 @@ class Rules:
 def _group_by_text(
   samples: Sequence[Sample], text_rows: np.ndarray, positions: Sequence[int]
 ) -> list[list[int]]:
-  """Positions of equal texts, all in the order of (corpus, split, id)."""
+  """Groups the positions of equal texts, in (corpus, split, id) order."""
   groups = defaultdict(list)
   for position in sorted(positions, key=lambda at: samples[at].key):
     groups[int(text_rows[position])].append(position)
@@ -111,8 +114,9 @@ def _group_by_text(
 def _elect(samples: Sequence[Sample], voters: Sequence[int], slot: str) -> int:
   """The first voter with the winning label.
 
-  The median of intensities, a real sample's; the most frequent emotion, of
-  equally frequent ones the first.
+  The winner is the median of intensities (the lower of the two in the middle,
+  so that it is a real sample's), or the most frequent emotion (the first of
+  equally frequent ones).
   """
   labels = [samples[voter].label(slot) for voter in voters]
   if slot == INTENSITY:
@@ -128,7 +132,14 @@ def _choose(
   slot: str,
   rules: Rules,
 ) -> Donor:
-  """Settles ties among (cosine, position), best first."""
+  """Chooses a donor by the rule for ties.
+
+  Args:
+    samples: all samples.
+    ranked: (cosine, position in `samples`) of the candidates, best first.
+    slot: slot that is completed.
+    rules: how donors are chosen.
+  """
   best = max(cosine for cosine, _ in ranked)
   tied = sorted(
     (position for cosine, position in ranked if cosine >= best - TIE),
@@ -153,7 +164,7 @@ def _donors_of_polarity(
   slot: str,
   rules: Rules,
 ) -> dict[int, Donor]:
-  """Matches receivers with donors; both are positions of one polarity."""
+  """Finds a donor for each receiver; all are positions, of one polarity."""
   groups = _group_by_text(samples, text_rows, donors)
   texts, inverse = np.unique(text_rows[receivers], return_inverse=True)
   neighbours = search(
@@ -177,7 +188,10 @@ def _donors_of_polarity(
 
 
 def _constant(slot: str, classes: Sequence[str] | None) -> Donor | None:
-  """The donor of D35's constants; None: the scheme has no neutral class."""
+  """The made-up donor of a constant (D35), for neutral samples.
+
+  None if the scheme has no neutral class.
+  """
   if slot == INTENSITY:
     sample = Sample("constant", "train", NEUTRAL, "", NEUTRAL, 0.0)
   elif classes is None or NEUTRAL in classes:
@@ -191,7 +205,7 @@ def _constant(slot: str, classes: Sequence[str] | None) -> Donor | None:
 def _may_donate(
   sample: Sample, slot: str, classes: Sequence[str] | None, rules: Rules
 ) -> bool:
-  """Whether a sample has the slot by annotation and is in the pool."""
+  """Whether a sample is annotated with the slot, and may give its label."""
   if rules.pool == "train" and sample.split != "train":
     return False
   label = sample.label(slot)
@@ -215,9 +229,9 @@ def find_donors(
       texts must share a row.
     embeddings: float32[U, D], rows of length 1.
     slot: "intensity" or the name of an emotion scheme.
-    classes: of the scheme; others never donate, but for `rules`. None: any
-      label may.
-    rules: how donors are chosen.
+    classes: classes of the scheme; samples of others donate only where `rules`
+      let them. None: any label may be given.
+    rules: choice of donors.
 
   Returns:
     position in `samples` -> donor. A sample whose polarity has no donor is
@@ -251,15 +265,16 @@ def drop_outside(
   completions: Sequence[dict[str, Donor]],
   classes: Mapping[str, Sequence[str]],
 ) -> tuple[list[dict[str, Donor]], dict[int, str]]:
-  """The authors' filter: no label may hold a class outside the task (D37).
+  """Drops samples with classes outside the task, as the authors' code (D37).
 
-  A sample whose own class is outside is dropped, and so is a training sample
-  whose donor's is. Held-out samples keep their place, without that slot: the
-  authors' hold their own annotation alone.
+  A sample whose own class is outside the task is dropped, and so is a training
+  sample whose donor's class is. A validation or test sample with such a donor
+  is kept without that slot, because in the authors' files it has its own
+  annotation alone.
 
   Args:
-    samples: of the mixture.
-    completions: slot -> donor of each of them.
+    samples: all samples of the mixture.
+    completions: slot -> donor, for each of the samples.
     classes: scheme name -> classes of the task.
 
   Returns:
@@ -286,11 +301,11 @@ def drop_outside(
 def universal_label(
   sample: Sample, slots: Sequence[str], donors: dict[str, Donor]
 ) -> dict:
-  """One row of the label file (design, section 4.3).
+  """One row of the label file (docs/universal_label.md).
 
   Args:
-    sample: whose label it is.
-    slots: the mixture's: "intensity" and the names of emotion schemes.
+    sample: sample that is labelled.
+    slots: slots of the mixture: "intensity" and names of emotion schemes.
     donors: slot -> donor, for the slots that were completed.
 
   Returns:
@@ -322,11 +337,11 @@ def universal_label(
 
 
 def check_samples(samples: Sequence[Sample]) -> None:
-  """Checks what completion relies on.
+  """Checks samples before they are completed.
 
   Raises:
-    InputError: a sample twice, a polarity that is missing or contradicts the
-      sign of the intensity; with every fault.
+    InputError: a sample twice, or a polarity that is missing or contradicts
+      the sign of the intensity; with every fault.
   """
   twice, unknown, contrary, seen = [], [], [], set()
   for sample in samples:
@@ -356,11 +371,11 @@ def check_samples(samples: Sequence[Sample]) -> None:
 
 
 def check_labels(rows: Sequence[dict]) -> None:
-  """Asserts what holds for every finished label, completed or not.
+  """Asserts what must hold for every finished label.
 
   Raises:
-    AssertionError: an id joined twice, or an intensity whose sign is not the
-      polarity; a bug, not a user's mistake.
+    AssertionError: an id twice, or an intensity whose sign is not the polarity;
+      a bug, not a user's mistake.
   """
   keys = [(row["corpus"], row["split"], row["id"]) for row in rows]
   assert len(set(keys)) == len(keys), "an id was joined twice"
@@ -376,14 +391,14 @@ def check_labels(rows: Sequence[dict]) -> None:
 def monotonous_dialogues(
   samples: Sequence[Sample], completions: Sequence[dict[str, Donor]], slot: str
 ) -> tuple[int, int]:
-  """Dialogues that were completed with one and the same donor throughout.
+  """Counts dialogues that have one and the same donor throughout.
 
   The authors' IEMOCAP labels were copied from the first row of each dialogue
-  (D40): such a copy shows here.
+  (D40). This finds such copies.
 
   Returns:
-    How many of them, and of how many dialogues with at least two completed
-    samples of different texts.
+    The number of such dialogues, and of all dialogues with at least two
+    completed samples of different texts.
   """
   donors, texts = defaultdict(set), defaultdict(set)
   for sample, own in zip(samples, completions, strict=True):
@@ -396,7 +411,7 @@ def monotonous_dialogues(
 
 
 def check_donors(donors: Sequence[Donor], pool: str) -> None:
-  """Asserts that no label outside the pool has leaked.
+  """Asserts that every donor is in the pool.
 
   Raises:
     AssertionError: a donor outside train; a bug, not a user's mistake.

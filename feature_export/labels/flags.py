@@ -8,52 +8,64 @@ from feature_export.labels import completion
 
 
 def add_rule_flags(parser: argparse.ArgumentParser) -> None:
-  """The flags of how donors are chosen (D34 to D37)."""
+  """Adds the flags that say how donors are chosen (D34 to D37)."""
   parser.add_argument(
     "--donors",
     choices=completion.DONOR_POOLS,
     default="train",
-    help="all_splits as the authors did: leaks test labels into training",
+    help="splits that donors come from; all_splits, as in the authors' code, "
+    "leaks test labels into training",
   )
   parser.add_argument(
     "--ties",
     choices=completion.TIE_RULES,
     default="lowest",
-    help="among equally similar donors: the lowest (corpus, split, id), the "
-    "majority's label, or the vote of the --k most similar samples",
+    help="choice among equally similar donors: the lowest (corpus, split, id), "
+    "the majority's label, or the vote of the --k most similar samples",
   )
-  parser.add_argument("--k", type=int, default=5, help="voters of --ties top_k")
+  parser.add_argument(
+    "--k", type=int, default=5, help="number of voters of --ties top_k"
+  )
   parser.add_argument(
     "--neutral",
     choices=completion.NEUTRAL_RULES,
     default="as_others",
-    help="constants: 0 and neutral for neutral samples, as the authors did",
+    help="labels of neutral samples; constants: 0 and neutral, as in the "
+    "authors' code",
   )
   parser.add_argument(
     "--donor_classes",
     choices=completion.DONOR_CLASSES,
     default="scheme",
-    help="authors_drop: records of any class donate; who gets one outside the "
-    "task's classes has no label and is left out of training",
+    help="classes that donate; authors_drop: any, and a training record that "
+    "gets one outside the task's has no label and is left out",
   )
 
 
 def add_audit_flags(parser: argparse.ArgumentParser) -> None:
-  """The flags of the sheet that people mark."""
+  """Adds the flags of the sheet on which people judge completed labels."""
   parser.add_argument(
-    "--audit", type=int, help="samples to draw for marking (the paper: 80)"
+    "--audit",
+    type=int,
+    help="number of samples to draw for people to judge (the paper: 80)",
   )
   parser.add_argument(
-    "--audit_corpus", help="draw from this corpus (default: mosi, else all)"
+    "--audit_corpus",
+    help="corpus to draw from (default: mosi if it is there, else all)",
   )
-  parser.add_argument("--audit_seed", type=int, default=0, help="of the draw")
   parser.add_argument(
-    "--audit_sheet", type=Path, help="default: FILE.audit.csv beside --out"
+    "--audit_seed", type=int, default=0, help="random seed of the draw"
+  )
+  parser.add_argument(
+    "--audit_sheet",
+    type=Path,
+    help="sheet to write (default: FILE.audit.csv beside --out)",
   )
   parser.add_argument(
     "--score",
     type=Path,
-    help="a marked sheet: reads it against --out and completes nothing",
+    help="marked sheet: it is scored against the labels --out, and nothing is "
+    "completed",
   )
 
 

@@ -14,7 +14,7 @@ from feature_export.labels.label_mixture import LabelMixture
 
 
 def _count_empty(rows: Sequence[dict], slots: Sequence[str]) -> dict[str, int]:
-  """Slots left empty because no donor had the polarity."""
+  """Slot -> number of labels left empty, as no donor had their polarity."""
   empty = dict.fromkeys(slots, 0)
   for row in rows:
     values = {INTENSITY: row.get(INTENSITY), **row["emotions"]}
@@ -26,7 +26,14 @@ def _count_empty(rows: Sequence[dict], slots: Sequence[str]) -> dict[str, int]:
 def describe(
   mixture: LabelMixture, rows: Sequence[dict], encoder: dict | None, pool: str
 ) -> dict:
-  """The content of the meta file, but for the hash of the labels."""
+  """The content of the meta file, without the hash of the labels.
+
+  Args:
+    mixture: corpora and slots.
+    rows: rows of the label file.
+    encoder: name and hash of the sentence encoder; None: none was needed.
+    pool: splits that donors come from.
+  """
   counts = Counter((row["corpus"], row["split"]) for row in rows)
   names = [dataset.name for dataset in mixture.datasets]
   return {
@@ -57,9 +64,10 @@ def meta_file(labels: Path) -> Path:
 
 
 def write(labels: Path, rows: Sequence[dict], meta: dict) -> None:
-  """Writes labels and meta; each file appears whole or not at all.
+  """Writes labels and meta file; each appears whole or not at all.
 
-  The meta holds the hash of the labels, so a pair of different runs shows.
+  The meta file holds the hash of the labels, so two files of different runs
+  can be told.
   """
   content = "".join(json.dumps(row) + "\n" for row in rows).encode()
   meta = {**meta, "labels_sha256": hashlib.sha256(content).hexdigest()}

@@ -1,6 +1,6 @@
 """Exported corpora side by side: their texts, labels and common slots.
 
-What lies between the records on disk and the pure functions of `completion`.
+It reads records from disk for the pure functions of `completion`.
 """
 
 import hashlib
@@ -38,10 +38,13 @@ _METADATA_FILE = "metadata.json"
 
 @dataclass(frozen=True)
 class Dataset:
-  """One exported corpus without its media.
+  """The texts and labels of one exported corpus.
 
   Attributes:
-    annotated: the slots that its people annotated.
+    name: corpus name.
+    scheme: emotion scheme; None: no emotion is annotated.
+    annotated: slots that the corpus annotates.
+    samples: texts and labels of all records.
     hashes: settings_sha256 and metadata_sha256, for the meta file.
   """
 
@@ -54,11 +57,12 @@ class Dataset:
 
 @dataclass(frozen=True)
 class LabelMixture:
-  """Datasets and the slots that their universal labels have.
+  """Datasets, and the slots that their universal labels have.
 
   Attributes:
+    datasets: corpora, in the order of --corpora.
     schemes: scheme name -> scheme of the labels, in the order of the datasets.
-    slots: "intensity" first, if any corpus annotates it; then the schemes.
+    slots: "intensity" first, if any corpus annotates it; then scheme names.
   """
 
   datasets: tuple[Dataset, ...]
@@ -72,7 +76,7 @@ class LabelMixture:
 
   @property
   def incomplete(self) -> bool:
-    """Whether any sample lacks a slot: one corpus alone often lacks none."""
+    """Whether any sample lacks a slot; one corpus alone often lacks none."""
     return any(
       sample.label(slot) is None
       for sample in self.samples
@@ -81,7 +85,7 @@ class LabelMixture:
 
 
 def _tidy(intensity: float) -> float:
-  """float32 as a short decimal; the sign of zero means nothing."""
+  """A float32 as a short decimal, and -0.0 as 0.0."""
   return round(intensity, 6) + 0.0
 
 
@@ -136,8 +140,8 @@ def mix(
   """Joins datasets and finds the slots of their universal labels.
 
   Args:
-    datasets: from `load_dataset`.
-    donor_classes: as in `Rules`; with "authors_drop" the labels hold the
+    datasets: datasets from `load_dataset`.
+    donor_classes: rule as in `Rules`; with "authors_drop" the labels hold the
       classes of the published task alone.
 
   Raises:
@@ -193,9 +197,9 @@ def complete(
   """Finds the donors of a mixture.
 
   Args:
-    mixture: from `mix`.
-    text_rows, embeddings: from `embed_texts` of its samples.
-    rules: how donors are chosen.
+    mixture: mixture from `mix`.
+    text_rows, embeddings: result of `embed_texts` for its samples.
+    rules: choice of donors.
 
   Returns:
     For each of `mixture.samples`: slot -> donor.
@@ -217,11 +221,11 @@ def complete(
 def drop_outside(
   mixture: LabelMixture, completions: Sequence[dict[str, Donor]]
 ) -> tuple[LabelMixture, list[dict[str, Donor]], dict[str, dict]]:
-  """Leaves out what the authors' filter drops (D37).
+  """Leaves out the samples that the authors' code drops (D37).
 
   Args:
-    mixture: from `mix` with "authors_drop".
-    completions: from `complete`, for each of its samples.
+    mixture: mixture from `mix` with "authors_drop".
+    completions: slot -> donor for each of its samples, from `complete`.
 
   Returns:
     The mixture without the dropped samples, the donors of the others, and

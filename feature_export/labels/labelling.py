@@ -32,10 +32,10 @@ CACHE_FOLDER = ".cache"
 
 
 def _corpora(text: str) -> list[str]:
-  """Parses a,b,c.
+  """The names in "a,b,c".
 
   Raises:
-    InputError: nothing in it, or a corpus twice.
+    InputError: no name, or one twice.
   """
   names = [name.strip() for name in text.split(",") if name.strip()]
   if not names or len(set(names)) < len(names):
@@ -93,7 +93,7 @@ def _audit(
 
 
 def _describe_rules(options: argparse.Namespace) -> dict:
-  """How donors were chosen, for the meta file."""
+  """The rules by which donors were chosen, for the meta file."""
   ties: dict[str, str | int] = {"rule": options.ties}
   if options.ties == "top_k":
     ties["k"] = options.k
@@ -108,7 +108,7 @@ def label_corpora(options: argparse.Namespace) -> None:
   """Reads the records, completes their labels, writes both files.
 
   Raises:
-    InputError: with everything that is missing or contradictory.
+    InputError: missing datasets, or contradictory records; with every fault.
   """
   names = _corpora(options.corpora)
   _check_present(options.data, names)
@@ -145,7 +145,12 @@ def label_corpora(options: argparse.Namespace) -> None:
 def _find_donors(
   mixture: LabelMixture, options: argparse.Namespace
 ) -> tuple[dict | None, list[dict[str, Donor]]]:
-  """What the encoder was, and for each sample slot -> donor."""
+  """Completes a mixture.
+
+  Returns:
+    Name and hash of the encoder (None: none was needed), and for each sample:
+    slot -> donor.
+  """
   if not mixture.incomplete:
     print("Every slot is annotated: nothing to complete, no encoder needed.")
     return None, [{} for _ in mixture.samples]

@@ -1,9 +1,9 @@
-"""Nearest neighbours by cosine: exact, in memory that N * M does not set.
+"""Exact nearest neighbours by cosine, without holding all N * M cosines.
 
-float32 products of matrices differ in their last bits by block shape, number
-of threads and device. So products only propose: whatever may be among the
-best, given the worst rounding, is scored again in float64, pair by pair, and
-the outcome depends on the vectors alone.
+Matrix products in float32 are fast, but their last bits depend on block shape,
+number of threads and device. So they only propose candidates: every pair that
+could be among the best at the worst rounding. Candidates are scored again in
+float64, pair by pair, and so the result depends on the vectors alone.
 """
 
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Embeddings of texts that an encoder cannot tell apart ("Hi" and "hi") differ
-# by what the batch around them does to float32 sums, about 2e-7: such cosines
-# are equal, and the order of the donors decides.
+# Texts that an encoder cannot tell apart ("Hi" and "hi") get embeddings that
+# differ by about 2e-7, because float32 sums depend on the batch around them.
+# Such cosines count as equal, and the order of the donors decides.
 TIE = 1e-6
 _CELLS = 2**23  # cosines held at once: 32 MiB of float32
-_FEWEST_ROWS = 64  # of a product, for speed, however many donors there are
+_FEWEST_ROWS = 64  # receivers in a product, as smaller products are slow
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Neighbours:
   """The best donors of every receiver, and all that tie with the last.
 
   Attributes:
-    starts: int64[N + 1], where each receiver's donors start.
+    starts: int64[N + 1], start of each receiver's donors in the other arrays.
     index: int64[C], rows of the donors: most similar first, equal ones by
       row.
     similarity: float64[C], cosines.
@@ -59,9 +59,9 @@ def search(
   Args:
     receivers: float32[N, D], rows of length 1.
     donors: float32[M, D], rows of length 1, M > 0.
-    k: at least 1; at most M are found.
-    device: of torch, where the products run; the CPU uses every core.
-    cells: most cosines held at once.
+    k: number of donors, at least 1; at most M are found.
+    device: device of torch for the products; on the CPU NumPy uses all cores.
+    cells: largest number of cosines held at once.
 
   Returns:
     The donors that are at most `TIE` less similar than the k-th best: the
@@ -85,9 +85,14 @@ def search(
 def _propose(
   receivers: np.ndarray, donors: np.ndarray, k: int, device: str, cells: int
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-  """Yields (first receiver, rows, columns) of all pairs that may be best."""
-  # Of a sum of D products whose absolute values add up to 1 at most, rounded
-  # in any order: both of two compared cosines may be off.
+  """Yields blocks of pairs that may be among the best.
+
+  Yields:
+    (first receiver of the block, int64[C] receivers counted from it, int64[C]
+    donors).
+  """
+  # The rounding error of a sum of D products, added up in any order, whose
+  # absolute values sum to 1 at most. Twice: both compared cosines may be off.
   margin = np.float32(2 * (donors.shape[1] + 1) * 2.0**-24 + 2 * TIE)
   if device != "cpu":
     pick, turned = _pick_with_torch, _upload(donors, device).T
@@ -118,7 +123,7 @@ def _upload(vectors: np.ndarray, device: str):
 
 
 def _pick_with_torch(block, turned, k: int, margin: float) -> np.ndarray:
-  """As `_pick`, where `turned` is."""
+  """Like `_pick`, on the device of `turned`."""
   cosines = _upload(block, turned.device) @ turned
   best = cosines.topk(k, dim=1).values[:, -1]
   return (cosines >= (best - float(margin))[:, None]).cpu().numpy()

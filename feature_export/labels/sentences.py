@@ -4,9 +4,9 @@ The paper uses SimCSE; any directory or hub name can be given. The default,
 all-MiniLM-L6-v2 from a Python package, needs no network: a stand-in, not a
 reproduction of SimCSE's neighbours.
 
-Encoding runs in a process of its own: the records are read by TensorFlow, and
-the triton that comes with CUDA builds of torch aborts the whole process if
-it is imported after TensorFlow (both register the same LLVM options).
+Encoding runs in a process of its own. Records are read by TensorFlow, and the
+triton that comes with CUDA builds of torch aborts a process that imports it
+after TensorFlow, because both register the same LLVM options.
 """
 
 import hashlib
@@ -35,10 +35,11 @@ class SentenceEncoder:
   """A sentence encoder.
 
   Attributes:
-    name: as the user gave it.
-    sha256: over all weight files; changes whenever the vectors may.
-    encode: N > 0 texts -> float[N, D], rows of any length.
-    pooling: how a text's tokens become one vector.
+    name: name or folder that the user gave.
+    sha256: hash over all weight files; embeddings are cached under it.
+    encode: function: N > 0 texts -> float[N, D], rows of any length.
+    pooling: how a text's tokens become one vector: "own" (the folder says) or
+      "pooler".
   """
 
   name: str
@@ -80,7 +81,7 @@ def _default_folder() -> Path:
 
 
 def _find_folder(name: str) -> Path:
-  """The model folder of an encoder; only a hub name touches the network."""
+  """The model folder of an encoder; only a hub name is looked up online."""
   if name == DEFAULT_ENCODER:
     return _default_folder()
   if Path(name).is_dir():
@@ -102,7 +103,7 @@ def _find_folder(name: str) -> Path:
 
 
 def _load_sentence_transformer(folder: Path, device: str) -> Callable:
-  """An encoder with modules.json: it knows its own pooling."""
+  """Loads an encoder with modules.json, which knows its own pooling."""
   from sentence_transformers import SentenceTransformer
 
   model = SentenceTransformer(str(folder), device=device)
@@ -118,11 +119,11 @@ def _load_sentence_transformer(folder: Path, device: str) -> Callable:
 
 
 def _load_bert_model(folder: Path):
-  """A BERT in evaluation mode; a pickle of weights is read as tensors alone.
+  """Loads a BERT in evaluation mode; of a pickle only tensors are read.
 
   Raises:
     InputError: a pickle that holds anything else, or weights that lack part of
-      the model: it would be filled up with random numbers.
+      the model, which would be filled up with random numbers.
   """
   from transformers import AutoModel
 
@@ -147,7 +148,7 @@ def _load_bert_model(folder: Path):
 
 
 def _load_plain_bert(folder: Path, device: str) -> Callable:
-  """A plain BERT folder, as SimCSE is published: its pooler output.
+  """Loads a plain BERT folder, as SimCSE is published; gives its pooler output.
 
   That is tanh(W h + b) of the first token's last hidden state h.
   """
@@ -170,7 +171,7 @@ def _load_plain_bert(folder: Path, device: str) -> Callable:
       return model(**tokens).pooler_output.float().cpu().numpy()
 
   def encode(texts: Sequence[str]) -> np.ndarray:
-    # Texts of about one length share a batch: little of it is padding.
+    # Texts of about the same length share a batch, so little of it is padding.
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
     starts = trange(0, len(texts), _BATCH, desc="Batches", disable=None)
     vectors = np.concatenate(
@@ -209,7 +210,7 @@ def _encode(
   Raises:
     InputError: the folder cannot be loaded.
   """
-  # Everything is in the folder: no library may look anywhere else.
+  # Everything is in the folder, so no library has to look online.
   os.environ["HF_HUB_OFFLINE"] = "1"
   load = _load_sentence_transformer if _is_modular(folder) else _load_plain_bert
   chosen = _choose_device(device)
@@ -233,10 +234,10 @@ def _is_modular(folder: Path) -> bool:
 def load_encoder(
   name: str = DEFAULT_ENCODER, device: str = "auto"
 ) -> SentenceEncoder:
-  """Finds a sentence encoder; it is loaded at each `encode`.
+  """Finds a sentence encoder; its weights are loaded when it encodes.
 
   Args:
-    name: the default's name; a sentence-transformers folder; a plain BERT
+    name: name of the default; a sentence-transformers folder; a plain BERT
       folder such as SimCSE's (pooler output); or the hub name of either.
     device: "auto", "cpu" or "cuda".
 
@@ -264,7 +265,7 @@ def _text_hash(text: str) -> bytes:
 
 
 def _read_cache(file: Path) -> dict[bytes, np.ndarray]:
-  """sha256 of a text -> its vector; empty where there is no whole cache."""
+  """Reads a cache, sha256 of a text -> its vector; empty if none or damaged."""
   if not file.is_file():
     return {}
   content = file.read_bytes()
@@ -277,7 +278,7 @@ def _read_cache(file: Path) -> dict[bytes, np.ndarray]:
 
 
 def _write_cache(file: Path, known: dict[bytes, np.ndarray]) -> None:
-  """Writes a sha256 and, after it, an npz; whole or not at all."""
+  """Writes a cache: the sha256 of an npz, then the npz."""
   stream = io.BytesIO()
   texts = np.frombuffer(b"".join(known), np.uint8).reshape(-1, 32)
   np.savez(stream, texts=texts, vectors=np.stack(list(known.values())))
@@ -289,12 +290,12 @@ def _write_cache(file: Path, known: dict[bytes, np.ndarray]) -> None:
 def embed(
   texts: Sequence[str], encoder: SentenceEncoder, cache_dir: Path | None = None
 ) -> np.ndarray:
-  """Embeds texts; only those that the cache does not know.
+  """Embeds texts; the encoder gets only those that the cache lacks.
 
   Args:
     texts: N > 0 strings.
-    encoder: from `load_encoder`.
-    cache_dir: where vectors are kept, a file per encoder; None: nowhere.
+    encoder: encoder from `load_encoder`.
+    cache_dir: folder that keeps vectors, a file per encoder; None: no cache.
 
   Returns:
     float32[N, D], rows of length 1.

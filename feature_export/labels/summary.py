@@ -9,7 +9,7 @@ from feature_export.labels.completion import Donor, Sample, monotonous_dialogues
 from feature_export.labels.label_mixture import LabelMixture
 
 _EXAMPLES = 2  # shown per slot
-# Of dialogues with one donor throughout: more of them is no coincidence.
+# Share of dialogues with one donor throughout; a larger one is no coincidence.
 _MOST_MONOTONOUS = 0.5
 
 
@@ -58,7 +58,7 @@ def summarise(
   completions: Sequence[dict[str, Donor]],
   empty: dict[str, int],
 ) -> str:
-  """What was completed, some examples, and what had to stay empty."""
+  """A text for the terminal: what was completed, examples, what stays empty."""
   pairs = list(zip(mixture.samples, completions, strict=True))
   lines = list(_tabulate(mixture, pairs))
   for slot in mixture.slots:
@@ -74,10 +74,10 @@ def summarise(
 
 
 def describe_dropped(dropped: dict[str, dict]) -> Iterator[str]:
-  """Yields what the authors' filter (D37) left out, a line per reason.
+  """Yields a line per reason for which records were left out (D37).
 
   Args:
-    dropped: reason -> corpus -> split -> samples.
+    dropped: reason -> corpus -> split -> number of samples.
   """
   words = {"own_class": "own class", "donor_class": "donor's class"}
   for reason, corpora in dropped.items():
@@ -96,7 +96,7 @@ def describe_dropped(dropped: dict[str, dict]) -> Iterator[str]:
 def describe_donors(
   mixture: LabelMixture, completions: Sequence[dict[str, Donor]]
 ) -> dict[str, dict[str, int]]:
-  """slot -> split -> completions whose donor is of that split."""
+  """slot -> split -> number of completions whose donor is of that split."""
   counts = {slot: dict.fromkeys(SPLITS, 0) for slot in mixture.slots}
   for donors in completions:
     for slot, donor in donors.items():
@@ -107,7 +107,7 @@ def describe_donors(
 def warn_of_copies(
   mixture: LabelMixture, completions: Sequence[dict[str, Donor]]
 ) -> Iterator[str]:
-  """Yields a warning for every slot that hardly varies inside dialogues."""
+  """Yields a warning for every slot whose donors hardly vary in dialogues."""
   for slot in mixture.slots:
     same, several = monotonous_dialogues(mixture.samples, completions, slot)
     if several and same > _MOST_MONOTONOUS * several:

@@ -31,7 +31,7 @@ def load_builder(dataset_dir: Path):
     )
   try:
     builder = tfds.builder_from_directory(dataset_dir)
-    _ = builder.info.metadata  # read only now, and then it may be no JSON
+    _ = builder.info.metadata  # TFDS parses it only now, and may fail
   except Exception as error:  # TFDS raises many kinds for a damaged folder
     raise InputError(
       f"The dataset in {dataset_dir} cannot be read: {error}\n"
@@ -82,7 +82,7 @@ def find_dataset(data_dir: Path, corpus: str) -> Path:
 
 
 def load_metadata(dataset_dir: Path) -> dict:
-  """The metadata that the export wrote (design, section 4.2).
+  """The metadata that the export wrote with a dataset.
 
   Raises:
     InputError: the folder holds no complete dataset.
@@ -91,7 +91,7 @@ def load_metadata(dataset_dir: Path) -> dict:
 
 
 def to_python(value: object) -> object:
-  """bytes -> str, scalars -> Python numbers, lists of bytes -> list[str]."""
+  """A field as plain Python: str, numbers, list[str]; arrays stay arrays."""
   if isinstance(value, bytes):
     return value.decode("utf-8")
   if isinstance(value, list):

@@ -37,7 +37,7 @@ _METADATA_KEYS = (
 
 
 def _metadata_faults(metadata: Mapping) -> Iterator[str]:
-  """Yields what is wrong with the metadata by itself."""
+  """Yields what is wrong with the metadata alone."""
   if metadata["schema_version"] != SCHEMA_VERSION:
     yield (
       f"schema version {metadata['schema_version']}, expected {SCHEMA_VERSION}"
@@ -47,7 +47,7 @@ def _metadata_faults(metadata: Mapping) -> Iterator[str]:
 
 
 def _schema_faults(features: Mapping, metadata: Mapping) -> Iterator[str]:
-  """Yields the fields whose stored form is not the schema's."""
+  """Yields the fields that are stored in another form than the schema's."""
   expected = record_features(
     metadata["audio"]["mels"], metadata["video"]["dimension"]
   )
@@ -61,7 +61,7 @@ def _schema_faults(features: Mapping, metadata: Mapping) -> Iterator[str]:
 
 
 def _listing_faults(dataset_dir: Path, metadata: Mapping) -> Iterator[str]:
-  """Yields what the list of shards alone gives away."""
+  """Yields faults in the list of shards, without reading any."""
   listed = metadata["shards"]
   present = {path.name for path in dataset_dir.glob("*.tfrecord-*")}
   for name in sorted(present - set(listed)):
@@ -117,16 +117,19 @@ def _feature_faults(record: Mapping, most_frames: int | None) -> Iterator[str]:
 def _context_faults(turns: Sequence[Mapping]) -> Iterator[str]:
   """Yields contexts that are not the neighbouring turns of a dialogue.
 
-  Unlabelled turns are no records and may stand in between, so the records
-  must be found among a context in their order, nearest first. One that lies
-  more numbers away than a context is long may have been crowded out.
+  A context also holds turns without labels, which are no records. So the texts
+  of the neighbouring records must be in it in their order, nearest first, but
+  others may stand between them. Contexts have a largest length: a record whose
+  turn number is further away than that may be missing.
 
   Args:
     turns: "id", "turn", "text", "before", "after" of one dialogue's records.
   """
   turns = sorted(turns, key=lambda record: record["turn"])
   if len({record["turn"] for record in turns}) < len(turns):
-    return  # the order of equal turns is the source's; records lost it
+    # Turns of equal numbers are in the order of the source, which records do
+    # not keep.
+    return
   for place, record in enumerate(turns):
     sides = {"before": turns[:place][::-1], "after": turns[place + 1 :]}
     for side, neighbours in sides.items():
@@ -145,11 +148,11 @@ def _context_faults(turns: Sequence[Mapping]) -> Iterator[str]:
 
 
 class _RecordCheck:
-  """What is wrong with the records of a dataset, one after the other.
+  """Checks the records of a dataset, one after the other.
 
   Attributes:
-    faults: so far.
-    counts: split -> records so far.
+    faults: faults found so far.
+    counts: split -> number of records so far.
   """
 
   def __init__(self, metadata: Mapping):
@@ -163,7 +166,7 @@ class _RecordCheck:
     self.faults: list[str] = []
 
   def add(self, record: Mapping, split: str) -> None:
-    """Checks a record by itself and against those before it."""
+    """Checks a record alone and against those before it."""
     self.counts[split] += 1
     name, dialogue = record["id"], record["dialogue"]
     faults = [
@@ -182,7 +185,11 @@ class _RecordCheck:
     self.faults += [f"{name}: {fault}" for fault in faults]
 
   def finish(self, counts: Mapping[str, int]) -> list[str]:
-    """All faults, now that every record has been seen."""
+    """All faults, after the last record.
+
+    Args:
+      counts: split -> number of records, by the metadata.
+    """
     for turns in self._dialogues.values():
       self.faults += _context_faults(turns)
     if dict(self.counts) != dict(counts):
@@ -198,11 +205,11 @@ def _read_shard(
   """Checks the records of a shard while it is hashed.
 
   Args:
-    path: of the shard.
-    split: its split.
-    features: of the dataset, which parse a record.
-    check: takes the records; None: they are hashed alone.
-    progress: is told of each record.
+    path: shard file.
+    split: split of the shard.
+    features: features of the dataset; they parse a record.
+    check: check of the records; None: the file is only hashed.
+    progress: progress bar.
 
   Returns:
     The sha256 of the file, and what keeps its bytes from being records.
@@ -215,7 +222,7 @@ def _read_shard(
     try:
       record = features.deserialize_example_np(payload)
       record = {key: to_python(value) for key, value in record.items()}
-    except Exception as error:  # TFDS and protobuf raise many kinds
+    except Exception as error:  # TFDS and protobuf raise many kinds of errors
       faults.append(f"{path.name}: record {number} cannot be read: {error}")
     else:
       check.add(record, split)
@@ -227,10 +234,10 @@ def _read_shard(
 def _content_faults(
   dataset_dir: Path, info, metadata: Mapping, check: _RecordCheck | None
 ) -> tuple[list[str], list[str]]:
-  """Reads every shard once, for its hash and, if there is a check, its records.
+  """Reads every shard once, for its hash and, with a check, for its records.
 
   Returns:
-    What is wrong with the files, and what with the records in them.
+    Faults of the files, and faults of the records in them.
   """
   from tqdm import tqdm
 
@@ -282,8 +289,8 @@ def verify_dataset(dataset_dir: Path) -> list[str]:
       *_metadata_faults(metadata),
       *_schema_faults(info.features, metadata),
     ]
-    # Records of foreign fields cannot be checked, and those of damaged files
-    # would only repeat the damage.
+    # Records with other fields cannot be checked. Faults of records in damaged
+    # files are not printed: they only follow from the damage.
     check = None if faults else _RecordCheck(metadata)
     damaged, records = _content_faults(dataset_dir, info, metadata, check)
     faults += [*_listing_faults(dataset_dir, metadata), *damaged]
@@ -293,7 +300,7 @@ def verify_dataset(dataset_dir: Path) -> list[str]:
 
 
 def settings_faults(datasets: Mapping[str, Path]) -> list[str]:
-  """Corpora of one folder whose features were extracted differently."""
+  """Lists all corpora with their settings' hashes if these differ."""
   hashes = {}
   for name, path in datasets.items():
     try:

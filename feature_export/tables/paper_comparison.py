@@ -24,9 +24,11 @@ class Cell:
   """A cell of a published table beside what the records hold.
 
   Attributes:
-    found: None where the corpus, or its audio, is not there.
-    published: None where the paper leaves the row out.
-    reason: why they differ, where that is known.
+    table: number of the table.
+    corpus, row, column: place in the table.
+    found: our value; None: the corpus, or its audio, is not there.
+    published: the paper's value; None: the paper leaves the row out.
+    reason: known reason of a difference, or "".
   """
 
   table: int
@@ -55,7 +57,7 @@ class Cell:
 
   @property
   def name(self) -> str:
-    """Of its row in the printed table."""
+    """The name of its row in the printed table."""
     return self.corpus if self.table in (1, 4) else self.row
 
 
@@ -69,9 +71,9 @@ def _compare_counts(
   """The cells of one row; a known error is named only where it applies.
 
   Args:
-    table, corpus, row: where it stands.
-    counts: split -> ours; None: the corpus is not there.
-    printed: as published; None: the paper leaves the row out.
+    table, corpus, row: place of the row.
+    counts: split -> our count; None: the corpus is not there.
+    printed: published counts; None: the paper leaves the row out.
   """
   own_counts = [None] * len(published.COLUMNS)
   if counts is not None:
@@ -106,7 +108,7 @@ def task_seconds(statistics: dict[str, Statistics], task: str) -> float | None:
 def _compare_emotions(
   name: str, table: int, statistics: Statistics | None
 ) -> Iterator[Cell]:
-  """Yields a row per class: ours first, then those that only the paper has."""
+  """Yields the cells of our classes, then of those that only the paper has."""
   ours = statistics.emotions if statistics else {}
   for word in dict.fromkeys([*ours, *published.EMOTIONS[name]]):
     counts = ours.get(word, {}) if statistics else None
@@ -115,7 +117,7 @@ def _compare_emotions(
 
 
 def compare(statistics: dict[str, Statistics]) -> list[Cell]:
-  """Every cell of the paper's tables, and our classes that they leave out."""
+  """All cells of the paper's tables, and of our classes that they leave out."""
   cells, lengths = [], {}
   for name, printed in published.CLIPS.items():
     own = statistics.get(name)
@@ -139,7 +141,7 @@ def _number(value: float | None) -> str:
 
 
 def _notes(cells: Sequence[Cell]) -> list[str]:
-  """One line per reason, and one for all that is unexplained."""
+  """A line per reason of differences, and one for those without a reason."""
   rows: dict[tuple[str, str], list[str]] = {}
   for cell in cells:
     if cell.differs:

@@ -1,7 +1,8 @@
 """The published tables of the UniMSE paper (Hu et al. 2022), cell by cell.
 
-Splits in the order of `SPLITS`, then all. `REASONS` explains the cells that
-are known to be wrong, or to count something else than the task does.
+Each row has the splits in the order of `SPLITS`, then all of them. `REASONS`
+explains the cells that are known to be wrong, or to count something else than
+the task does.
 """
 
 COLUMNS = ("train", "validation", "test", "all")
@@ -13,7 +14,7 @@ CLIPS = {
   "meld": (9989, 1108, 2610, 13707),
   "iemocap": (5354, 528, 1650, 7532),
 }
-# Table 4: mean length, s; the tasks' values weigh corpora by their samples.
+# Table 4: mean length, s. A task's value weighs its corpora by their samples.
 SECONDS = {"mosi": 4.2, "mosei": 7.6, "meld": 3.2, "iemocap": 4.6}
 TASKS = {"MSA": ("mosi", "mosei"), "ERC": ("meld", "iemocap")}
 TASK_SECONDS = {"MSA": 7.3, "ERC": 3.7}

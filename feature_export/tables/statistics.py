@@ -17,12 +17,13 @@ class Statistics:
   """What one dataset holds.
 
   Attributes:
-    clips: split -> records (Table 1).
-    emotions: class -> split -> records (Tables 5, 6); empty without emotions.
-    audio_clips: records with audio.
-    audio_seconds: length of all their audio, s; 0 where the corpus brought
-      features without a known frame rate.
-    cut: records whose audio the export cut to its limit.
+    clips: split -> number of records (Table 1).
+    emotions: class -> split -> number of records (Tables 5, 6); empty without
+      emotions.
+    audio_clips: number of records with audio.
+    audio_seconds: length of all their audio, s; 0: the corpus brought features
+      whose frame rate is not known.
+    cut: number of records whose audio the export cut to its limit.
   """
 
   clips: dict[str, int]
@@ -42,7 +43,7 @@ class Statistics:
 def compute_statistics(dataset_dir: Path) -> Statistics:
   """Reads a dataset once and counts.
 
-  A clip of A frames lasts A / 31.25 s, a frame (0.032 s) more or less.
+  A clip of A frames lasts A / 31.25 s, give or take a frame (0.032 s).
 
   Raises:
     InputError: no complete dataset, or a damaged one.
@@ -73,7 +74,7 @@ def compute_statistics(dataset_dir: Path) -> Statistics:
 
 
 def _count_cut(dataset_dir: Path) -> int:
-  """Clips that the export's report says were cut; 0 without a report."""
+  """The number of clips that were cut, by the export's report, or 0."""
   path = dataset_dir / "export_report.json"
   if not path.is_file():
     return 0
@@ -86,7 +87,7 @@ def _count_cut(dataset_dir: Path) -> int:
 
 
 def format_statistics(statistics: dict[str, Statistics]) -> str:
-  """The corpora for the terminal."""
+  """A table of the corpora for the terminal, and tables of their emotions."""
   overview = []
   for name, each in statistics.items():
     counts = [each.clips.get(split, 0) for split in SPLITS]
