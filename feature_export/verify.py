@@ -47,7 +47,7 @@ def verify(data: Path) -> int:
   # A mixture needs one meaning of "audio" and "video".
   if differing := settings_faults(datasets):
     status = FAULTY
-    print(list_faults("settings has faults", differing), file=sys.stderr)
+    print(list_faults("extraction settings differ", differing), file=sys.stderr)
   return status
 
 

@@ -50,7 +50,7 @@ def test_corpora_must_agree_on_settings(dataset, export_raw, capsys):
   capsys.readouterr()
   assert verify.main(["--data", str(dataset.parents[1])]) == 1
   error = capsys.readouterr().err
-  assert "settings has faults (2)" in error
+  assert "extraction settings differ (2)" in error
 
 
 def test_nothing_to_check(tmp_path, capsys):
