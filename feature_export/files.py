@@ -1,6 +1,7 @@
-"""Hashes files, and writes them so that no half-written file is ever seen."""
+"""Hashes files, parses JSON, and writes files that are whole or not there."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -9,6 +10,18 @@ def hash_file(path: Path) -> str:
   """The sha256 of a file's bytes, in hexadecimal."""
   with path.open("rb") as file:
     return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def parse_json(text: str) -> object:
+  """Parses JSON that anybody may have written.
+
+  Raises:
+    ValueError: no JSON, or lists and objects that are nested too deeply.
+  """
+  try:
+    return json.loads(text)
+  except RecursionError as error:
+    raise ValueError("lists or objects are nested too deeply") from error
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

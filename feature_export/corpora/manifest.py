@@ -5,7 +5,6 @@ track is used. `start` and `end` (seconds) cut both. Rows without labels
 serve as dialogue context only.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from feature_export.corpora.schemes import EmotionScheme, load_scheme
 from feature_export.corpora.utterance import Corpus, Media, Utterance
 from feature_export.errors import InputError, list_faults
+from feature_export.files import parse_json
 
 MANIFEST_FILE = "manifest.jsonl"
 SCHEME_FILE = "scheme.json"
@@ -78,6 +78,11 @@ def _value_faults(
     # bool is an int in Python; `true` is no turn number.
     elif isinstance(value, bool) or not isinstance(value, types[key]):
       yield f"{key} must be {_type_word(types[key])}, found {value!r}"
+    elif isinstance(value, int) and not -(2**31) <= value < 2**31:
+      yield (
+        f"{key} must have at most 32 bits, found an integer of "
+        f"{value.bit_length()}"
+      )
     elif isinstance(value, str) and not _is_text(value):
       yield f"{key} holds half a surrogate pair, which is no text: {value!r}"
   for key in required:
@@ -107,8 +112,8 @@ def _parse_row(
 ) -> ManifestRow:
   """Reads one line and checks everything that needs no other line."""
   try:
-    content = json.loads(line)
-  except json.JSONDecodeError as error:
+    content = parse_json(line)
+  except ValueError as error:
     return ManifestRow(number, {}, (f"not JSON: {error}",))
   if not isinstance(content, dict):
     fault = f"expected an object, found {line.strip()[:40]}"

@@ -5,8 +5,6 @@ the SDK, or the layout of MMSA. Segments count from 1. Texts stay in capital
 letters, as published: the training config lower-cases them.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -22,6 +20,7 @@ from feature_export.corpora.source_files import (
   SourceFiles,
   layout_error,
   naming_layouts,
+  read_rows,
   read_text,
   repair_text,
 )
@@ -47,8 +46,7 @@ def _read_csv(path: Path) -> tuple[_Labels, list[Remark]]:
   """(video, segment) -> label, from OpinionLevelSentiment.csv."""
   labels: _Labels = {}
   remarks = []
-  rows = csv.reader(io.StringIO(read_text(path), newline=""))
-  for number, row in enumerate(rows, start=1):
+  for number, row in enumerate(read_rows(path), start=1):
     if not row:
       continue
     try:

@@ -1,11 +1,11 @@
 """Emotion schemes: the classes of a corpus and the polarity of each class."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from feature_export.errors import InputError
+from feature_export.files import parse_json
 
 POLARITIES = ("negative", "neutral", "positive")
 
@@ -174,7 +174,7 @@ def load_scheme(name_or_json_path: str | Path) -> EmotionScheme:
       "Correct --scheme."
     )
   try:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = parse_json(path.read_text(encoding="utf-8"))
   except (OSError, ValueError) as error:
     raise InputError(
       f"Emotion scheme {path}: expected a JSON file in UTF-8: {error}"

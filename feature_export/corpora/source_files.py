@@ -10,6 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 from feature_export.corpora import registry
@@ -165,25 +166,40 @@ def read_text(path: Path) -> str:
     return content.decode("latin-1")
 
 
+def read_rows(path: Path) -> list[list[str]]:
+  """The rows of a CSV file, its header among them.
+
+  Raises:
+    InputError: the file is no CSV.
+  """
+  # Not splitlines: a cell may hold U+0085, which is no end of a line here.
+  reader = csv.reader(io.StringIO(read_text(path), newline=""))
+  try:
+    return list(reader)
+  except csv.Error as error:
+    raise InputError(
+      f"{path}: expected a CSV file, found line {reader.line_num}, which is "
+      f"none ({error}). A quote may lack its partner."
+    ) from error
+
+
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
   """The rows of a CSV file, every cell a string.
 
   Raises:
     InputError: a column is missing, or there is no row.
   """
-  # Not splitlines: a cell may hold U+0085, which is no end of a line here.
-  reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-  header = reader.fieldnames or ()
+  header, *rows = read_rows(path) or [[]]
   missing = [each for each in columns if each not in header]
   if missing:
     raise InputError(
       f"{path}: expected the columns {', '.join(columns)}; missing: "
       f"{', '.join(missing)}; found: {', '.join(header) or 'an empty file'}."
     )
-  rows = list(reader)
   if not rows:
     raise InputError(f"{path}: expected a row per utterance, found none.")
-  return rows
+  # A row that is too short has None, as with csv.DictReader.
+  return [dict(zip_longest(header, row[: len(header)])) for row in rows if row]
 
 
 def first_media(

@@ -11,7 +11,6 @@ feature file:
 - {"audio" | "video": [train, dev, test]}, each {id: array} (MELD, IEMOCAP).
 """
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from feature_export.corpora import iemocap, manifest, meld
 from feature_export.corpora.mmsa_pickles import SPLIT_KEYS, structure_faults
 from feature_export.corpora.pickles import load_pickle, to_text
 from feature_export.corpora.schemes import IEMOCAP, MELD
+from feature_export.corpora.source_files import read_table
 from feature_export.corpora.stored import FeatureCleaner
 from feature_export.corpora.unimse_samples import (
   SampleReader,
@@ -111,12 +111,8 @@ def read_label_csv(path: Path) -> list[Utterance]:
   Raises:
     InputError: a column is missing, or a row's split or score is no such.
   """
-  with path.open(encoding="utf-8-sig", newline="") as file:
-    rows = list(csv.DictReader(file))
   columns = ("video_id", "clip_id", "text", "label", "mode")
-  missing = [each for each in columns if not rows or each not in rows[0]]
-  if missing:
-    raise InputError(f"{path}: missing columns: {', '.join(missing)}.")
+  rows = read_table(path, columns)
   ours = {key: split for split, key in SPLIT_KEYS.items()}
   utterances, faults = [], []
   for number, row in enumerate(rows, start=1):
@@ -131,7 +127,7 @@ def read_label_csv(path: Path) -> list[Utterance]:
           intensity=float(row["label"]),
         )
       )
-    except (KeyError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
       faults.append(f"row {number}: {error}")
   if faults:
     raise InputError(list_faults(f"{path} has faults", faults))

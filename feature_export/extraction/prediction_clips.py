@@ -40,7 +40,7 @@ from feature_export.features.settings import (
   FaceSettings,
   VideoSettings,
 )
-from feature_export.files import hash_file
+from feature_export.files import hash_file, parse_json
 from feature_export.records.schema import hash_settings
 
 ROWS_FILE = "rows.jsonl"
@@ -210,7 +210,13 @@ def extract_clips(options: argparse.Namespace) -> None:
     )
   root = options.root or options.manifest.parent
   answers, clips = read_clips(options.manifest, root)
-  stored = json.loads(options.settings.read_text(encoding="utf-8"))
+  try:
+    stored = parse_json(options.settings.read_text(encoding="utf-8"))
+  except ValueError as error:
+    raise InputError(
+      f"{options.settings}: expected JSON with the audio and video settings of "
+      f"a dataset, found {error}. Correct --settings."
+    ) from error
   settings = build_settings(
     stored, options.backbone_weights, options.face_model
   )

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from feature_export.errors import InputError, list_faults
-from feature_export.files import write_whole
+from feature_export.files import parse_json, write_whole
 from feature_export.labels.completion import INTENSITY, Donor, Sample
 
 PAPER_CORPUS = "mosi"
@@ -189,7 +189,7 @@ def _share(marks: Sequence[bool]) -> dict:
 def _read_labels(labels: Path) -> dict[tuple[str, str, str], dict]:
   try:
     lines = labels.read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
+    rows = [parse_json(line) for line in lines]
     return {(row["corpus"], row["split"], row["id"]): row for row in rows}
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise InputError(

@@ -1,12 +1,12 @@
 """Counts what a dataset holds: clips, emotions, lengths."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from feature_export.corpora.utterance import SPLITS
 from feature_export.errors import InputError
+from feature_export.files import parse_json
 from feature_export.records.reader import load_metadata, read_records
 from feature_export.tables import published
 from feature_export.text_table import format_table
@@ -79,10 +79,11 @@ def _count_cut(dataset_dir: Path) -> int:
   if not path.is_file():
     return 0
   try:
-    return len(json.loads(path.read_text(encoding="utf-8")).get("cut", []))
-  except ValueError as error:
+    return len(parse_json(path.read_text(encoding="utf-8")).get("cut", []))
+  except (AttributeError, TypeError, ValueError) as error:
     raise InputError(
-      f"{path}: expected JSON, found {error}. Export the corpus again."
+      f"{path}: expected the JSON of an export's report, found {error}. Export "
+      "the corpus again."
     ) from error
 
 

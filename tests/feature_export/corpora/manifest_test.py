@@ -54,6 +54,8 @@ def test_manifest_defaults_and_scheme_beside_it(tmp_path, write_manifest):
     ({**ROW, "emotoin": "joy"}, "line 2: unknown key 'emotoin'"),
     ({**ROW, "turn": True}, "line 2: turn must be a whole number"),
     ({**ROW, "turn": 1.5}, "line 2: turn must be a whole number"),
+    ({**ROW, "turn": 2**70}, "line 2: turn must have at most 32 bits"),
+    ({**ROW, "intensity": 10**400}, "line 2: intensity must have at most 32"),
     ({**ROW, "intensity": "1.0"}, "line 2: intensity must be a number"),
     ({**ROW, "text": None}, "line 2: the key 'text' is missing"),
     ({**ROW, "text": "\ud800"}, "line 2: text holds half a surrogate"),
@@ -72,13 +74,16 @@ def test_manifest_names_line_and_fault(tmp_path, write_manifest, row, message):
 
 def test_manifest_collects_all_faulty_lines(tmp_path):
   path = tmp_path / "manifest.jsonl"
-  path.write_text('{"id": 1}\n\nnot json\n')
+  deep, long = "[" * 100_000, '{"turn": ' + "9" * 5000 + "}"
+  path.write_text(f'{{"id": 1}}\n\nnot json\n{deep}\n{long}\n')
   with pytest.raises(InputError) as caught:
     manifest.load(path, None, None)
   message = str(caught.value)
   assert "line 1: id must be a string, found 1" in message
   assert "line 1: the key 'split' is missing" in message
   assert "line 3: not JSON" in message
+  assert "line 4: not JSON: lists or objects are nested too deeply" in message
+  assert "line 5: not JSON" in message
 
 
 def test_manifest_missing_empty_or_not_text(tmp_path):
