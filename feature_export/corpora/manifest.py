@@ -46,7 +46,7 @@ class ManifestRow:
   Attributes:
     number: line number, from 1.
     values: key -> value, without nulls.
-    faults: what is wrong with the line; empty: it can be used.
+    faults: mistakes in the line; empty: it can be used.
   """
 
   number: int

@@ -70,7 +70,7 @@ def make_transform(
 
   Args:
     corpus: corpus to export.
-    settings: how features are made.
+    settings: settings of the features, weights and device.
     store: finished features, in a folder that all workers see.
     clip_seconds: time after which a medium is given up.
   """

@@ -128,7 +128,7 @@ class Workers:
     """Starts nothing yet.
 
     Args:
-      settings: how features are made.
+      settings: settings of the features, weights and device.
       jobs: number of processes.
       clip_seconds: time after which a medium is given up.
     """

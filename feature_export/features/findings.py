@@ -82,7 +82,7 @@ class Finding:
 
   Attributes:
     kind: key of `KINDS`.
-    action: what was done about it: "keep", "cut" or "absent".
+    action: policy that was followed: "keep", "cut" or "absent".
     detail: particulars, without paths, so that equal cases can be grouped.
   """
 

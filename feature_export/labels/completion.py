@@ -138,7 +138,7 @@ def _choose(
     samples: all samples.
     ranked: (cosine, position in `samples`) of the candidates, best first.
     slot: slot that is completed.
-    rules: how donors are chosen.
+    rules: choice of donors.
   """
   best = max(cosine for cosine, _ in ranked)
   tied = sorted(

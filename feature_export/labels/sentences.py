@@ -38,8 +38,8 @@ class SentenceEncoder:
     name: name or folder that the user gave.
     sha256: hash over all weight files; embeddings are cached under it.
     encode: function: N > 0 texts -> float[N, D], rows of any length.
-    pooling: how a text's tokens become one vector: "own" (the folder says) or
-      "pooler".
+    pooling: rule that makes one vector of a text's tokens: "own" (the one of
+      its folder) or "pooler".
   """
 
   name: str
