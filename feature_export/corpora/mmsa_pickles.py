@@ -111,8 +111,9 @@ def _read_split(
       id=name,
       split=split,
       text=to_text(part["raw_text"][row]),
-      dialogue=video_id if clip.isdigit() else "",
-      turn=int(clip) if clip.isdigit() else 0,
+      # No dialogue, as from every other layout: the sentences of a monologue
+      # are no turns, and UniMSE gives MOSI and MOSEI no context.
+      speaker=video_id,
       audio=cleaner.clean(
         name, "audio", part["audio"][row], audio_lengths[row]
       ),

@@ -122,8 +122,7 @@ def read_label_csv(path: Path) -> list[Utterance]:
           id=f"{row['video_id']}_{row['clip_id']}",
           split=ours[row["mode"].strip()],
           text=row["text"].strip(),
-          dialogue=row["video_id"],
-          turn=int(row["clip_id"]),
+          speaker=row["video_id"],
           intensity=float(row["label"]),
         )
       )
