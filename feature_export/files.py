@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -12,14 +13,24 @@ def hash_file(path: Path) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _to_dict(pairs: Sequence[tuple[str, object]]) -> dict:
+  values = dict(pairs)
+  if len(values) < len(pairs):
+    keys = [key for key, _ in pairs]
+    twice = next(key for key in keys if keys.count(key) > 1)
+    raise ValueError(f"the key {twice!r} stands twice")
+  return values
+
+
 def parse_json(text: str) -> object:
   """Parses JSON that anybody may have written.
 
   Raises:
-    ValueError: no JSON, or lists and objects that are nested too deeply.
+    ValueError: no JSON, lists and objects that are nested too deeply, or a key
+      twice in an object, of which Python would take the last without a word.
   """
   try:
-    return json.loads(text)
+    return json.loads(text, object_pairs_hook=_to_dict)
   except RecursionError as error:
     raise ValueError("lists or objects are nested too deeply") from error
 

@@ -5,12 +5,18 @@ track is used. `start` and `end` (seconds) cut both. Rows without labels
 serve as dialogue context only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from feature_export.corpora.schemes import EmotionScheme, load_scheme
-from feature_export.corpora.utterance import Corpus, Media, Utterance
+from feature_export.corpora.utterance import (
+  Corpus,
+  Media,
+  Remark,
+  Utterance,
+  resolve_polarity,
+)
 from feature_export.errors import InputError, list_faults
 from feature_export.files import parse_json
 
@@ -144,6 +150,18 @@ def _utterance(values: dict, root: Path) -> Utterance:
   )
 
 
+def _name_format(content: bytes) -> str:
+  """What a file seems to be that is no JSON lines; "": it cannot be told."""
+  if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    return "text in UTF-16; save it as UTF-8"
+  start = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:2000]
+  if start.startswith(b"["):
+    return "a JSON array; write each of its objects on a line of its own"
+  if b"{" not in start and b"," in start.split(b"\n")[0]:
+    return "a CSV table; write each row as a JSON object"
+  return ""
+
+
 def read_rows(
   path: Path,
   root: Path,
@@ -159,22 +177,41 @@ def read_rows(
     required: keys that every row must have.
 
   Raises:
-    InputError: a file that cannot be read, or that is no UTF-8. Faults of rows
-      raise nothing; they stand in the rows.
+    InputError: a file that cannot be read, that is no UTF-8, or none of JSON
+      lines. Faults of single rows raise nothing; they stand in the rows.
   """
+  expected = f"{path}: expected a JSON object per line, as UTF-8 text"
   try:
+    content = path.read_bytes()
+    if found := _name_format(content):
+      raise InputError(f"{expected}; found {found}.")
     # Split at newlines only: JSON strings may hold other line separators.
-    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    lines = content.decode("utf-8-sig").split("\n")
   except (OSError, UnicodeDecodeError) as error:
     raise InputError(
-      f"{path}: expected JSON lines as UTF-8 text, found something else "
-      f"({error}). Save the manifest as UTF-8."
+      f"{expected}; found something else ({error}). Save the manifest as UTF-8."
     ) from error
   return [
     _parse_row(line, number, root, types, required)
     for number, line in enumerate(lines, start=1)
     if line.strip()
   ]
+
+
+def _doubts(
+  utterances: Iterable[Utterance], scheme: EmotionScheme | None
+) -> Iterator[Remark]:
+  """Yields remarks on emotions whose polarity the other labels contradict."""
+  for each in utterances:
+    of_class = scheme.polarity.get(each.emotion, "") if scheme else ""
+    told = resolve_polarity(each.polarity, each.intensity, "", None)
+    if of_class and told and of_class != told:
+      shown = each.polarity or f"{each.intensity:g}"
+      yield Remark(
+        each.id,
+        "doubted: emotion contradicts polarity or intensity (these taken)",
+        f"{each.emotion} and {shown}",
+      )
 
 
 def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
@@ -214,4 +251,6 @@ def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
       + "\nCorrect these lines and run the command again."
     )
   utterances = tuple(_utterance(row.values, root) for row in rows)
-  return Corpus(name or root.resolve().name, utterances, scheme)
+  remarks = tuple(_doubts(utterances, scheme))
+  name = name or root.resolve().name
+  return Corpus(name, utterances, scheme, remarks=remarks)

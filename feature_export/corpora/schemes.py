@@ -8,6 +8,9 @@ from feature_export.errors import InputError
 from feature_export.files import parse_json
 
 POLARITIES = ("negative", "neutral", "positive")
+# Slots of a universal label beside those of the schemes.
+_SLOTS = ("polarity", "intensity")
+_EMPTY_SLOT = "unknown"  # what a label's text has where a slot is empty
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,34 @@ def task_scheme(scheme: EmotionScheme) -> EmotionScheme:
   return task
 
 
+def _class_faults(classes: Mapping[str, str]) -> list[str]:
+  """Lists what is wrong with the classes of a scheme."""
+  faults, seen = [], {}
+  for word, polarity in classes.items():
+    # A comma separates the fields of a universal label's text.
+    if not word or word != word.strip() or "," in word:
+      faults.append(f"class {word!r} must be a word without commas or spaces")
+    elif not word.isprintable():
+      faults.append(f"class {word!r} must be on one line")
+    if word.casefold() == _EMPTY_SLOT:
+      faults.append(
+        f"class {word!r} is the word that stands for no emotion at all; give "
+        "the class another name"
+      )
+    first = seen.setdefault(word.casefold(), word)
+    if first != word:
+      faults.append(
+        f"classes {first!r} and {word!r} differ in capitals alone, which a "
+        "decoded label does not tell apart"
+      )
+    if polarity not in (*POLARITIES, ""):
+      faults.append(
+        f"class {word!r} has the polarity {polarity!r}, expected one of "
+        f'{", ".join(POLARITIES)} or ""'
+      )
+  return faults
+
+
 def _scheme_faults(content: object) -> list[str]:
   """Lists what is wrong with the parsed JSON of a scheme."""
   if not isinstance(content, dict):
@@ -121,20 +152,13 @@ def _scheme_faults(content: object) -> list[str]:
   name = content.get("name")
   if not isinstance(name, str) or not name.isidentifier():
     faults.append(f'"name" must be one word of letters, found {name!r}')
+  elif name.casefold() in _SLOTS:
+    faults.append(f'"name" must not be that of another slot, found {name!r}')
   classes = content.get("classes")
   if not isinstance(classes, dict) or not classes:
     faults.append('"classes" must be an object {"joy": "positive", ...}')
     return faults
-  for word, polarity in classes.items():
-    # A comma separates the fields of a universal label's text.
-    if not word or word != word.strip() or "," in word:
-      faults.append(f"class {word!r} must be a word without commas or spaces")
-    if polarity not in (*POLARITIES, ""):
-      faults.append(
-        f"class {word!r} has the polarity {polarity!r}, expected one of "
-        f'{", ".join(POLARITIES)} or ""'
-      )
-  return faults
+  return faults + _class_faults(classes)
 
 
 def parse_scheme(content: object, origin: str) -> EmotionScheme:

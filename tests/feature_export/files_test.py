@@ -29,7 +29,9 @@ def test_hash_of_known_content(tmp_path):
   assert hash_file(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae")
 
 
-@pytest.mark.parametrize("text", ["{", "[" * 100_000, "9" * 5000, ""])
+@pytest.mark.parametrize(
+  "text", ["{", "[" * 100_000, "9" * 5000, "", '{"a": 1, "a": 2}']
+)
 def test_text_that_is_no_json_is_a_value_error(text):
   with pytest.raises(ValueError):
     parse_json(text)

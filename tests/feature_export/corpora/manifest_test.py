@@ -96,3 +96,41 @@ def test_manifest_missing_empty_or_not_text(tmp_path):
   path.write_bytes(b'{"id": "\xff"}')
   with pytest.raises(InputError, match="as UTF-8 text"):
     manifest.load(tmp_path, None, None)
+
+
+@pytest.mark.parametrize(
+  ("content", "message"),
+  [
+    (b'[\n {"id": "a"},\n {"id": "b"}\n]', "found a JSON array"),
+    (b"\xef\xbb\xbfid,split,text\na,train,so\n", "found a CSV table"),
+    ('{"id": "a"}'.encode("utf-16"), "found text in UTF-16"),
+  ],
+)
+def test_a_file_of_another_kind_is_named(tmp_path, content, message):
+  path = tmp_path / "manifest.jsonl"
+  path.write_bytes(content)
+  with pytest.raises(InputError, match=message):
+    manifest.load(path, None, None)
+
+
+def test_a_key_twice_is_refused(tmp_path):
+  path = tmp_path / "manifest.jsonl"
+  path.write_text('{"id": "a", "split": "train", "text": "so", "text": "no"}')
+  with pytest.raises(InputError, match="line 1: not JSON: the key 'text'"):
+    manifest.load(path, None, None)
+
+
+def test_an_emotion_against_the_other_labels_is_doubted(
+  tmp_path, write_manifest
+):
+  rows = [
+    {**ROW, "emotion": "joy", "intensity": -2},
+    {**ROW, "id": "b", "emotion": "joy", "polarity": "negative"},
+    {**ROW, "id": "c", "emotion": "joy", "intensity": 1},
+    {**ROW, "id": "d", "emotion": "surprise", "intensity": 1},
+  ]
+  corpus = manifest.load(write_manifest(tmp_path, rows), None, MELD)
+  assert [(each.id, each.detail) for each in corpus.remarks] == [
+    ("a", "joy and -2"),
+    ("b", "joy and negative"),
+  ]
