@@ -13,10 +13,10 @@ DIR/<number>.npz its features; a row that cannot be read has an error instead.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from feature_export import command_line
 from feature_export.extraction.prediction_clips import extract_clips
+from feature_export.files import local_path
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,28 +27,35 @@ def build_parser() -> argparse.ArgumentParser:
     allow_abbrev=False,
   )
   add = parser.add_argument
-  add("--manifest", required=True, type=Path, help="JSON lines, a clip each")
+  add(
+    "--manifest", required=True, type=local_path, help="JSON lines, a clip each"
+  )
   add(
     "--root",
-    type=Path,
+    type=local_path,
     help="folder that its paths are relative to (default: its own folder)",
   )
   add(
     "--settings",
     required=True,
-    type=Path,
+    type=local_path,
     help="JSON file with the audio and video settings of a dataset's metadata",
   )
-  add("--out", required=True, type=Path, help="empty folder for the features")
+  add(
+    "--out",
+    required=True,
+    type=local_path,
+    help="empty folder for the features",
+  )
   add("--jobs", type=int, default=1, help="number of processes")
   add(
     "--backbone_weights",
-    type=Path,
+    type=local_path,
     help="weights file of the face network, if not the default",
   )
   add(
     "--face_model",
-    type=Path,
+    type=local_path,
     help="file of the face detector, if the run used one (yunet)",
   )
   return parser

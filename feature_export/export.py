@@ -6,12 +6,12 @@ python -m feature_export.export --corpus ravdess --raw RAW --out DATA_DIR
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from feature_export import command_line
 from feature_export.corpora.importers import IMPORTERS, add_importer_flags
 from feature_export.extraction import exporter, flags
 from feature_export.extraction.export_report import format_reports
+from feature_export.files import local_path
 from feature_export.records.tensorflow_start import prepare
 
 
@@ -25,9 +25,12 @@ def build_parser() -> argparse.ArgumentParser:
   add = parser.add_argument
   add("--corpus", required=True, choices=sorted(IMPORTERS), help="its importer")
   add(
-    "--raw", required=True, type=Path, help="folder or file of the raw corpus"
+    "--raw",
+    required=True,
+    type=local_path,
+    help="folder or file of the raw corpus",
   )
-  add("--out", required=True, type=Path, help="DATA_DIR of all datasets")
+  add("--out", required=True, type=local_path, help="DATA_DIR of all datasets")
   add("--name", help="dataset name (default: the corpus's or folder's name)")
   add("--overwrite", action="store_true", help="replace an existing dataset")
   add("--noaudio", action="store_true", help="leave the audio out")

@@ -1,10 +1,48 @@
-"""Hashes files, parses JSON, and writes files that are whole or not there."""
+"""Paths of flags, hashes, JSON, and files that are whole or not there."""
 
+import argparse
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from feature_export.errors import InputError
+
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_POINTER = b"version https://git-lfs"
+_POINTER_BYTES = 200  # a pointer has about 130
+
+
+def local_path(text: str) -> Path:
+  """The path of a flag; "~" becomes the home folder.
+
+  Raises:
+    argparse.ArgumentTypeError: an address such as gs://bucket, which would
+      become a folder of that name.
+  """
+  if _REMOTE.match(text):
+    raise argparse.ArgumentTypeError(
+      f"expected a path on this machine, found {text}. Copy or mount it."
+    )
+  return Path(text).expanduser()
+
+
+def check_is_no_pointer(path: Path) -> None:
+  """Checks that Git LFS has put the file itself in its place.
+
+  Raises:
+    InputError: the file is there, and is a pointer.
+  """
+  if not path.is_file() or path.stat().st_size > _POINTER_BYTES:
+    return
+  with path.open("rb") as file:
+    if file.read(len(_POINTER)) == _POINTER:
+      raise InputError(
+        f"{path} is a Git LFS pointer and not the file itself. Run `git lfs "
+        "pull` in its clone, or download the file."
+      )
 
 
 def hash_file(path: Path) -> str:

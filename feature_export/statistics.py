@@ -13,7 +13,7 @@ from pathlib import Path
 
 from feature_export import command_line
 from feature_export.errors import InputError
-from feature_export.files import write_whole
+from feature_export.files import local_path, write_whole
 from feature_export.records.reader import dataset_dirs
 from feature_export.tables import published
 from feature_export.tables.paper_comparison import compare, format_tables
@@ -47,8 +47,8 @@ def count(data: Path, file: Path | None) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns its exit status."""
   parser = argparse.ArgumentParser(prog="python -m feature_export.statistics")
-  parser.add_argument("--data", required=True, type=Path, help="DATA_DIR")
-  parser.add_argument("--json", type=Path, help="also write this file")
+  parser.add_argument("--data", required=True, type=local_path, help="DATA_DIR")
+  parser.add_argument("--json", type=local_path, help="also write this file")
   options = parser.parse_args(arguments)
   return command_line.run(lambda: count(options.data, options.json))
 

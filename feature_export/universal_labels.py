@@ -8,9 +8,9 @@ similar text of the same polarity has (paper, section 3.2; `completion`).
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from feature_export import command_line
+from feature_export.files import local_path
 from feature_export.labels import flags
 from feature_export.labels.audit import (
   audit_file,
@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog="python -m feature_export.universal_labels", description=__doc__
   )
-  parser.add_argument("--data", type=Path, help="DATA_DIR")
+  parser.add_argument("--data", type=local_path, help="DATA_DIR")
   parser.add_argument("--corpora", help="names: a,b,c")
   parser.add_argument(
     "--encoder",
@@ -39,7 +39,9 @@ def build_parser() -> argparse.ArgumentParser:
     default="auto",
     help="where sentences are encoded and compared",
   )
-  parser.add_argument("--out", type=Path, required=True, help="FILE.jsonl")
+  parser.add_argument(
+    "--out", type=local_path, required=True, help="FILE.jsonl"
+  )
   flags.add_rule_flags(parser)
   flags.add_audit_flags(parser)
   return parser

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from feature_export import command_line
 from feature_export.errors import list_faults
+from feature_export.files import local_path
 from feature_export.records.reader import dataset_dirs
 from feature_export.records.verification import (
   describe_dataset,
@@ -54,7 +55,7 @@ def verify(data: Path) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns its exit status."""
   parser = argparse.ArgumentParser(prog="python -m feature_export.verify")
-  parser.add_argument("--data", required=True, type=Path, help="DATA_DIR")
+  parser.add_argument("--data", required=True, type=local_path, help="DATA_DIR")
   options = parser.parse_args(arguments)
   return command_line.run(lambda: verify(options.data))
 

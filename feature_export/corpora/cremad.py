@@ -15,6 +15,7 @@ from feature_export.corpora.schemes import CREMAD
 from feature_export.corpora.source_files import SourceFiles, layout_error
 from feature_export.corpora.utterance import Corpus, Media, Remark, Utterance
 from feature_export.errors import InputError
+from feature_export.files import check_is_no_pointer
 
 LAYOUTS = (
   "AudioWAV/<actor>_<sentence>_<emotion>_<level>.wav, e.g. "
@@ -53,16 +54,15 @@ _SENTENCES = {
 }
 _SILENT = "1076_MTI_SAD_XX"  # CREMA-D's README: no usable sound
 _DEFAULT_SPLIT = "train=1001-1063,validation=1064-1077,test=1078-1091"
-_POINTER = b"version https://git-lfs"
-_POINTER_BYTES = 200  # a pointer has about 130
 
 
 def _is_pointer(path: Path) -> bool:
   """Whether Git LFS left a pointer in place of the file."""
-  if path.stat().st_size > _POINTER_BYTES:
-    return False
-  with path.open("rb") as file:
-    return file.read(len(_POINTER)) == _POINTER
+  try:
+    check_is_no_pointer(path)
+  except InputError:
+    return True
+  return False
 
 
 def _find_clips(

@@ -31,6 +31,7 @@ from feature_export.corpora.utterance import (
   validate,
 )
 from feature_export.errors import InputError
+from feature_export.files import local_path
 
 Importer = Callable[[Path, argparse.Namespace], list[Corpus]]
 
@@ -163,7 +164,7 @@ def add_importer_flags(parser: argparse.ArgumentParser) -> None:
   add("--split_actors", help="ravdess, cremad: train=01-04,validation=05,...")
   add(
     "--texts",
-    type=Path,
+    type=local_path,
     help="unimse_pickles: folder or file with the words of feature files",
   )
   add(

@@ -18,7 +18,7 @@ from feature_export.corpora.utterance import (
   resolve_polarity,
 )
 from feature_export.errors import InputError, list_faults
-from feature_export.files import parse_json
+from feature_export.files import check_is_no_pointer, parse_json
 
 MANIFEST_FILE = "manifest.jsonl"
 SCHEME_FILE = "scheme.json"
@@ -180,6 +180,7 @@ def read_rows(
     InputError: a file that cannot be read, that is no UTF-8, or none of JSON
       lines. Faults of single rows raise nothing; they stand in the rows.
   """
+  check_is_no_pointer(path)
   expected = f"{path}: expected a JSON object per line, as UTF-8 text"
   try:
     content = path.read_bytes()

@@ -12,6 +12,7 @@ import numpy as np
 from feature_export.corpora.pickle_machine import PickleMachine
 from feature_export.corpora.pickle_values import RefusedName
 from feature_export.errors import InputError
+from feature_export.files import check_is_no_pointer
 
 
 def load_pickle(path: Path) -> object:
@@ -26,6 +27,7 @@ def load_pickle(path: Path) -> object:
   """
   if not path.is_file():
     raise InputError(f"No pickle at {path}. Correct --raw.")
+  check_is_no_pointer(path)
   size = path.stat().st_size
   if not size:
     raise InputError(f"{path} is empty; expected a pickle. Copy it again.")

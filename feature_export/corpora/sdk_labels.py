@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from feature_export.errors import InputError
+from feature_export.files import check_is_no_pointer
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def read_labels(path: Path) -> dict[str, LabelledSegments]:
   """
   import h5py
 
+  check_is_no_pointer(path)
   expected = "/<root>/data/<video>/{features, intervals}"
   try:
     with h5py.File(path, "r") as file:

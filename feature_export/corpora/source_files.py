@@ -16,6 +16,7 @@ from pathlib import Path
 from feature_export.corpora import registry
 from feature_export.corpora.utterance import Media
 from feature_export.errors import SHOWN_FAULTS, InputError
+from feature_export.files import check_is_no_pointer
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 
@@ -157,7 +158,12 @@ def repair_text(text: str) -> str:
 
 
 def read_text(path: Path) -> str:
-  """A text file in UTF-8, with or without a mark, or else Latin-1."""
+  """A text file in UTF-8, with or without a mark, or else Latin-1.
+
+  Raises:
+    InputError: a pointer of Git LFS.
+  """
+  check_is_no_pointer(path)
   content = path.read_bytes()
   try:
     return content.decode("utf-8-sig")

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from pathlib import Path
 
 from feature_export.corpora.importers import importer_flag_faults
 from feature_export.errors import InputError
@@ -24,7 +23,7 @@ from feature_export.features.settings import (
   VideoSettings,
 )
 from feature_export.features.video import MAX_FRAMES
-from feature_export.files import hash_file
+from feature_export.files import hash_file, local_path
 
 _SMALLEST_IMAGE = 32  # the network halves it five times, to one pixel
 
@@ -66,7 +65,7 @@ def add_extraction_flags(parser: argparse.ArgumentParser) -> None:
     default=DETECTORS[0],
     help="face detector; none: whole frames (default: haar)",
   )
-  add("--face_model", type=Path, help="file of the detector yunet, .onnx")
+  add("--face_model", type=local_path, help="file of the detector yunet, .onnx")
   add(
     "--backbone",
     default=DEFAULT_BACKBONE,
@@ -74,7 +73,7 @@ def add_extraction_flags(parser: argparse.ArgumentParser) -> None:
   )
   add(
     "--backbone_weights",
-    type=Path,
+    type=local_path,
     help="weights file of the face network; hsemotion and timm need it",
   )
 

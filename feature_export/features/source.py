@@ -1,8 +1,9 @@
 """Checks that sound and pictures share: of a file, an interval, a length."""
 
 from feature_export.corpora.utterance import Media
-from feature_export.errors import MediaError
+from feature_export.errors import InputError, MediaError
 from feature_export.features.findings import Inspection
+from feature_export.files import check_is_no_pointer
 
 # s. Sound and pictures of a file rarely end together, and annotated ends are
 # often some frames after the last one. Half a second is more than that: then
@@ -16,6 +17,11 @@ def check_file(media: Media) -> None:
     raise MediaError("missing")
   if not media.path.stat().st_size:
     raise MediaError("empty")
+  try:
+    check_is_no_pointer(media.path)
+  except InputError as error:
+    detail = "a Git LFS pointer, not the file; run `git lfs pull`"
+    raise MediaError("unreadable", detail) from error
   if media.end is not None and media.end <= (media.start or 0.0):
     raise MediaError("out_of_range", "the interval ends before it starts")
 

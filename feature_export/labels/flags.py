@@ -1,9 +1,9 @@
 """The flags of universal labels: how donors are chosen, what people judge."""
 
 import argparse
-from pathlib import Path
 
 from feature_export.errors import InputError
+from feature_export.files import local_path
 from feature_export.labels import completion
 
 
@@ -58,12 +58,12 @@ def add_audit_flags(parser: argparse.ArgumentParser) -> None:
   )
   parser.add_argument(
     "--audit_sheet",
-    type=Path,
+    type=local_path,
     help="sheet to write (default: FILE.audit.csv beside --out)",
   )
   parser.add_argument(
     "--score",
-    type=Path,
+    type=local_path,
     help="marked sheet: it is scored against the labels --out, and nothing is "
     "completed",
   )

