@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
-from unimse_jax.models import masks
+from unimse_jax.models import masks, signal
 from unimse_jax.models.layers import (
   ACTIVATIONS,
   FeedForward,
@@ -145,13 +145,15 @@ class PMFAdapter(nn.Module):
       kernel_init=nn.initializers.normal(1e-3),
       name="down",
     )(jnp.concatenate([read, *spread], axis=-1))
+    activate = ACTIVATIONS[self.activation]
+    signal.sow_saturation(self, activate, down)
     random = self.init_kind == "authors_random"
     up = nn.Dense(
       kept.shape[-1],
       dtype=self.dtype,
       kernel_init=nn.initializers.normal(1e-3 if random else 0.0),
       name="up",
-    )(ACTIVATIONS[self.activation](down))
+    )(activate(down))
     out = _out(self.init_kind, kept.shape[-1], hidden.shape[-1], self.dtype)
     return out(kept + up)
 

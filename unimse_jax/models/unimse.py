@@ -1,6 +1,7 @@
 """UniMSE: T5 with voice and face fused into its last layers."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -14,7 +15,7 @@ from unimse_jax.config import (
   ModelConfig,
   TextConfig,
 )
-from unimse_jax.models import masks
+from unimse_jax.models import masks, signal
 from unimse_jax.models.contrastive import ContrastiveProjection
 from unimse_jax.models.fusion import (
   CrossAttentionFusion,
@@ -219,6 +220,20 @@ class UniMSE(nn.Module):
       found[name] = Modality(vector, states, mask)
     return found
 
+  def _fuse(
+    self,
+    adapter: nn.Module,
+    before: jax.Array,
+    after: jax.Array,
+    modalities: dict[str, Modality],
+  ) -> jax.Array:
+    """Voice and face into one layer's output `after`, [B, S, D]."""
+    if isinstance(adapter, CrossAttentionFusion):
+      return adapter(after, modalities)
+    vectors = [modality.vector for modality in modalities.values()]
+    read = before if self.config.pmf_place == "parallel" else None
+    return adapter(after, vectors, read)
+
   def _fuser(
     self,
     stack: str,
@@ -239,12 +254,12 @@ class UniMSE(nn.Module):
       number: int, before: jax.Array, after: jax.Array
     ) -> jax.Array:
       adapter = adapters.get(f"layers_{number}")
-      if isinstance(adapter, CrossAttentionFusion):
-        after = adapter(after, modalities)
-      elif adapter is not None:
-        vectors = [modality.vector for modality in modalities.values()]
-        read = before if config.pmf_place == "parallel" else None
-        after = adapter(after, vectors, read)
+      if adapter is not None:
+        fuse = functools.partial(self._fuse, adapter)
+        output = fuse(before, after, modalities)
+        name = f"{'decoder_' * decoder}layers_{number}"
+        signal.sow_changes(self, name, fuse, before, after, output, modalities)
+        after = output
       if number in contrasted:
         collected.append(after)
       if not decoder and number == (fused or (last,))[-1]:
@@ -261,6 +276,8 @@ class UniMSE(nn.Module):
     x = self.t5.embed(batch["encoder_input_tokens"])
     if self.config.marking == "segments":
       x = x + self.segment_embedding(batch["segment_ids"])
+      marks, table = self.segment_embedding.embedding, self.t5.shared.embedding
+      signal.sow_segments(self, marks, table)
     modalities = self._read_modalities(batch, deterministic)
     collected: list[jax.Array] = []
     encoded = self.t5.encoder(

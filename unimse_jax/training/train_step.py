@@ -11,8 +11,9 @@ from flax import linen as nn
 from jax.sharding import Mesh
 
 from unimse_jax.config import LossConfig
+from unimse_jax.models.signal import COLLECTION
 from unimse_jax.parallel import sharding
-from unimse_jax.training import losses
+from unimse_jax.training import losses, signal
 from unimse_jax.training.train_state import TrainState
 
 Batch = dict[str, jax.Array]
@@ -42,33 +43,39 @@ def train_step(
     microbatches: parts that B is worked off in.
 
   Returns:
-    The state at step n + 1 and float32 scalars.
+    The state at step n + 1 and float32 scalars (`losses.total`, `signal`).
   """
   key = jax.random.fold_in(key, state.step)
   divisors = losses.weights(batch, loss.absent == "as_zeros")
 
   def part_loss(params: Any, part: Batch, part_key: jax.Array):
-    output = model.apply(
-      {"params": params}, part, False, rngs={"dropout": part_key}
+    output, sown = model.apply(
+      {"params": params},
+      part,
+      False,
+      rngs={"dropout": part_key},
+      mutable=[COLLECTION],
     )
-    return losses.total(output, part, divisors, loss)
+    value, parts = losses.total(output, part, divisors, loss)
+    return value, (parts, signal.add_up(sown, part))
 
   gradient = jax.grad(part_loss, has_aux=True)
   if microbatches == 1:
-    grads, metrics = gradient(state.params, batch, key)
+    grads, (metrics, sums) = gradient(state.params, batch, key)
   else:
-    grads, metrics = _accumulate(
+    grads, (metrics, sums) = _accumulate(
       functools.partial(gradient, state.params), batch, key, microbatches
     )
   updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
   metrics["gradient_norm"] = optax.tree.norm(grads)
+  metrics |= signal.gradient_norms(grads) | signal.figures(sums)
   params = optax.apply_updates(state.params, updates)
   return TrainState(state.step + 1, params, opt_state), metrics
 
 
 def _accumulate(
   gradient: Callable, batch: Batch, key: jax.Array, count: int
-) -> tuple[Any, Metrics]:
+) -> tuple[Any, Any]:
   """Sums gradients and metrics over the parts; they are already divided."""
 
   def split(array: jax.Array) -> jax.Array:

@@ -23,6 +23,7 @@ from unimse_jax.evaluation.evaluator import Evaluator
 from unimse_jax.experiment import Experiment
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import BEST, CHECKPOINTS
+from unimse_jax.training import signal
 from unimse_jax.training import workdir as workdir_lib
 from unimse_jax.training.assembly import (
   assemble,
@@ -208,6 +209,8 @@ class _Run:
         saved = step % self.config.train.checkpoint_every_steps == 0 or stopped
         if logged or evaluated or saved:
           self._check_finite(step, metrics)
+        if step == self.order.steps_per_epoch:
+          self._tell_what_is_faint(metrics)
         if logged:
           self._log(step, metrics, clock, writer, bar)
         if evaluated:
@@ -246,6 +249,17 @@ class _Run:
         "float32) in a new workdir."
       )
 
+  def _tell_what_is_faint(self, metrics: dict[str, jax.Array]) -> None:
+    """Says, once in a run, which modality the text stream hardly feels."""
+    if not multihost.is_first():
+      return
+    dialogues = self.config.text.window > 0 and any(
+      example.record.before or example.record.after
+      for example in self.experiment.mixture.examples["train"]
+    )
+    for sentence in signal.sentences(_to_floats(metrics), dialogues):
+      logging.warning("%s", sentence)
+
   def _save(
     self,
     step: int,
@@ -264,7 +278,7 @@ class _Run:
     writer: MetricWriter,
     bar: tqdm.tqdm,
   ) -> None:
-    values = {name: float(value) for name, value in metrics.items()}
+    values = _to_floats(metrics)
     rate = clock.rate()
     writer.write(step, "train", values, {"examples_per_second": rate})
     bar.set_postfix_str(f"loss {values['loss']:.3f}, {rate:.0f} examples/s")
@@ -294,6 +308,11 @@ class _Run:
     }
     writer.write(step, split, {**scores, **decoding})
     return scores
+
+
+def _to_floats(metrics: dict[str, jax.Array]) -> dict[str, float]:
+  # All at once: each would wait for the device by itself.
+  return {name: float(value) for name, value in jax.device_get(metrics).items()}
 
 
 class _Clock:
