@@ -118,3 +118,24 @@ class DataConfig:
   audio_level: Literal["absolute", "clip"] = "absolute"
   """Of the Mel-spectrogram: "absolute" dB as exported, or "clip", less the
   clip's own mean, where microphones and distances differ between speakers."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+  """Voices changed at random in training batches alone (SpecAugment, Park et
+  al. 2019). The changes of a row follow from seed and step, so that resuming
+  stays exact."""
+
+  time_masks: int = field(0, at_least=0)
+  """Spans of frames that are replaced by the training mean."""
+  time_share: float = field(0.2, at_least=0, at_most=1)
+  """Widest of those spans, as a share of its clip's frames."""
+  frequency_masks: int = field(0, at_least=0)
+  """Spans of Mel bands that are replaced by the training mean."""
+  frequency_bands: int = field(16, at_least=0)
+  """Widest of those spans, of 64 bands."""
+  level: float = field(0.0, at_least=0)
+  """Greatest change of a clip's loudness, in dB; without effect where
+  data.audio_level is "clip"."""
+  speed: float = field(0.0, at_least=0, below=1)
+  """Greatest change of a clip's speed, as a share, at the same pitch."""

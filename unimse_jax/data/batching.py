@@ -12,8 +12,8 @@ from concurrent import futures
 
 import numpy as np
 
-from unimse_jax.config import DataConfig
-from unimse_jax.data import sampling
+from unimse_jax.config import AugmentConfig, DataConfig
+from unimse_jax.data import augmentation, sampling
 from unimse_jax.data.features import FeatureTransform, level
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.tokenizer import EOS, PAD
@@ -158,11 +158,13 @@ class Collator:
   Attributes:
     transform: of the frames.
     config: which modalities, and how many frames of each.
+    augment: what training changes in the voices.
     target_length: T.
   """
 
   transform: FeatureTransform
   config: DataConfig
+  augment: AugmentConfig
   target_length: int
 
   def bucket(self, length: int) -> int:
@@ -176,22 +178,49 @@ class Collator:
     frames: Sequence[dict[str, np.ndarray]],
     size: int,
     length: int,
+    generators: Sequence[np.random.Generator] | None = None,
   ) -> Batch:
-    """`collate_text`, and `audio`, `audio_mask`, `video`, `video_mask`."""
+    """`collate_text`, and `audio`, `audio_mask`, `video`, `video_mask`.
+
+    Args:
+      rows: tokens.
+      frames: of each row, as records hold them.
+      size: B; rows beyond the given ones are empty.
+      length: S.
+      generators: of each row's augmentation; None for none.
+    """
     batch = collate_text(rows, size, length, self.target_length)
-    frames = [level(row, self.config.audio_level) for row in frames]
+    frames = [
+      self._scaled(row, generators and generators[number])
+      for number, row in enumerate(frames)
+    ]
     limits = {
       "audio": self.config.audio_frames,
       "video": self.config.video_frames,
     }
     for name in self.config.modalities:
       batch[name], batch[f"{name}_mask"] = collate_frames(
-        [self.transform(name, row[name]) for row in frames],
+        [row[name] for row in frames],
         size,
         limits[name],
         self.transform.width(name),
       )
     return batch
+
+  def _scaled(
+    self, frames: dict[str, np.ndarray], rng: np.random.Generator | None
+  ) -> dict[str, np.ndarray]:
+    """The frames of one row as the model reads them."""
+    names = self.config.modalities
+    changed = rng is not None and "audio" in names
+    if changed:
+      audio = augmentation.perturb(frames["audio"], self.augment, rng)
+      frames = {**frames, "audio": audio}
+    frames = level(frames, self.config.audio_level)
+    scaled = {name: self.transform(name, frames[name]) for name in names}
+    if changed:
+      scaled["audio"] = augmentation.mask(scaled["audio"], self.augment, rng)
+    return scaled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,8 +241,22 @@ class Batcher:
     """Of each row."""
     return [each.corpus for each in self.mixture.examples[self.split]]
 
-  def batch(self, plan: BatchPlan, size: int, own: slice) -> Batch:
-    """The rows `own` (this process's) of a batch padded to `size` rows."""
+  def batch(
+    self,
+    plan: BatchPlan,
+    size: int,
+    own: slice,
+    draw: tuple[int, int] | None = None,
+  ) -> Batch:
+    """The rows `own` (this process's) of a batch padded to `size` rows.
+
+    Args:
+      plan: the whole batch.
+      size: of the whole batch.
+      own: the rows of this process.
+      draw: (seed, step) of a training batch, from which the augmentation of
+        each row follows; None: nothing is augmented.
+    """
     chosen = plan.rows[own]
     examples = self.mixture.examples[self.split]
     frames = [
@@ -221,8 +264,11 @@ class Batcher:
       for row in (chosen if self.collator.config.modalities else ())
     ]
     rows = [self.encoded[row] for row in chosen]
+    generators = None
+    if draw is not None and augmentation.is_on(self.collator.augment):
+      generators = [np.random.default_rng([*draw, row]) for row in chosen]
     return self.collator.collate(
-      rows, frames, own.stop - own.start, plan.length
+      rows, frames, own.stop - own.start, plan.length, generators
     )
 
 

@@ -165,8 +165,11 @@ class _Run:
   def _batches(self, start: int) -> Iterator[Batch]:
     size = self.config.train.batch_size
     own = multihost.own_rows(size)
+    seed = self.config.seed
     return prefetch(
-      lambda step: self.batcher.batch(self.order.plan(step), size, own),
+      lambda step: self.batcher.batch(
+        self.order.plan(step), size, own, (seed, step)
+      ),
       range(start, self.total_steps),
     )
 
