@@ -108,10 +108,15 @@ class DataConfig:
   is text.max_tokens. Each is compiled once: more lengths pad less and compile
   longer."""
   audio_frames: int = field(157, at_least=1)
-  """Frames of voice that are read: 5 s at 31.25 frames/s; later ones are
-  cut."""
+  """Frames of voice that are read: 5 s at 31.25 frames/s."""
   video_frames: int = field(32, at_least=1)
   """Frames of face that are read (T); the exporter's --frames, or fewer."""
+  long_clips: Literal["pool", "cut"] = "pool"
+  """What becomes of a clip with more frames (D41): "pool" averages neighbouring
+  ones, so that all of it is read; "cut" drops the later ones."""
+  audio_stride: int = field(1, at_least=1)
+  """Neighbouring frames of voice that are averaged to one in every clip; 2
+  halves the LSTM's time. data.audio_frames counts what is left."""
   video_components: int = field(64, at_least=0)
   """Frame embeddings are projected to this width by a PCA of the training split
   (D41); 0 keeps them and lets the LSTM learn the projection."""

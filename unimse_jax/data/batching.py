@@ -14,7 +14,7 @@ import numpy as np
 
 from unimse_jax.config import AugmentConfig, DataConfig
 from unimse_jax.data import augmentation, sampling
-from unimse_jax.data.features import FeatureTransform, level
+from unimse_jax.data.features import FeatureTransform, as_read
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.tokenizer import EOS, PAD
 
@@ -216,7 +216,7 @@ class Collator:
     if changed:
       audio = augmentation.perturb(frames["audio"], self.augment, rng)
       frames = {**frames, "audio": audio}
-    frames = level(frames, self.config.audio_level)
+    frames = as_read(frames, self.config)
     scaled = {name: self.transform(name, frames[name]) for name in names}
     if changed:
       scaled["audio"] = augmentation.mask(scaled["audio"], self.augment, rng)
