@@ -248,6 +248,8 @@ def tiny_values(corpora) -> dict[str, Any]:
       "video_frames": 3,
       "video_components": 2,
     },
+    # Resumed runs and several processes must draw the same changes.
+    "augment": {"time_masks": 1, "time_share": 0.5, "level": 3.0},
     "t5": {"width": 16, "head_width": 4, "hidden": 24, "heads": 2}
     | {"encoder_layers": 2, "decoder_layers": 1},
     "model": {"modality_width": 4, "pmf_layers": 1, "adapter_width": 4}
