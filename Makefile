@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+FUZZ_SECONDS ?= 600
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 DEMO := data/demo
 DEMO_CORPORA := demo_mosi,demo_mosei,demo_meld,demo_iemocap
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint docs demo-data demo-ablations clean
+.PHONY: help demo test test-slow fuzz lint docs demo-data demo-ablations clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -62,6 +63,10 @@ test: lint  ## set up, lint, and the tests that take minutes
 
 test-slow: $(VENV)/.test  ## the tests that take longer
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(VENV)/.test  ## damaged and crafted input files, ten minutes
+	$(BIN)/python tests/fuzz/pickles_fuzz.py \
+	  --seconds $(FUZZ_SECONDS)
 
 clean:  ## remove .venv, caches and the demo's data and runs
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache *.egg-info \

@@ -14,6 +14,7 @@ def get_config() -> ConfigDict:
   config.data.labels = "data/universal_labels_all_splits.jsonl"
   config.data.donors = "all_splits"  # D34: every split gives labels, test too
   config.data.donor_classes = "authors_drop"  # D37
+  config.data.long_clips = "cut"  # D41
   config.label.separator = ","  # D23
   config.label.numbers = "raw"  # D24
   config.model.modality_width = 32  # D7

@@ -12,6 +12,7 @@ def get_config() -> ConfigDict:
   config.text.speakers = ()  # D20: not mentioned
   config.text.lowercase = ()  # D21: not mentioned
   config.text.turn_separator = ""  # D19: Eq. 1 has segment ids alone
+  config.data.long_clips = "cut"  # D41: not mentioned
   config.label.fields = "three_field"  # D22: Algorithm 1
   config.model.pmf_decoder = False  # D5: the encoder's last 3 layers
   config.model.pmf_units = "none"  # D44: Eq. 2 as it stands

@@ -19,8 +19,8 @@ class MediaError(ValueError):
   """A medium that cannot be used; the exporter stores it as absent.
 
   Attributes:
-    kind: a key of features/findings.py's `KINDS`.
-    detail: what is particular to this medium.
+    kind: key of `features.findings.KINDS`.
+    detail: particulars of this medium.
   """
 
   def __init__(self, kind: str, detail: str = ""):
@@ -34,9 +34,9 @@ def list_faults(
   """Formats faults of one kind: the count, then the first ones.
 
   Args:
-    title: what is wrong with all of them, without a final colon.
-    faults: one line per fault; must not be empty.
-    shown: how many at most.
+    title: mistake that all the faults share, without a colon at its end.
+    faults: one line per fault; at least one.
+    shown: number of faults that are printed at most.
   """
   lines = [f"{title} ({len(faults)}):"]
   lines += [f"  {fault}" for fault in faults[:shown]]

@@ -1,8 +1,48 @@
-"""Files as such, whatever is in them."""
+"""Paths of flags, hashes, JSON, and files that are whole or not there."""
 
+import argparse
 import hashlib
+import json
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
+
+from feature_export.errors import InputError
+
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_POINTER = b"version https://git-lfs"
+_POINTER_BYTES = 200  # a pointer has about 130
+
+
+def local_path(text: str) -> Path:
+  """The path of a flag; "~" becomes the home folder.
+
+  Raises:
+    argparse.ArgumentTypeError: an address such as gs://bucket, which would
+      become a folder of that name.
+  """
+  if _REMOTE.match(text):
+    raise argparse.ArgumentTypeError(
+      f"expected a path on this machine, found {text}. Copy or mount it."
+    )
+  return Path(text).expanduser()
+
+
+def check_is_no_pointer(path: Path) -> None:
+  """Checks that Git LFS has put the file itself in its place.
+
+  Raises:
+    InputError: the file is there, and is a pointer.
+  """
+  if not path.is_file() or path.stat().st_size > _POINTER_BYTES:
+    return
+  with path.open("rb") as file:
+    if file.read(len(_POINTER)) == _POINTER:
+      raise InputError(
+        f"{path} is a Git LFS pointer and not the file itself. Run `git lfs "
+        "pull` in its clone, or download the file."
+      )
 
 
 def hash_file(path: Path) -> str:
@@ -11,17 +51,41 @@ def hash_file(path: Path) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _to_dict(pairs: Sequence[tuple[str, object]]) -> dict:
+  values = dict(pairs)
+  if len(values) < len(pairs):
+    keys = [key for key, _ in pairs]
+    twice = next(key for key in keys if keys.count(key) > 1)
+    raise ValueError(f"the key {twice!r} stands twice")
+  return values
+
+
+def parse_json(text: str) -> object:
+  """Parses JSON that anybody may have written.
+
+  Raises:
+    ValueError: no JSON, lists and objects that are nested too deeply, or a key
+      twice in an object, of which Python would take the last without a word.
+  """
+  try:
+    return json.loads(text, object_pairs_hook=_to_dict)
+  except RecursionError as error:
+    raise ValueError("lists or objects are nested too deeply") from error
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
   """Writes a file that appears whole or not at all.
 
   Args:
-    path: of the file; an old one is replaced at the end.
-    content: text becomes UTF-8.
+    path: file to write; an old one is replaced in one step, at the end.
+    content: bytes, or text that is written as UTF-8.
 
   Raises:
     OSError: it cannot be written; nothing is left behind.
   """
   data = content.encode() if isinstance(content, str) else content
+  # Beside the file, not in a temporary folder: a rename is only atomic within
+  # one file system.
   partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
   try:
     partial.write_bytes(data)

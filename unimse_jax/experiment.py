@@ -211,9 +211,7 @@ def _make_transform(
   ).astype(int)
   widths = loaded.widths
   frames = (
-    features.level(
-      loaded.frames("train", examples[number]), config.data.audio_level
-    )
+    features.as_read(loaded.frames("train", examples[number]), config.data)
     for number in (chosen if config.data.modalities else ())
   )
   features.fit(frames, widths, config.data.video_components).save(path)

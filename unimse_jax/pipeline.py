@@ -223,6 +223,7 @@ def open_pipeline(
     collator=Collator(
       FeatureTransform.load(workdir / FEATURES_FILE),
       config.data,
+      config.augment,
       stored["target_length"],
     ),
     model=UniMSE(model_config(config, T5Config(**stored["t5"]))),

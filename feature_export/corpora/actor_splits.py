@@ -23,8 +23,8 @@ def parse_split_actors(text: str, digits: int = 2) -> dict[str, str]:
   """Reads "train=01-04+07,validation=05,test=06" into actor -> split.
 
   Args:
-    text: the value of --split_actors.
-    digits: of an actor's number, padded with zeros.
+    text: value of --split_actors.
+    digits: number of digits that actor numbers are padded to with zeros.
 
   Raises:
     InputError: another form, an unknown split, an actor named twice.
@@ -53,7 +53,7 @@ def parse_split_actors(text: str, digits: int = 2) -> dict[str, str]:
 
 
 def check_actors(split_of: Iterable[str], actors: Iterable[str]) -> None:
-  """Checks that --split_actors names the actors that are there.
+  """Checks that --split_actors names exactly the actors whose files exist.
 
   Raises:
     InputError: with every actor without a split, or without files.

@@ -15,6 +15,7 @@ from feature_export.corpora.schemes import CREMAD
 from feature_export.corpora.source_files import SourceFiles, layout_error
 from feature_export.corpora.utterance import Corpus, Media, Remark, Utterance
 from feature_export.errors import InputError
+from feature_export.files import check_is_no_pointer
 
 LAYOUTS = (
   "AudioWAV/<actor>_<sentence>_<emotion>_<level>.wav, e.g. "
@@ -53,22 +54,21 @@ _SENTENCES = {
 }
 _SILENT = "1076_MTI_SAD_XX"  # CREMA-D's README: no usable sound
 _DEFAULT_SPLIT = "train=1001-1063,validation=1064-1077,test=1078-1091"
-_POINTER = b"version https://git-lfs"
-_POINTER_BYTES = 200  # a pointer has about 130
 
 
 def _is_pointer(path: Path) -> bool:
   """Whether Git LFS left a pointer in place of the file."""
-  if path.stat().st_size > _POINTER_BYTES:
-    return False
-  with path.open("rb") as file:
-    return file.read(len(_POINTER)) == _POINTER
+  try:
+    check_is_no_pointer(path)
+  except InputError:
+    return True
+  return False
 
 
 def _find_clips(
   files: SourceFiles,
 ) -> tuple[dict[str, dict[str, Path]], list[Remark]]:
-  """Clip -> suffix -> file, and the files left out.
+  """Finds the files: clip -> suffix -> file, and remarks on those left out.
 
   Raises:
     InputError: no clip, or nothing but pointers of Git LFS.
@@ -105,7 +105,7 @@ def _find_clips(
 def _choose_splits(
   actors: set[str], split_actors: str | None
 ) -> dict[str, str]:
-  """Actor -> split; the default serves parts of the corpus too."""
+  """Actor -> split; the default may name actors that have no files."""
   if split_actors is None:
     return parse_split_actors(_DEFAULT_SPLIT, digits=4)
   split_of = parse_split_actors(split_actors, digits=4)
@@ -114,11 +114,11 @@ def _choose_splits(
 
 
 def _utterance(
-  clip: str, found: Mapping[str, Path], split: str
+  clip: str, paths: Mapping[str, Path], split: str
 ) -> tuple[Utterance, list[Remark]]:
-  """One clip; the video's own sound serves where there is no wav file."""
+  """Makes one utterance; without a wav file its voice is the video's sound."""
   actor, sentence, emotion, _ = clip.split("_")
-  media = {suffix: Media(path) for suffix, path in found.items()}
+  media = {suffix: Media(path) for suffix, path in paths.items()}
   video = media.get(".flv") or media.get(".mp4")
   audio, remarks = media.get(".wav") or video, []
   if clip == _SILENT:
@@ -152,11 +152,11 @@ def load(raw: Path, split_actors: str | None = None) -> Corpus:
   clips, remarks = _find_clips(SourceFiles(raw))
   split_of = _choose_splits({clip[:4] for clip in clips}, split_actors)
   utterances = []
-  for clip, found in sorted(clips.items()):
+  for clip, paths in sorted(clips.items()):
     if clip[:4] not in split_of:
       remarks.append(Remark(clip, "dropped: actor in no split"))
       continue
-    utterance, odd = _utterance(clip, found, split_of[clip[:4]])
+    utterance, odd = _utterance(clip, paths, split_of[clip[:4]])
     utterances.append(utterance)
     remarks += odd
   if any(each.video for each in utterances):
@@ -165,6 +165,6 @@ def load(raw: Path, split_actors: str | None = None) -> Corpus:
       for each in utterances
       if each.video is None
     ]
-  counts = Counter(suffix for found in clips.values() for suffix in found)
+  counts = Counter(suffix for paths in clips.values() for suffix in paths)
   note = f"{len(clips)} of {CLIPS} clips; files: {dict(sorted(counts.items()))}"
   return Corpus("cremad", tuple(utterances), CREMAD, (note,), tuple(remarks))

@@ -1,9 +1,9 @@
 """Four demo corpora, made as raw media and read back by manifests.
 
-In the image of MOSI and MOSEI (monologues with intensities), MELD and
-IEMOCAP (dialogues with emotions of two schemes). One table of affects lies
-behind all four, so that joint training and label completion make sense;
-about half of the sentences say nothing about the feeling.
+Modelled on MOSI and MOSEI (monologues with intensities), MELD and IEMOCAP
+(dialogues with emotions of two schemes). All four draw from one table of
+affects, so that joint training and label completion can work; about half of
+the sentences say nothing about the feeling, so that voice and face matter.
 """
 
 import json
@@ -21,7 +21,7 @@ from feature_export.corpora import manifest
 from feature_export.corpora.schemes import IEMOCAP, MELD, EmotionScheme
 from feature_export.corpora.utterance import Corpus
 from feature_export.errors import InputError
-from feature_export.synthesis import face, grammar, voice
+from feature_export.synthesis import face, phrases, voice
 from feature_export.synthesis.affect import Affect, draw_affect
 
 # Part of the marker: raise it whenever the same seed gives other media.
@@ -38,12 +38,14 @@ _REPLY_SHARE = 0.3  # of the turns that an unlabelled reply follows
 
 @dataclass(frozen=True)
 class _Plan:
-  """One corpus: its share of the clips, its scheme, how often it draws what.
+  """What one corpus is made of.
 
   Attributes:
-    scheme: None for a corpus with intensities.
+    name: corpus name.
+    share: share of all clips, 0 to 1.
+    scheme: emotion scheme; None: the corpus has intensities instead.
     weights: emotion -> relative frequency.
-    speakers: people on screen in one dialogue.
+    speakers: number of people in one dialogue.
   """
 
   name: str
@@ -53,7 +55,8 @@ class _Plan:
   speakers: int
 
 
-# No surprise here: its sign shows in nothing but the label.
+# No surprise here: nothing in a clip shows whether it is a pleasant one, so a
+# model could not learn its intensity.
 _SENTIMENT = {
   "neutral": 1.0,
   "joy": 2.0,
@@ -78,7 +81,7 @@ _PLANS = (
 
 @dataclass(frozen=True)
 class _Clip:
-  """Everything that one worker needs to make the media of a row."""
+  """All that a process needs to draw and voice one clip."""
 
   stem: str
   text: str
@@ -105,7 +108,7 @@ def _corpus_counts(clips: int) -> list[int]:
 def _dialogue_lengths(
   clips: int, generator: np.random.Generator
 ) -> Iterator[int]:
-  """Cuts a split into dialogues of at least five turns."""
+  """Yields the number of turns of each dialogue of a split, at least five."""
   least = _DIALOGUE_TURNS[0]
   while clips:
     turns = int(generator.integers(*_DIALOGUE_TURNS))
@@ -120,7 +123,8 @@ def _quota(
 ) -> list[str]:
   """Emotions of a split in the planned proportions, in random order.
 
-  Shuffled over the whole split: a turn says nothing about the next one.
+  They are shuffled over the whole split, so a turn's emotion tells nothing
+  about the next turn's.
   """
   names = list(plan.weights)
   edges = np.cumsum([0.0, *plan.weights.values()])
@@ -130,7 +134,7 @@ def _quota(
 
 
 def _labels(plan: _Plan, affect: Affect) -> dict:
-  """What the corpus annotates: as MELD, IEMOCAP and MOSI each do."""
+  """The labels that a corpus of this kind annotates."""
   if plan.scheme is None:
     return {"intensity": affect.intensity}
   if plan.scheme is MELD:
@@ -139,7 +143,7 @@ def _labels(plan: _Plan, affect: Affect) -> dict:
 
 
 def _turn(split: str, dialogue: str, turn: int, who: int) -> dict:
-  """The keys that say where a row stands in its corpus."""
+  """The keys of a manifest row that place it in its dialogue."""
   return {
     "split": split,
     "dialogue": f"{split}/{dialogue}",
@@ -155,9 +159,9 @@ def _write_dialogue(
   emotions: list[str],
   generator: np.random.Generator,
 ) -> Iterator[tuple[dict, _Clip | None]]:
-  """Yields the rows of a dialogue, each with the clip to be made (or None).
+  """Yields the rows of a dialogue, each with its clip (None: text only).
 
-  The explicit half is drawn per turn, apart from the emotion.
+  Whether a sentence names its feeling is drawn without looking at the emotion.
   """
   cast = [
     (voice.draw_speaker(generator), face.draw_person(generator))
@@ -167,9 +171,9 @@ def _write_dialogue(
   for index, emotion in enumerate(emotions):
     affect = draw_affect(emotion, generator)
     if generator.uniform() < 0.5:
-      text = grammar.explicit_sentence(emotion, generator)
+      text = phrases.explicit_sentence(emotion, generator)
     else:
-      text = grammar.ambiguous_sentence(generator)
+      text = phrases.ambiguous_sentence(generator)
     stem = f"{split}_{dialogue}_{index:02d}"
     # In a conversation the speakers alternate, also around the replies.
     row = {
@@ -187,7 +191,7 @@ def _write_dialogue(
       reply = {
         "id": f"{row['id']}_reply",
         **_turn(split, dialogue, turn, turn % plan.speakers),
-        "text": grammar.reply(generator),
+        "text": phrases.reply(generator),
       }
       yield reply, None
       turn += 1
@@ -209,7 +213,11 @@ def _write_corpus(
 
 
 def _make_media(folder: Path, clip: _Clip) -> None:
-  """Writes the wav and the mp4 of one clip; a function of the clip alone."""
+  """Writes the wav and the mp4 of one clip.
+
+  All chance comes from the clip's own seed, so the files do not depend on which
+  process makes them, or when.
+  """
   generator = np.random.default_rng(clip.seed)
   affect = clip.affect
   seconds = voice.duration(clip.text, affect.arousal)
@@ -261,7 +269,7 @@ def _generate(folder: Path, seed: int, clips: int) -> None:
 
 
 def _is_complete(folder: Path, seed: int, clips: int) -> bool:
-  """Whether a corpus folder is there and made by these settings.
+  """Whether a corpus folder exists and was made with these settings.
 
   Raises:
     InputError: a folder of that name which this generator has not made.
@@ -288,8 +296,9 @@ def load(raw: Path, seed: int = 0, clips: int = 1200) -> list[Corpus]:
   Args:
     raw: folder that holds (or gets) demo_mosi, demo_mosei, demo_meld and
       demo_iemocap, each a manifest folder.
-    seed: of everything that is drawn.
-    clips: labelled clips in all four; 70 % train, 10 % validation, 20 % test.
+    seed: random seed of all texts, labels and media.
+    clips: number of labelled clips in all four together; 70 % train, 10 %
+      validation, 20 % test.
 
   Raises:
     InputError: too few clips, a negative seed, or a folder in the way.

@@ -65,7 +65,7 @@ _MIDDLE_VALENCE = 3.0  # valence is rated from 1 to 5
 
 @dataclass(frozen=True)
 class _Label:
-  """A line of EmoEvaluation; times in s, mean valence in [1, 5]."""
+  """A label, one line of EmoEvaluation; times in s, mean valence in [1, 5]."""
 
   start: float
   end: float
@@ -74,8 +74,8 @@ class _Label:
 
 
 @dataclass(frozen=True)
-class _Turn:
-  """A line of a transcription; times in s."""
+class _TranscriptTurn:
+  """A turn, one line of a transcription; times in s."""
 
   name: str
   start: float
@@ -85,7 +85,7 @@ class _Turn:
 
 @dataclass(frozen=True)
 class _Release:
-  """The files of a release, by dialogue or by utterance."""
+  """The files of a release: by dialogue, the sentences by utterance."""
 
   labels: dict[str, Path]
   transcriptions: dict[str, Path]
@@ -94,7 +94,7 @@ class _Release:
 
 
 def _find_release(files: SourceFiles) -> _Release:
-  """Looks the files up.
+  """Finds the label files, transcriptions, videos and sentences.
 
   Raises:
     InputError: no EmoEvaluation, or no transcriptions.
@@ -131,7 +131,7 @@ def _find_release(files: SourceFiles) -> _Release:
 def _read_labels(
   path: Path,
 ) -> tuple[dict[str, _Label], list[Remark]]:
-  """Utterance -> label; lines of the single raters are passed over."""
+  """Utterance -> label; the lines of single raters are skipped."""
   labels, remarks = {}, []
   for number, line in enumerate(read_text(path).split("\n"), start=1):
     line = line.rstrip()
@@ -146,7 +146,7 @@ def _read_labels(
   return labels, remarks
 
 
-def _read_turns(path: Path) -> tuple[list[_Turn], list[Remark]]:
+def _read_turns(path: Path) -> tuple[list[_TranscriptTurn], list[Remark]]:
   """The turns of one dialogue, in the order of time."""
   turns, remarks, seen = [], [], set()
   for number, line in enumerate(read_text(path).split("\n"), start=1):
@@ -165,7 +165,9 @@ def _read_turns(path: Path) -> tuple[list[_Turn], list[Remark]]:
       continue
     seen.add(match[1])
     turns.append(
-      _Turn(match[1], float(match[2]), float(match[3]), repair_text(match[4]))
+      _TranscriptTurn(
+        match[1], float(match[2]), float(match[3]), repair_text(match[4])
+      )
     )
   # Stable, so that equal times keep the order of the file.
   return sorted(turns, key=lambda turn: turn.start), remarks
@@ -177,10 +179,10 @@ def split_dialogues(
   """Dialogue -> split; a dialogue that the paper does not list is left out.
 
   Args:
-    dialogues: those that are there.
-    protocol: "paper": the paper's lists; "session5": session 5 tests, and a
-      tenth of the other dialogues, drawn by `seed`, validates.
-    seed: of that draw.
+    dialogues: names of the dialogues whose files exist.
+    protocol: "paper": the paper's lists; "session5": session 5 is the test
+      split, and a tenth of the other dialogues is drawn for validation.
+    seed: random seed of that draw.
   """
   names = sorted(dialogues)
   if protocol == "paper":
@@ -207,7 +209,7 @@ def speaker_side(name: str) -> str:
 def _media(
   name: str, label: _Label, release: _Release
 ) -> tuple[Media | None, Media | None, list[Remark]]:
-  """Voice and face of one labelled utterance."""
+  """Finds voice and face of a labelled utterance; says what is missing."""
   remarks = []
   avi = release.videos.get(_TURN.fullmatch(name)[1])
   wav = release.sentences.get(name)
@@ -228,7 +230,10 @@ def _media(
 
 
 def _polarity(code: str, valence: float) -> str:
-  """The gold polarity where the class leaves it open: the valence's side."""
+  """The polarity of surprise and other, by rated valence; "" for the rest.
+
+  The scheme fixes the polarity of every other class.
+  """
   if code not in ("sur", "oth"):
     return ""
   if valence == _MIDDLE_VALENCE:
@@ -239,7 +244,7 @@ def _polarity(code: str, valence: float) -> str:
 def _read_dialogue(
   dialogue: str, split: str, emotions: dict[str, str], release: _Release
 ) -> tuple[list[Utterance], list[Remark], Counter]:
-  """All turns of one dialogue, and how many have which other code."""
+  """Reads a dialogue; also counts the turns that are context, by label code."""
   labels, remarks = _read_labels(release.labels[dialogue])
   turns, skipped = _read_turns(release.transcriptions[dialogue])
   remarks += skipped
@@ -282,10 +287,10 @@ def _read_dialogue(
 def _missing_dialogues(
   release: _Release, split_of: dict[str, str]
 ) -> list[Remark]:
-  """Dialogues that are not whole, or that no list of the paper names."""
+  """Remarks on dialogues with a file missing, or that have no split."""
   remarks = []
-  found = {**release.labels, **release.transcriptions}
-  for dialogue in sorted({**read_split("iemocap"), **found}):
+  there = {**release.labels, **release.transcriptions}
+  for dialogue in sorted({**read_split("iemocap"), **there}):
     if dialogue not in release.labels:
       remarks.append(Remark(dialogue, "missing: dialogue's EmoEvaluation"))
     elif dialogue not in release.transcriptions:
@@ -298,7 +303,7 @@ def _missing_dialogues(
 def _make_notes(
   release: _Release, dialogues: int, protocol: str, others: Counter
 ) -> tuple[str, ...]:
-  """What holds for the corpus as a whole."""
+  """Notes on the corpus as a whole, for the export's report."""
   notes = [
     f"{dialogues} of {_DIALOGUES} dialogues, protocol {protocol}",
     f"turns kept as context, by code: {dict(sorted(others.items()))}",
@@ -319,13 +324,13 @@ def load(
   """Reads the full release.
 
   Args:
-    raw: holds Session1 to Session5, at any depth.
+    raw: folder with Session1 to Session5, at any depth.
     protocol: "paper" or "session5"; see `split_dialogues`.
     classes: "six": the classes of the paper's Table 6, 7,380 utterances;
       "agreed": all 7,532 that the raters agreed on (Table 1), in ten
       classes; the polarity of surprise and other is then that of the rated
       valence.
-    seed: of the validation dialogues of "session5".
+    seed: random seed that draws the validation dialogues of "session5".
 
   Raises:
     InputError: no EmoEvaluation or no transcriptions.

@@ -5,14 +5,20 @@ track is used. `start` and `end` (seconds) cut both. Rows without labels
 serve as dialogue context only.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from feature_export.corpora.schemes import EmotionScheme, load_scheme
-from feature_export.corpora.utterance import Corpus, Media, Utterance
+from feature_export.corpora.utterance import (
+  Corpus,
+  Media,
+  Remark,
+  Utterance,
+  resolve_polarity,
+)
 from feature_export.errors import InputError, list_faults
+from feature_export.files import check_is_no_pointer, parse_json
 
 MANIFEST_FILE = "manifest.jsonl"
 SCHEME_FILE = "scheme.json"
@@ -40,11 +46,18 @@ _REQUIRED = ("id", "split", "text")
 
 
 @dataclass(frozen=True)
-class Row:
-  """A parsed line: its values without nulls, and what is wrong with it."""
+class ManifestRow:
+  """A parsed line.
 
+  Attributes:
+    number: line number, from 1.
+    values: key -> value, without nulls.
+    faults: mistakes in the line; empty: it can be used.
+  """
+
+  number: int
   values: dict
-  faults: tuple[str, ...]
+  faults: tuple[str, ...] = ()
 
 
 def _type_word(types: type | tuple[type, ...]) -> str:
@@ -53,7 +66,7 @@ def _type_word(types: type | tuple[type, ...]) -> str:
 
 
 def _is_text(value: str) -> bool:
-  """Whether a string can be written as UTF-8; JSON escapes may not be."""
+  r"""Whether a string can be written as UTF-8; the JSON "\ud800" cannot."""
   try:
     value.encode("utf-8")
   except UnicodeEncodeError:
@@ -71,6 +84,11 @@ def _value_faults(
     # bool is an int in Python; `true` is no turn number.
     elif isinstance(value, bool) or not isinstance(value, types[key]):
       yield f"{key} must be {_type_word(types[key])}, found {value!r}"
+    elif isinstance(value, int) and not -(2**31) <= value < 2**31:
+      yield (
+        f"{key} must have at most 32 bits, found an integer of "
+        f"{value.bit_length()}"
+      )
     elif isinstance(value, str) and not _is_text(value):
       yield f"{key} holds half a surrogate pair, which is no text: {value!r}"
   for key in required:
@@ -79,7 +97,7 @@ def _value_faults(
 
 
 def _media_faults(values: dict, root: Path) -> Iterator[str]:
-  """Yields what is wrong with the paths and times of a well-typed row."""
+  """Yields what is wrong with the paths and times of a row of right types."""
   for key in ("audio", "video"):
     if key in values and not (root / values[key]).is_file():
       yield f"{key}: no such file: {root / values[key]}"
@@ -91,29 +109,25 @@ def _media_faults(values: dict, root: Path) -> Iterator[str]:
     yield f"end ({values['end']}) must be after start ({start})"
 
 
-def parse_row(
+def _parse_row(
   line: str,
+  number: int,
   root: Path,
-  types: Types = ROW_TYPES,
-  required: Sequence[str] = _REQUIRED,
-) -> Row:
-  """Reads one line and checks everything that needs no other line.
-
-  Args:
-    line: of the manifest.
-    root: what paths are relative to.
-    types: key -> accepted types.
-    required: keys that must be there.
-  """
+  types: Types,
+  required: Sequence[str],
+) -> ManifestRow:
+  """Reads one line and checks everything that needs no other line."""
   try:
-    content = json.loads(line)
-  except json.JSONDecodeError as error:
-    return Row({}, (f"not JSON: {error}",))
+    content = parse_json(line)
+  except ValueError as error:
+    return ManifestRow(number, {}, (f"not JSON: {error}",))
   if not isinstance(content, dict):
-    return Row({}, (f"expected an object, found {line.strip()[:40]}",))
+    fault = f"expected an object, found {line.strip()[:40]}"
+    return ManifestRow(number, {}, (fault,))
   values = {key: each for key, each in content.items() if each is not None}
   faults = tuple(_value_faults(values, types, required))
-  return Row(values, faults or tuple(_media_faults(values, root)))
+  faults = faults or tuple(_media_faults(values, root))
+  return ManifestRow(number, values, faults)
 
 
 def row_media(values: dict, key: str, root: Path) -> Media | None:
@@ -125,7 +139,6 @@ def row_media(values: dict, key: str, root: Path) -> Media | None:
 
 def _utterance(values: dict, root: Path) -> Utterance:
   """Builds the utterance of a row without faults."""
-
   plain = ("id", "split", "text", "dialogue", "turn", "speaker")
   labels = ("polarity", "emotion")
   intensity = values.get("intensity")
@@ -137,35 +150,78 @@ def _utterance(values: dict, root: Path) -> Utterance:
   )
 
 
-def _read_lines(path: Path) -> list[str]:
-  """The lines of a UTF-8 file.
+def _name_format(content: bytes) -> str:
+  """What a file seems to be that is no JSON lines; "": it cannot be told."""
+  if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    return "text in UTF-16; save it as UTF-8"
+  start = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:2000]
+  if start.startswith(b"["):
+    return "a JSON array; write each of its objects on a line of its own"
+  if b"{" not in start and b"," in start.split(b"\n")[0]:
+    return "a CSV table; write each row as a JSON object"
+  return ""
+
+
+def read_rows(
+  path: Path,
+  root: Path,
+  types: Types = ROW_TYPES,
+  required: Sequence[str] = _REQUIRED,
+) -> list[ManifestRow]:
+  """Reads every line of a manifest but the blank ones.
+
+  Args:
+    path: manifest file, UTF-8.
+    root: folder that the paths in it are relative to.
+    types: key -> accepted types.
+    required: keys that every row must have.
 
   Raises:
-    InputError: not UTF-8 text, or without a single row.
+    InputError: a file that cannot be read, that is no UTF-8, or none of JSON
+      lines. Faults of single rows raise nothing; they stand in the rows.
   """
+  check_is_no_pointer(path)
+  expected = f"{path}: expected a JSON object per line, as UTF-8 text"
   try:
+    content = path.read_bytes()
+    if found := _name_format(content):
+      raise InputError(f"{expected}; found {found}.")
     # Split at newlines only: JSON strings may hold other line separators.
-    lines = path.read_text(encoding="utf-8-sig").split("\n")
-  except UnicodeDecodeError as error:
+    lines = content.decode("utf-8-sig").split("\n")
+  except (OSError, UnicodeDecodeError) as error:
     raise InputError(
-      f"{path}: expected UTF-8 text, found something else ({error}). "
-      "Save the manifest as UTF-8."
+      f"{expected}; found something else ({error}). Save the manifest as UTF-8."
     ) from error
-  if not any(line.strip() for line in lines):
-    raise InputError(
-      f"{path} holds no rows; expected one JSON object per line with "
-      f"{', '.join(ROW_TYPES)}."
-    )
-  return lines
+  return [
+    _parse_row(line, number, root, types, required)
+    for number, line in enumerate(lines, start=1)
+    if line.strip()
+  ]
+
+
+def _doubts(
+  utterances: Iterable[Utterance], scheme: EmotionScheme | None
+) -> Iterator[Remark]:
+  """Yields remarks on emotions whose polarity the other labels contradict."""
+  for each in utterances:
+    of_class = scheme.polarity.get(each.emotion, "") if scheme else ""
+    told = resolve_polarity(each.polarity, each.intensity, "", None)
+    if of_class and told and of_class != told:
+      shown = each.polarity or f"{each.intensity:g}"
+      yield Remark(
+        each.id,
+        "doubted: emotion contradicts polarity or intensity (these taken)",
+        f"{each.emotion} and {shown}",
+      )
 
 
 def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
   """Reads a manifest.
 
   Args:
-    path: a manifest file, or a folder that holds `manifest.jsonl`.
-    name: the corpus's name; None: the name of the folder.
-    scheme: the emotion scheme; None: `scheme.json` beside the manifest, or
+    path: manifest file, or folder that holds `manifest.jsonl`.
+    name: corpus name; None: the name of the folder.
+    scheme: emotion scheme; None: that of `scheme.json` beside the manifest, or
       no scheme if there is none.
 
   Raises:
@@ -181,17 +237,21 @@ def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
   root = file.parent
   if scheme is None and (root / SCHEME_FILE).is_file():
     scheme = load_scheme(root / SCHEME_FILE)
-  utterances, faults = [], []
-  for number, line in enumerate(_read_lines(file), start=1):
-    if not line.strip():
-      continue
-    row = parse_row(line, root)
-    faults += [f"line {number}: {fault}" for fault in row.faults]
-    if not row.faults:
-      utterances.append(_utterance(row.values, root))
+  rows = read_rows(file, root)
+  if not rows:
+    raise InputError(
+      f"{file} holds no rows; expected one JSON object per line with "
+      f"{', '.join(ROW_TYPES)}."
+    )
+  faults = [
+    f"line {row.number}: {fault}" for row in rows for fault in row.faults
+  ]
   if faults:
     raise InputError(
       list_faults(f"{file} has faults", faults)
       + "\nCorrect these lines and run the command again."
     )
-  return Corpus(name or root.resolve().name, tuple(utterances), scheme)
+  utterances = tuple(_utterance(row.values, root) for row in rows)
+  remarks = tuple(_doubts(utterances, scheme))
+  name = name or root.resolve().name
+  return Corpus(name, utterances, scheme, remarks=remarks)

@@ -63,9 +63,9 @@ class _Clips:
   """The clips of MELD.Raw.
 
   Attributes:
-    chosen: "train/dia0_utt0" -> the file that the switch prefers.
-    twins: those of them that are `final_videos_test` twins.
-    unused: remarks on files that the switch leaves aside.
+    chosen: "train/dia0_utt0" -> the file to use, as --twins decides.
+    twins: keys of `chosen` whose file is a `final_videos_test` twin.
+    unused: remarks on twins that are not used.
   """
 
   chosen: dict[str, Path] = field(default_factory=dict)
@@ -80,17 +80,17 @@ def _find_label_files(files: SourceFiles) -> dict[str, Path]:
     InputError: with the files that are missing.
   """
   names = {each: f"{each}_sent_emo.csv" for each in _PUBLISHED.values()}
-  found = {split: files.named(name) for split, name in names.items()}
-  missing = [names[split] for split, path in found.items() if path is None]
+  paths = {split: files.named(name) for split, name in names.items()}
+  missing = [names[split] for split, path in paths.items() if path is None]
   if missing:
     raise layout_error(
       "MELD", LAYOUTS, files, f"Missing: {', '.join(missing)}."
     )
-  return found
+  return paths
 
 
 def _find_clips(files: SourceFiles, twins: str) -> _Clips:
-  """The clips in both published nestings of MELD.Raw."""
+  """Finds the clips in both folder layouts that MELD.Raw is published in."""
   kinds: dict[str, dict[str, Path]] = {"plain": {}, "twin": {}}
   for path in files.paths:
     folder = _CLIP_FOLDERS.get(path.parent.name)
@@ -115,7 +115,7 @@ def _find_clips(files: SourceFiles, twins: str) -> _Clips:
 
 
 def _check_archives(files: SourceFiles, clips: _Clips) -> None:
-  """Refuses a split whose clips are still packed: it would be text only.
+  """Refuses a split whose clips are still packed; it would have text alone.
 
   Raises:
     InputError: an archive of a split without a clip.
@@ -145,7 +145,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _check_span(name: str, row: dict[str, str]) -> list[Remark]:
-  """Doubts labels whose own times cannot be those of a sentence."""
+  """Remarks on a label whose times are too short or too long for a sentence."""
   start, end = _seconds(row.get("StartTime")), _seconds(row.get("EndTime"))
   if start is None or end is None:
     return []
@@ -164,7 +164,7 @@ def _check_span(name: str, row: dict[str, str]) -> list[Remark]:
 def _choose_media(
   name: str, clips: _Clips, bad_clips: str
 ) -> tuple[Media | None, list[Remark]]:
-  """A clip's file, unless it is listed as bad and such are dropped."""
+  """A clip's file; None if there is none, or a bad one that is dropped."""
   path = clips.chosen.get(name)
   if path is None:
     return None, [Remark(name, "text only: no clip")] if clips.chosen else []
@@ -245,7 +245,7 @@ def _read_labels(
 
 
 def _make_notes(files: SourceFiles, clips: _Clips, twins: str) -> list[str]:
-  """What holds for the corpus as a whole."""
+  """Notes on the corpus as a whole, for the export's report."""
   notes = [
     f"registry: {registry.check_file(path)}"
     for path in files.archives
@@ -264,13 +264,13 @@ def load(raw: Path, twins: str = "plain", bad_clips: str = "drop") -> Corpus:
   """Reads MELD.
 
   Args:
-    raw: holds {train,dev,test}_sent_emo.csv and, if there, the clip folders
+    raw: folder with {train,dev,test}_sent_emo.csv and perhaps the clip folders
       of MELD.Raw, at any depth.
-    twins: what the 132 `final_videos_test` files are for: "plain": they
-      stand in where the plain clip is missing; "prefer": they go first;
-      "ignore": never.
-    bad_clips: "drop" or "keep" the media of the plain clips that are known
-      to be broken or wrongly cut.
+    twins: use of the 132 `final_videos_test` files: "plain": only where the
+      plain clip is missing; "prefer": instead of the plain clip; "ignore":
+      never.
+    bad_clips: "drop" or "keep", for the media of plain clips that are known to
+      be broken or wrongly cut.
 
   Raises:
     InputError: a label file is missing, empty or not MELD's, or the clips

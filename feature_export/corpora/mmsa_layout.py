@@ -30,7 +30,7 @@ _SPLITS = {"train": "train", "valid": "validation", "test": "test"}
 def _doubts(
   name: str, row: Mapping[str, str], score: float, fold: str | None, split: str
 ) -> list[Remark]:
-  """What contradicts itself in a row that is taken all the same."""
+  """Remarks on contradictions in a row that is taken all the same."""
   doubts = []
   polarity, told = polarity_of_intensity(score), row["annotation"].strip()
   if told and told.lower() != polarity:
@@ -102,7 +102,10 @@ def _find_clips(folder: Path, files: SourceFiles) -> _Clips:
 def _clip_remarks(
   clips: _Clips, taken: set[tuple[str, str]], utterances: Iterable[Utterance]
 ) -> list[Remark]:
-  """Clips without a row, and rows without a clip unless there is none."""
+  """Remarks on clips without a row, and on rows without a clip.
+
+  The latter only where some rows have one: labels alone are a layout, too.
+  """
   remarks = [
     Remark(f"{video}_{clip}", "unused: clip without a row in label.csv")
     for video, clip in sorted(set(clips) - taken)
@@ -122,10 +125,10 @@ def load(
   """Reads MOSI or MOSEI in MMSA's layout; its `mode` is the split.
 
   Args:
-    name: of the corpus, "mosi" or "mosei".
-    path: the label.csv.
-    files: the files at and below --raw.
-    folds: video -> split of the standard folds, to compare with.
+    name: corpus name, "mosi" or "mosei".
+    path: label.csv.
+    files: all files at and below --raw.
+    folds: video -> split of the standard folds; differences are remarked.
 
   Raises:
     InputError: other columns, no rows, or the rows of another corpus.

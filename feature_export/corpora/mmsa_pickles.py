@@ -29,24 +29,24 @@ _NEEDED = ("raw_text", "audio", "vision", "id", "regression_labels")
 
 
 def _find_file(raw: Path) -> Path:
-  """The one feature file that --raw means.
+  """Finds the one feature file at or below --raw.
 
   Raises:
     InputError: none, or both.
   """
   if raw.is_file():
     return raw
-  found = sorted(path for name in FILES for path in raw.rglob(name))
-  if len(found) == 1:
-    return found[0]
+  paths = sorted(path for name in FILES for path in raw.rglob(name))
+  if len(paths) == 1:
+    return paths[0]
   raise InputError(
     f"MMSA: expected one of {', '.join(FILES)} in {raw}, found "
-    f"{', '.join(map(str, found)) or 'none'}. Give the file itself as --raw."
+    f"{', '.join(map(str, paths)) or 'none'}. Give the file itself as --raw."
   )
 
 
 def _corpus_name(path: Path, check: FileCheck, name: str | None) -> str:
-  """The corpus: by --name, by a known hash, or by the folder's name."""
+  """The corpus's name: --name, else a known hash's, else the folder's."""
   if name:
     return name
   if check.known:
@@ -62,7 +62,12 @@ def _corpus_name(path: Path, check: FileCheck, name: str | None) -> str:
 
 
 def structure_faults(content: object, needed: tuple[str, ...]) -> list[str]:
-  """What keeps a pickle from being split -> arrays of equal length."""
+  """Lists what is wrong with a dict of splits, each with arrays of one length.
+
+  Args:
+    content: unpickled file.
+    needed: keys that every split must have.
+  """
   if not isinstance(content, Mapping):
     return [f"expected train, valid and test, found {type(content).__name__}"]
   faults = []
@@ -82,11 +87,14 @@ def structure_faults(content: object, needed: tuple[str, ...]) -> list[str]:
 
 
 def _lengths(part: Mapping, key: str, count: int) -> list[int | None]:
-  """A length per row; None where the file has none, as aligned files."""
-  found = part.get(key)
-  if found is None or len(found) != count:
+  """The valid frames of each row; None where the file does not say.
+
+  Aligned files do not: all their rows have 50 frames.
+  """
+  lengths = part.get(key)
+  if lengths is None or len(lengths) != count:
     return [None] * count
-  return [int(np.ravel(each)[0]) for each in found]
+  return [int(np.ravel(each)[0]) for each in lengths]
 
 
 def _read_split(
@@ -103,8 +111,9 @@ def _read_split(
       id=name,
       split=split,
       text=to_text(part["raw_text"][row]),
-      dialogue=video_id if clip.isdigit() else "",
-      turn=int(clip) if clip.isdigit() else 0,
+      # No dialogue, as from every other layout: the sentences of a monologue
+      # are no turns, and UniMSE gives MOSI and MOSEI no context.
+      speaker=video_id,
       audio=cleaner.clean(
         name, "audio", part["audio"][row], audio_lengths[row]
       ),
@@ -134,8 +143,8 @@ def load(raw: Path, name: str | None, nonfinite: str) -> Corpus:
   """Reads one feature file.
 
   Args:
-    raw: the file, or a folder that holds exactly one of `FILES`.
-    name: the corpus's name; None: mosi or mosei, whichever it is.
+    raw: feature file, or folder that holds exactly one of `FILES`.
+    name: corpus name; None: mosi or mosei, whichever it is.
     nonfinite: one of `NONFINITE_POLICIES`.
 
   Raises:

@@ -19,15 +19,15 @@ _LONG_SECONDS = 60.0  # twelve of MOSEI's segments are longer
 
 @dataclass(frozen=True)
 class Segment:
-  """One sentence with its label.
+  """One sentence of a recording, with its label once that is joined.
 
   Attributes:
     video: id of the recording.
-    number: of the segment, as published.
-    text: what was said.
+    number: segment number, as published.
+    text: words said.
     start: s in the full recording.
     end: s in the full recording.
-    score: sentiment in [-3, 3].
+    score: sentiment in [-3, 3]; NaN: no label.
   """
 
   video: str
@@ -35,7 +35,7 @@ class Segment:
   text: str
   start: float
   end: float
-  score: float
+  score: float = math.nan
 
   @property
   def name(self) -> str:
@@ -50,7 +50,8 @@ class Recordings:
   Attributes:
     clips: suffix -> name -> file, of the folders called Segmented.
     full: suffix -> name -> file, of the folders called Full.
-    prefer_segments: whether a published clip goes before a cut.
+    prefer_segments: True: published clips are taken rather than stretches cut
+      from the full recordings.
   """
 
   clips: dict[str, dict[str, Path]]
@@ -61,10 +62,11 @@ class Recordings:
     return any([*self.clips.values(), *self.full.values()])
 
   def media(self, segment: Segment, suffixes: Iterable[str]) -> Media | None:
-    """The segment's media in the first kind of file that there is.
+    """The segment's media in the first kind of file that exists.
 
     Args:
-      segment: where to cut a full recording; one without a length cuts none.
+      segment: segment; its times cut a full recording, unless they span
+        nothing.
       suffixes: ".wav" or ".mp4", the preferred one first.
     """
     options = []
@@ -88,7 +90,7 @@ def find_recordings(files: SourceFiles, prefer_segments: bool) -> Recordings:
 
 
 def _check_times(segment: Segment) -> tuple[Segment, list[Remark]]:
-  """A start before the recording becomes 0 s; what is odd is remarked."""
+  """Sets a negative start to 0 s, and remarks on odd times and texts."""
   remarks = []
   if segment.start < 0:
     remarks.append(
@@ -117,7 +119,7 @@ def _check_times(segment: Segment) -> tuple[Segment, list[Remark]]:
 
 
 def _media_remarks(utterance: Utterance, prefer_segments: bool) -> list[Remark]:
-  """Says where a clip has no media, or not the kind preferred."""
+  """Remarks on media that are missing, or not of the preferred kind."""
   remarks = []
   for modality in ("audio", "video"):
     media = getattr(utterance, modality)
@@ -157,11 +159,11 @@ def build_corpus(
   """Gives every segment its split and its media.
 
   Args:
-    name: "mosi" or "mosei".
-    segments: text and label joined already.
-    recordings: the media there are.
-    remarks: on what was left out before.
-    note: which layout and labels were read.
+    name: corpus name, "mosi" or "mosei".
+    segments: sentences with text and score.
+    recordings: media files that exist.
+    remarks: remarks on rows that are already left out.
+    note: layout and label file that were read, for the export's report.
   """
   folds, remarks = read_split(name), list(remarks)
   utterances, seen = [], set()

@@ -9,7 +9,7 @@ import ast
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,21 +46,6 @@ _MISTIMED = frozenset({"hh04W3xXa5s"})  # CMU-MultimodalSDK, issue 227
 _BYTES = re.compile(r"""b(['"]).*\1""", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Line:
-  """One line of a transcript; times in s."""
-
-  video: str
-  clip: int
-  start: float
-  end: float
-  text: str
-
-  @property
-  def name(self) -> str:
-    return f"{self.video}_{self.clip}"
-
-
 def _unwrap_bytes(text: str) -> str:
   """Turns the printed form of bytes, b'...', into the text they encode."""
   if not _BYTES.fullmatch(text.strip()):
@@ -71,7 +56,7 @@ def _unwrap_bytes(text: str) -> str:
     return text
 
 
-def _parse_line(line: str) -> Line:
+def _parse_line(line: str) -> Segment:
   """Splits `video___clip___start___end___text`; the text may hold `___`.
 
   Raises:
@@ -81,11 +66,11 @@ def _parse_line(line: str) -> Line:
   times = float(start), float(end)
   if not video or not all(map(math.isfinite, times)):
     raise ValueError(line)
-  return Line(video, int(clip), *times, text)
+  return Segment(video, int(clip), text, *times)
 
 
-def _read_transcript(path: Path) -> tuple[list[Line], list[Remark]]:
-  """The lines of one file, and what was skipped or repaired in it."""
+def _read_transcript(path: Path) -> tuple[list[Segment], list[Remark]]:
+  """Reads one file; remarks on lines that are skipped or repaired."""
   content = read_text(path).strip()
   lines, remarks = [], []
   whole = _unwrap_bytes(content)
@@ -105,15 +90,15 @@ def _read_transcript(path: Path) -> tuple[list[Line], list[Remark]]:
       remarks.append(Remark(line.name, "repaired: text printed as bytes"))
     if said.isdigit():
       remarks.append(Remark(line.name, "doubted: text of digits only", said))
-    lines.append(Line(line.video, line.clip, line.start, line.end, said))
+    lines.append(replace(line, text=said))
   return lines, remarks
 
 
 def _read_transcripts(
   paths: Iterable[Path],
-) -> tuple[dict[str, list[Line]], list[Remark]]:
-  """Video -> its lines, each clip once."""
-  by_video: dict[str, list[Line]] = {}
+) -> tuple[dict[str, list[Segment]], list[Remark]]:
+  """Video -> its lines; a clip that is transcribed twice counts once."""
+  by_video: dict[str, list[Segment]] = {}
   remarks, seen = [], set()
   for path in paths:
     lines, odd = _read_transcript(path)
@@ -127,17 +112,20 @@ def _read_transcripts(
   return by_video, remarks
 
 
-def _differences(line: Line, intervals: np.ndarray) -> np.ndarray:
-  """float64[N]: the larger difference of start and end, in s.
+def _differences(line: Segment, intervals: np.ndarray) -> np.ndarray:
+  """How far a line's times are from each label's.
 
-  Starts below 0 count as 0: some copies hold them clamped, some do not.
+  Starts below 0 count as 0: some copies set them to 0, some do not.
+
+  Returns:
+    float64[N], the larger of the differences of start and end, in s.
   """
   times = np.array([line.start, line.end])
   return np.abs(np.maximum(intervals, 0) - np.maximum(times, 0)).max(axis=1)
 
 
 def join_video(
-  lines: Iterable[Line], labels: LabelledSegments
+  lines: Iterable[Segment], labels: LabelledSegments
 ) -> tuple[list[Segment], list[Remark]]:
   """Joins one video's transcript with its labels by their intervals.
 
@@ -162,9 +150,7 @@ def join_video(
       remarks.append(Remark(line.name, "dropped: transcript without a label"))
       continue
     score = float(labels.scores[row_of[place]])
-    segments.append(
-      Segment(line.video, line.clip, line.text, line.start, line.end, score)
-    )
+    segments.append(replace(line, score=score))
   video = lines[0].video if lines else ""
   for row, (start, end) in enumerate(labels.intervals):
     if row not in used:
@@ -174,9 +160,9 @@ def join_video(
 
 
 def _join(
-  transcripts: dict[str, list[Line]], labels: dict[str, LabelledSegments]
+  transcripts: dict[str, list[Segment]], labels: dict[str, LabelledSegments]
 ) -> tuple[list[Segment], list[Remark]]:
-  """Joins all videos; what has no partner is remarked, by video."""
+  """Joins all videos; remarks on lines and labels without a partner."""
   segments, remarks = [], []
   for video, lines in transcripts.items():
     if video not in labels:
@@ -215,11 +201,11 @@ def _load_release(files: SourceFiles, labels_path: Path) -> Corpus:
   ]
   transcripts, remarks = _read_transcripts(paths)
   if not transcripts:
-    found = (
+    fault = (
       f"{labels_path.name} is there; no line of that form in {len(paths)} "
       "files Segmented/Combined/*.txt."
     )
-    raise layout_error("MOSEI", LAYOUTS, files, found)
+    raise layout_error("MOSEI", LAYOUTS, files, fault)
   segments, odd = _join(transcripts, labels)
   # The published clips are incomplete: full recordings come first.
   recordings = find_recordings(files, prefer_segments=False)

@@ -5,11 +5,9 @@ the SDK, or the layout of MMSA. Segments count from 1. Texts stay in capital
 letters, as published: the training config lower-cases them.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from feature_export.corpora import mmsa_layout, sdk_labels
@@ -22,6 +20,7 @@ from feature_export.corpora.source_files import (
   SourceFiles,
   layout_error,
   naming_layouts,
+  read_rows,
   read_text,
   repair_text,
 )
@@ -39,30 +38,21 @@ LAYOUTS = (
 _TRANSCRIPT_LINE = re.compile(r"\s*(\d+)_DELIM_(.*)")
 
 
-@dataclass(frozen=True)
-class _Label:
-  """One annotated segment: its times in s and its score in [-3, 3]."""
-
-  start: float
-  end: float
-  score: float
-
-
-_Labels = dict[tuple[str, int], _Label]
+# (video, segment) -> its times and score, without its text yet
+_Labels = dict[tuple[str, int], Segment]
 
 
 def _read_csv(path: Path) -> tuple[_Labels, list[Remark]]:
   """(video, segment) -> label, from OpinionLevelSentiment.csv."""
   labels: _Labels = {}
   remarks = []
-  rows = csv.reader(io.StringIO(read_text(path), newline=""))
-  for number, row in enumerate(rows, start=1):
+  for number, row in enumerate(read_rows(path), start=1):
     if not row:
       continue
     try:
       start, end, video, segment, score = row
       key = video.strip(), int(segment)
-      label = _Label(float(start), float(end), float(score))
+      label = Segment(*key, "", float(start), float(end), float(score))
     except ValueError:
       remarks.append(
         Remark(
@@ -80,7 +70,9 @@ def _read_csv(path: Path) -> tuple[_Labels, list[Remark]]:
 def _read_sdk(path: Path) -> tuple[_Labels, list[Remark]]:
   """(video, segment) -> label, from the SDK: row k is segment k + 1."""
   labels = {
-    (video, row + 1): _Label(*map(float, interval), float(score))
+    (video, row + 1): Segment(
+      video, row + 1, "", *map(float, interval), float(score)
+    )
     for video, segments in sdk_labels.read_labels(path).items()
     for row, (interval, score) in enumerate(
       zip(segments.intervals, segments.scores, strict=True)
@@ -115,26 +107,17 @@ def _load_release(files: SourceFiles, labels_path: Path) -> Corpus:
     raise layout_error("MOSI", LAYOUTS, files, f"{labels_path} has no label.")
   transcripts = files.below("Segmented", ".annotprocessed")
   if not transcripts:
-    found = f"{labels_path.name} is there, Segmented/*.annotprocessed is not."
-    raise layout_error("MOSI", LAYOUTS, files, found)
+    fault = f"{labels_path.name} is there, Segmented/*.annotprocessed is not."
+    raise layout_error("MOSI", LAYOUTS, files, fault)
   texts, skipped = _read_transcripts(transcripts)
   remarks += skipped
   segments = []
-  for (video, number), label in labels.items():
-    name = f"{video}_{number}"
-    if (video, number) not in texts:
-      remarks.append(Remark(name, "dropped: label without a transcript"))
+  for key, label in labels.items():
+    if key not in texts:
+      what = "dropped: label without a transcript"
+      remarks.append(Remark(label.name, what))
       continue
-    segments.append(
-      Segment(
-        video,
-        number,
-        texts[video, number],
-        label.start,
-        label.end,
-        label.score,
-      )
-    )
+    segments.append(replace(label, text=texts[key]))
   remarks += [
     Remark(f"{video}_{number}", "dropped: transcript without a label")
     for video, number in sorted(set(texts) - set(labels))

@@ -78,7 +78,13 @@ def _choose_splits(
 def _find_clips(
   files: SourceFiles,
 ) -> tuple[dict[str, dict[str, Path]], int, list[Remark]]:
-  """Clip (the last five fields) -> modality -> file; songs; other files."""
+  """Finds the files: clip -> modality -> file.
+
+  A clip is named by the last five fields of its files' names.
+
+  Returns:
+    The clips, the number of songs, and remarks on files with other names.
+  """
   clips: dict[str, dict[str, Path]] = defaultdict(dict)
   songs, remarks = 0, []
   for path in files.paths:
@@ -96,7 +102,7 @@ def _find_clips(
 
 
 def _media_remarks(clips: dict[str, dict[str, Path]]) -> Iterator[Remark]:
-  """Clips without a file that other clips have."""
+  """Yields remarks on clips that lack a file which other clips have."""
   videos = any(set(files) & set(_VIDEO_ORDER) for files in clips.values())
   for clip, files in sorted(clips.items()):
     if videos and not set(files) & set(_VIDEO_ORDER):
@@ -110,7 +116,7 @@ def _media_remarks(clips: dict[str, dict[str, Path]]) -> Iterator[Remark]:
 
 
 def _media(files: dict[str, Path], order: Iterable[str]) -> Media | None:
-  """The first modality of `order` that a clip has."""
+  """The file of the first modality in `order` that a clip has."""
   return next((Media(files[each]) for each in order if each in files), None)
 
 
@@ -118,11 +124,11 @@ def load(raw: Path, split_actors: str | None = None) -> Corpus:
   """Reads a folder of RAVDESS files, at any depth.
 
   Args:
-    raw: holds `Actor_XX/03-01-06-01-02-01-12.wav` and, if there, the `01-`
+    raw: folder with `Actor_XX/03-01-06-01-02-01-12.wav` and perhaps the `01-`
       and `02-` videos of the same clips.
-    split_actors: "train=01-04,validation=05,test=06"; None: a fixed split
-      for the full 24 actors (01-16, 17-20, 21-24) and for actors 01-06
-      (01-04, 05, 06).
+    split_actors: actors of each split, "train=01-04,validation=05,test=06";
+      None: a fixed split for the full 24 actors (01-16, 17-20, 21-24) and for
+      actors 01-06 (01-04, 05, 06).
 
   Raises:
     InputError: no such files, or actors without a split.
@@ -133,7 +139,7 @@ def load(raw: Path, split_actors: str | None = None) -> Corpus:
     raise layout_error("RAVDESS", LAYOUTS, files)
   split_of = _choose_splits({clip[-2:] for clip in clips}, split_actors)
   utterances = []
-  for clip, found in sorted(clips.items()):
+  for clip, paths in sorted(clips.items()):
     emotion, _, statement, _, actor = clip.split("-")
     utterances.append(
       Utterance(
@@ -141,8 +147,8 @@ def load(raw: Path, split_actors: str | None = None) -> Corpus:
         split=split_of[actor],
         text=_STATEMENTS[statement],
         speaker=f"Actor_{actor}",
-        audio=_media(found, _AUDIO_ORDER),
-        video=_media(found, _VIDEO_ORDER),
+        audio=_media(paths, _AUDIO_ORDER),
+        video=_media(paths, _VIDEO_ORDER),
         emotion=_EMOTIONS[emotion],
       )
     )

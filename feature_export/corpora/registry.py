@@ -1,4 +1,4 @@
-"""Published files whose size or sha256 somebody has published."""
+"""Corpus files whose size or sha256 is published, and the check against it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ class KnownFile:
   """One published file.
 
   Attributes:
-    name: of the file as published; several files may share one.
-    title: which file it is.
-    sha256: of its content, in hexadecimal.
-    origin: who published the hash.
-    size: bytes, or None (not published).
-    corpus: our name of the corpus that it holds.
+    name: file name as published; several files may share one.
+    title: name of the file for people.
+    sha256: hash of its content, in hexadecimal.
+    origin: place where the hash is published.
+    size: bytes; None: not published.
+    corpus: name here of the corpus that it holds.
   """
 
   name: str
@@ -71,14 +71,14 @@ KNOWN_FILES = (
 
 @dataclass(frozen=True)
 class FileCheck:
-  """What the registry says of a file; its text is a sentence for a note.
+  """A file compared with the published ones; `str` gives a line for a note.
 
   Attributes:
-    name: of the file.
+    name: file name.
     status: "match", "mismatch" or "unknown" (nobody published a hash).
-    detail: which file it is, or what differs.
-    sha256: as found; "" where the file was not read.
-    known: the published file that it is.
+    detail: title of the published file, or the difference from it.
+    sha256: hash of the file; "" where it was not read.
+    known: published file that it is; None: none.
   """
 
   name: str
@@ -97,8 +97,8 @@ def check_file(path: Path, names: Sequence[str] = ()) -> FileCheck:
   A file of another size than published is not read: it cannot match.
 
   Args:
-    path: of the file.
-    names: published names that it may have had; none: its own.
+    path: file to check.
+    names: published names that it may have had; empty: its own name.
   """
   names = names or (path.name,)
   known = [each for each in KNOWN_FILES if each.name in names]
@@ -112,14 +112,14 @@ def check_file(path: Path, names: Sequence[str] = ()) -> FileCheck:
       "mismatch",
       f"expected {known[0].size} bytes ({known[0].origin}), found {size}",
     )
-  found = hash_file(path)
+  sha256 = hash_file(path)
   for each in candidates:
-    if each.sha256 == found:
+    if each.sha256 == sha256:
       return FileCheck(
         path.name,
         "match",
-        f"{each.title}, sha256 {found[:12]}... as by {each.origin}",
-        found,
+        f"{each.title}, sha256 {sha256[:12]}... as by {each.origin}",
+        sha256,
         each,
       )
   expected = " or ".join(f"{each.sha256[:12]}..." for each in candidates)
@@ -127,6 +127,6 @@ def check_file(path: Path, names: Sequence[str] = ()) -> FileCheck:
     path.name,
     "mismatch",
     f"expected sha256 {expected} ({candidates[0].origin}), "
-    f"found {found[:12]}...",
-    found,
+    f"found {sha256[:12]}...",
+    sha256,
   )

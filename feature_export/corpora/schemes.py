@@ -1,13 +1,16 @@
 """Emotion schemes: the classes of a corpus and the polarity of each class."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from feature_export.errors import InputError
+from feature_export.files import parse_json
 
 POLARITIES = ("negative", "neutral", "positive")
+# Slots of a universal label beside those of the schemes.
+_SLOTS = ("polarity", "intensity")
+_EMPTY_SLOT = "unknown"  # what a label's text has where a slot is empty
 
 
 @dataclass(frozen=True)
@@ -15,10 +18,10 @@ class EmotionScheme:
   """A closed list of emotion classes.
 
   Attributes:
-    name: the key of this scheme's slot in a universal label.
-    classes: the class words, in the order of the published tables.
-    polarity: class -> "negative", "neutral" or "positive"; "" where the class
-      alone does not decide it.
+    name: key of this scheme's slot in a universal label.
+    classes: class words, in the order of the published tables.
+    polarity: class -> "negative", "neutral" or "positive"; "": the class alone
+      does not decide it.
   """
 
   name: str
@@ -99,10 +102,9 @@ SCHEMES = {scheme.name: scheme for scheme in (CREMAD, IEMOCAP, MELD, RAVDESS)}
 
 
 def task_scheme(scheme: EmotionScheme) -> EmotionScheme:
-  """The published task's scheme of this name, where the given one adds to it.
+  """The scheme that the published task scores.
 
-  IEMOCAP's six classes for its ten agreed ones; any other scheme is its own
-  task's.
+  For IEMOCAP's ten agreed classes: its six; any other scheme is itself.
   """
   task = SCHEMES.get(scheme.name)
   if task is None or not task.polarity.items() <= scheme.polarity.items():
@@ -110,8 +112,36 @@ def task_scheme(scheme: EmotionScheme) -> EmotionScheme:
   return task
 
 
+def _class_faults(classes: Mapping[str, str]) -> list[str]:
+  """Lists what is wrong with the classes of a scheme."""
+  faults, seen = [], {}
+  for word, polarity in classes.items():
+    # A comma separates the fields of a universal label's text.
+    if not word or word != word.strip() or "," in word:
+      faults.append(f"class {word!r} must be a word without commas or spaces")
+    elif not word.isprintable():
+      faults.append(f"class {word!r} must be on one line")
+    if word.casefold() == _EMPTY_SLOT:
+      faults.append(
+        f"class {word!r} is the word that stands for no emotion at all; give "
+        "the class another name"
+      )
+    first = seen.setdefault(word.casefold(), word)
+    if first != word:
+      faults.append(
+        f"classes {first!r} and {word!r} differ in capitals alone, which a "
+        "decoded label does not tell apart"
+      )
+    if polarity not in (*POLARITIES, ""):
+      faults.append(
+        f"class {word!r} has the polarity {polarity!r}, expected one of "
+        f'{", ".join(POLARITIES)} or ""'
+      )
+  return faults
+
+
 def _scheme_faults(content: object) -> list[str]:
-  """Everything that keeps parsed JSON from being a scheme."""
+  """Lists what is wrong with the parsed JSON of a scheme."""
   if not isinstance(content, dict):
     return [f"expected an object, found {type(content).__name__}"]
   faults = []
@@ -122,20 +152,13 @@ def _scheme_faults(content: object) -> list[str]:
   name = content.get("name")
   if not isinstance(name, str) or not name.isidentifier():
     faults.append(f'"name" must be one word of letters, found {name!r}')
+  elif name.casefold() in _SLOTS:
+    faults.append(f'"name" must not be that of another slot, found {name!r}')
   classes = content.get("classes")
   if not isinstance(classes, dict) or not classes:
     faults.append('"classes" must be an object {"joy": "positive", ...}')
     return faults
-  for word, polarity in classes.items():
-    # A comma separates the fields of a universal label's text.
-    if not word or word != word.strip() or "," in word:
-      faults.append(f"class {word!r} must be a word without commas or spaces")
-    if polarity not in (*POLARITIES, ""):
-      faults.append(
-        f"class {word!r} has the polarity {polarity!r}, expected one of "
-        f'{", ".join(POLARITIES)} or ""'
-      )
-  return faults
+  return faults + _class_faults(classes)
 
 
 def parse_scheme(content: object, origin: str) -> EmotionScheme:
@@ -175,7 +198,7 @@ def load_scheme(name_or_json_path: str | Path) -> EmotionScheme:
       "Correct --scheme."
     )
   try:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = parse_json(path.read_text(encoding="utf-8"))
   except (OSError, ValueError) as error:
     raise InputError(
       f"Emotion scheme {path}: expected a JSON file in UTF-8: {error}"

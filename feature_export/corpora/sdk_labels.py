@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from feature_export.errors import InputError
+from feature_export.files import check_is_no_pointer
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class LabelledSegments:
   """The annotated stretches of one video, in the file's order.
 
   Attributes:
-    scores: float64[N], the sentiment in [-3, 3].
+    scores: float64[N], sentiment in [-3, 3].
     intervals: float64[N, 2], start and end in s.
   """
 
@@ -26,7 +27,11 @@ class LabelledSegments:
 
 
 def _read_video(group, origin: str) -> LabelledSegments:
-  """One video's group; raises ValueError with what is wrong."""
+  """Reads one video's group.
+
+  Raises:
+    ValueError: other members or shapes.
+  """
   for key in ("features", "intervals"):
     if key not in group:
       raise ValueError(f"{origin}: no {key!r}")
@@ -48,6 +53,7 @@ def read_labels(path: Path) -> dict[str, LabelledSegments]:
   """
   import h5py
 
+  check_is_no_pointer(path)
   expected = "/<root>/data/<video>/{features, intervals}"
   try:
     with h5py.File(path, "r") as file:

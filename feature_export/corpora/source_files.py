@@ -10,11 +10,13 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 from feature_export.corpora import registry
 from feature_export.corpora.utterance import Media
 from feature_export.errors import SHOWN_FAULTS, InputError
+from feature_export.files import check_is_no_pointer
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 
@@ -36,10 +38,10 @@ def _walk(raw: Path) -> list[Path]:
 
 
 class SourceFiles:
-  """Every file of a raw corpus, found by name or by folder.
+  """Every file of a raw corpus, to be found by name or by folder.
 
   Attributes:
-    raw: the folder given.
+    raw: folder of --raw.
     paths: all files at any depth, sorted, AppleDouble files left out.
   """
 
@@ -62,11 +64,11 @@ class SourceFiles:
 
   def named(self, name: str) -> Path | None:
     """The file of that name, the one nearest to `raw`, or None."""
-    found = self._by_name.get(name, [])
-    return min(found, key=lambda path: len(path.parts), default=None)
+    namesakes = self._by_name.get(name, [])
+    return min(namesakes, key=lambda path: len(path.parts), default=None)
 
   def below(self, folder: str, suffix: str = "") -> list[Path]:
-    """Files with an ancestor (below `raw`) of that name, and that suffix."""
+    """Files of a suffix, at any depth below a folder of that name."""
     return [
       path
       for path in self.paths
@@ -76,11 +78,11 @@ class SourceFiles:
 
   @property
   def archives(self) -> list[Path]:
-    """Archives that lie among the files."""
+    """The archives among the files."""
     return [path for path in self.paths if is_archive(path)]
 
   def describe(self) -> str:
-    """What is there, for an error that says what was expected."""
+    """The files in a few words, for an error that says what was expected."""
     if not self.paths:
       return "found no file at all"
     shown = [str(path.relative_to(self.raw)) for path in self.paths]
@@ -99,20 +101,20 @@ def is_archive(path: Path) -> bool:
 
 
 def layout_error(
-  corpus: str, layouts: Sequence[str], files: SourceFiles, found: str = ""
+  corpus: str, layouts: Sequence[str], files: SourceFiles, fault: str = ""
 ) -> InputError:
-  """The one error for labels that are missing, empty or of another layout.
+  """The error for labels that are missing, empty or of another layout.
 
   Args:
-    corpus: as the user knows it.
-    layouts: every layout accepted, a line each.
-    files: what was found.
-    found: a fault in particular, e.g. of a label file that is there.
+    corpus: name that users know the corpus by.
+    layouts: accepted layouts, a line each.
+    files: all files below --raw.
+    fault: more about it, such as what is wrong with the label file.
   """
   listed = "\n".join(f"  - {layout}" for layout in layouts)
   return InputError(
     f"{corpus}: expected one of these layouts at or below --raw:\n{listed}\n"
-    f"{found + chr(10) if found else ''}In {files.raw}: {files.describe()}\n"
+    f"{fault + chr(10) if fault else ''}In {files.raw}: {files.describe()}\n"
     "Correct --raw, or complete the files (docs/corpora.md)."
   )
 
@@ -121,10 +123,10 @@ def layout_error(
 def naming_layouts(
   corpus: str, layouts: Sequence[str], files: SourceFiles
 ) -> Iterator[None]:
-  """Adds the accepted layouts to the fault of a label file read inside.
+  """Adds the accepted layouts to an InputError that is raised inside.
 
   Raises:
-    InputError: the `layout_error` of an InputError that was raised inside.
+    InputError: the same fault as a `layout_error`.
   """
   try:
     yield
@@ -156,7 +158,12 @@ def repair_text(text: str) -> str:
 
 
 def read_text(path: Path) -> str:
-  """A text file in UTF-8, with or without a mark, or else Latin-1."""
+  """A text file in UTF-8, with or without a mark, or else Latin-1.
+
+  Raises:
+    InputError: a pointer of Git LFS.
+  """
+  check_is_no_pointer(path)
   content = path.read_bytes()
   try:
     return content.decode("utf-8-sig")
@@ -165,31 +172,46 @@ def read_text(path: Path) -> str:
     return content.decode("latin-1")
 
 
+def read_rows(path: Path) -> list[list[str]]:
+  """The rows of a CSV file, its header among them.
+
+  Raises:
+    InputError: the file is no CSV.
+  """
+  # Not splitlines: a cell may hold U+0085, which is no end of a line here.
+  reader = csv.reader(io.StringIO(read_text(path), newline=""))
+  try:
+    return list(reader)
+  except csv.Error as error:
+    raise InputError(
+      f"{path}: expected a CSV file, found line {reader.line_num}, which is "
+      f"none ({error}). A quote may lack its partner."
+    ) from error
+
+
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
   """The rows of a CSV file, every cell a string.
 
   Raises:
     InputError: a column is missing, or there is no row.
   """
-  # Not splitlines: a cell may hold U+0085, which is no end of a line here.
-  reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-  header = reader.fieldnames or ()
+  header, *rows = read_rows(path) or [[]]
   missing = [each for each in columns if each not in header]
   if missing:
     raise InputError(
       f"{path}: expected the columns {', '.join(columns)}; missing: "
       f"{', '.join(missing)}; found: {', '.join(header) or 'an empty file'}."
     )
-  rows = list(reader)
   if not rows:
     raise InputError(f"{path}: expected a row per utterance, found none.")
-  return rows
+  # A row that is too short has None, as with csv.DictReader.
+  return [dict(zip_longest(header, row[: len(header)])) for row in rows if row]
 
 
 def first_media(
   options: Iterable[tuple[Path | None, float | None, float | None]],
 ) -> Media | None:
-  """The first of (file, start, end) that there is and that lasts."""
+  """The first (file, start, end) with a file and an end behind its start."""
   for path, start, end in options:
     if path is not None and (start is None or end > start):
       return Media(path, start, end)

@@ -1,6 +1,6 @@
-"""Feature arrays that a corpus brings: padding off, faults out, all counted.
+"""Feature arrays that a corpus brings: padding is cut off, faults are replaced.
 
-What is not taken as it stands becomes a remark, one per utterance.
+Every change becomes a remark, one per utterance, modality and kind.
 """
 
 from collections import Counter
@@ -9,20 +9,24 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from feature_export.corpora.utterance import Remark, Stored, Utterance
+from feature_export.corpora.utterance import (
+  MODALITIES,
+  Remark,
+  Stored,
+  Utterance,
+)
 from feature_export.errors import InputError, list_faults
 
 NONFINITE_POLICIES = ("zero", "mean", "refuse")
-MODALITIES = ("audio", "video")
 # Records keep float16.
 _LARGEST = float(np.finfo(np.float16).max)
 
 
 def trim_padding(values: np.ndarray) -> np.ndarray:
-  """Takes the padding off: the longer run of zero rows at either end.
+  """Cuts the padding off: the longer run of zero rows at either end.
 
-  Authors pad in front or behind, never both; zero rows inside, and the
-  shorter run, are frames that happen to be zero.
+  Authors pad in front or behind, never both. So zero rows in the middle, and
+  the shorter run at an end, are frames that happen to be zero.
 
   Args:
     values: float[L, D].
@@ -38,15 +42,15 @@ def trim_padding(values: np.ndarray) -> np.ndarray:
 
 
 def cut_to_length(values: np.ndarray, length: int) -> np.ndarray | None:
-  """The rows that a file's own length names, on the side that is not zero.
+  """Cuts an array to the length that the file gives for it.
 
   Args:
-    values: float[L, D].
-    length: valid rows, as the file says.
+    values: float[L, D], padded with zero rows at one end.
+    length: number of valid rows, as the file says.
 
   Returns:
-    float[length, D], or None: the rest holds frames on both sides, or the
-    length is not in [0, L].
+    float[length, D]; None where the length is not in [0, L], or where the rows
+    beyond it are not zero at either end: then the length cannot be right.
   """
   if not 0 <= length <= len(values):
     return None
@@ -59,12 +63,12 @@ def cut_to_length(values: np.ndarray, length: int) -> np.ndarray | None:
 
 @dataclass
 class FeatureCleaner:
-  """Turns padded arrays into `Stored`, and remembers what it did.
+  """Turns padded arrays into `Stored`, and remembers what it changed.
 
   Attributes:
-    nonfinite: what replaces NaN and infinite values: "zero"; "mean", of the
+    nonfinite: replacement of NaN and infinite values: "zero"; "mean" of the
       column's finite values in the same utterance; "refuse" raises.
-    remarks: one per utterance, modality and kind.
+    remarks: changes, one per utterance, modality and kind.
   """
 
   nonfinite: str = "zero"
@@ -75,13 +79,14 @@ class FeatureCleaner:
   def clean(
     self, name: str, modality: str, values: object, length: int | None = None
   ) -> Stored:
-    """Takes padding and faults off one array.
+    """Cuts the padding off one array and replaces what records cannot hold.
 
     Args:
-      name: of the utterance, for remarks.
+      name: id of the utterance, for remarks.
       modality: "audio" or "video".
       values: number[L, D], padded at either end.
-      length: valid rows where the file says so; None: by zero rows.
+      length: number of valid rows; None: the file does not say, so zero rows
+        at an end are taken for padding.
     """
     try:
       array = np.asarray(values, np.float32)
@@ -150,9 +155,11 @@ class FeatureCleaner:
         for each in utterances
         if getattr(each, modality) is not None
       ]
-      found = Counter(each.shape[1] for _, each in stored if len(each))
+      frame_widths = Counter(each.shape[1] for _, each in stored if len(each))
       # Nothing but absent clips: any width serves, records hold no frame.
-      widths[modality] = found.most_common(1)[0][0] if found else 1
+      widths[modality] = (
+        frame_widths.most_common(1)[0][0] if frame_widths else 1
+      )
       faults += [
         f"{name}: {modality} has {each.shape[1]} columns, most have "
         f"{widths[modality]}"
@@ -172,13 +179,13 @@ class FeatureCleaner:
     return [_fit_absent(each, widths) for each in utterances], widths
 
   def notes(self) -> tuple[str, ...]:
-    """How many utterances each kind of remark concerns."""
+    """The number of utterances of each kind of remark."""
     kinds = Counter(each.kind for each in self.remarks)
     return tuple(f"{kind}: {count}" for kind, count in kinds.items())
 
 
 def _fit_absent(utterance: Utterance, widths: dict[str, int]) -> Utterance:
-  """Gives absent arrays, and those that never were, the corpus's width."""
+  """Gives absent and missing arrays the width of the corpus's others."""
   absent = {
     modality: Stored(np.zeros((0, widths[modality]), np.float32))
     for modality in MODALITIES

@@ -11,7 +11,6 @@ feature file:
 - {"audio" | "video": [train, dev, test]}, each {id: array} (MELD, IEMOCAP).
 """
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from feature_export.corpora import iemocap, manifest, meld
 from feature_export.corpora.mmsa_pickles import SPLIT_KEYS, structure_faults
 from feature_export.corpora.pickles import load_pickle, to_text
 from feature_export.corpora.schemes import IEMOCAP, MELD
+from feature_export.corpora.source_files import read_table
 from feature_export.corpora.stored import FeatureCleaner
 from feature_export.corpora.unimse_samples import (
   SampleReader,
@@ -41,7 +41,7 @@ from feature_export.files import hash_file
 _SCHEMES = {"meld": MELD, "iemocap": IEMOCAP}
 _CORPORA = ("iemocap", "meld", "mosei", "mosi")
 _LABEL_FILE = "label.csv"
-# Where the words of a feature file may come from.
+# Files that the words of a feature file may come from.
 _TEXTS = {
   "iemocap": "IEMOCAP_full_release (dialog/EmoEvaluation and "
   "dialog/transcriptions of each session)",
@@ -63,7 +63,7 @@ def _read_array_form(content: Mapping, path: Path) -> _Features:
   faults = structure_faults(content, _ARRAYS)
   if faults:
     raise InputError(list_faults(f"{path} is not a feature file", faults))
-  found: _Features = {}
+  features: _Features = {}
   for split, key in SPLIT_KEYS.items():
     part = content[key]
     for row, identifier in enumerate(part["id"]):
@@ -74,11 +74,11 @@ def _read_array_form(content: Mapping, path: Path) -> _Features:
           f"{list(map(to_text, fields))}: a video and an interval. Words "
           "cannot be joined to it by id; use MMSA's files, which hold them."
         )
-      found[split, to_text(fields[0])] = {
+      features[split, to_text(fields[0])] = {
         "audio": part["audio"][row],
         "video": part["vision"][row],
       }
-  return found
+  return features
 
 
 def _read_dict_form(content: Mapping, path: Path) -> _Features:
@@ -87,7 +87,7 @@ def _read_dict_form(content: Mapping, path: Path) -> _Features:
   Raises:
     InputError: not this layout.
   """
-  found: _Features = {}
+  features: _Features = {}
   for modality in ("audio", "video"):
     parts = content.get(modality)
     if (
@@ -101,8 +101,8 @@ def _read_dict_form(content: Mapping, path: Path) -> _Features:
       )
     for split, part in zip(SPLITS, parts, strict=True):
       for name, values in part.items():
-        found.setdefault((split, to_text(name)), {})[modality] = values
-  return found
+        features.setdefault((split, to_text(name)), {})[modality] = values
+  return features
 
 
 def read_label_csv(path: Path) -> list[Utterance]:
@@ -111,12 +111,8 @@ def read_label_csv(path: Path) -> list[Utterance]:
   Raises:
     InputError: a column is missing, or a row's split or score is no such.
   """
-  with path.open(encoding="utf-8-sig", newline="") as file:
-    rows = list(csv.DictReader(file))
   columns = ("video_id", "clip_id", "text", "label", "mode")
-  missing = [each for each in columns if not rows or each not in rows[0]]
-  if missing:
-    raise InputError(f"{path}: missing columns: {', '.join(missing)}.")
+  rows = read_table(path, columns)
   ours = {key: split for split, key in SPLIT_KEYS.items()}
   utterances, faults = [], []
   for number, row in enumerate(rows, start=1):
@@ -126,12 +122,11 @@ def read_label_csv(path: Path) -> list[Utterance]:
           id=f"{row['video_id']}_{row['clip_id']}",
           split=ours[row["mode"].strip()],
           text=row["text"].strip(),
-          dialogue=row["video_id"],
-          turn=int(row["clip_id"]),
+          speaker=row["video_id"],
           intensity=float(row["label"]),
         )
       )
-    except (KeyError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
       faults.append(f"row {number}: {error}")
   if faults:
     raise InputError(list_faults(f"{path} has faults", faults))
@@ -139,7 +134,7 @@ def read_label_csv(path: Path) -> list[Utterance]:
 
 
 def _load_texts(name: str, texts: Path) -> Corpus:
-  """Words and labels of a corpus, from what lies in a folder or file.
+  """Words and labels of a corpus, from whatever a folder or file offers.
 
   Raises:
     InputError: nothing that this corpus can use.
@@ -161,7 +156,7 @@ def _load_texts(name: str, texts: Path) -> Corpus:
 
 
 def _without_media(corpus: Corpus) -> Corpus:
-  """The words and labels of a corpus, and what was said about those."""
+  """A corpus without its media, and without notes and remarks on media."""
   return replace(
     corpus,
     utterances=tuple(
@@ -191,7 +186,9 @@ def _join(
   name: str,
   cleaner: FeatureCleaner,
 ) -> Iterator[Utterance]:
-  """Gives the utterances their features; both sides' leftovers are remarks.
+  """Yields the utterances with their features, joined by id.
+
+  Utterances without features, and features without an utterance, are remarked.
 
   Raises:
     InputError: not one id of the feature file is among the utterances.
@@ -278,8 +275,9 @@ def load(raw: Path, texts: Path | None, nonfinite: str) -> list[Corpus]:
   """Reads the authors' files: all sample files, else all feature files.
 
   Args:
-    raw: a pickle, or a folder that holds some.
-    texts: words and labels for feature files; None: in or beside `raw`.
+    raw: pickle, or folder that holds some.
+    texts: folder or file with the words and labels for feature files; None:
+      in or beside `raw`.
     nonfinite: one of `NONFINITE_POLICIES`.
 
   Raises:
@@ -296,6 +294,6 @@ def load(raw: Path, texts: Path | None, nonfinite: str) -> list[Corpus]:
   for path in samples:
     reader.add(path, load_pickle(path), *match_sample_file(path))
   return [
-    _build(name, found, reader.cleaners[name], reader.files[name])
-    for name, found in sorted(reader.utterances.items())
+    _build(name, utterances, reader.cleaners[name], reader.files[name])
+    for name, utterances in sorted(reader.utterances.items())
   ]

@@ -14,6 +14,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -115,10 +116,9 @@ def _turns(text: str, utterance: Utterance) -> list[Utterance]:
           turn=turn,
         )
       )
-  fields = {**vars(utterance), "text": own}
   if made:
-    fields |= {"dialogue": utterance.id, "turn": 1}
-  return [Utterance(**fields), *made]
+    utterance = replace(utterance, dialogue=utterance.id, turn=1)
+  return [replace(utterance, text=own), *made]
 
 
 class SampleReader:
@@ -179,7 +179,7 @@ class SampleReader:
   ) -> None:
     """Adds one sample, or a remark of why it is left out."""
     cleaner = self.cleaners.setdefault(corpus, FeatureCleaner(self._nonfinite))
-    found = self.utterances.setdefault(corpus, [])
+    utterances = self.utterances.setdefault(corpus, [])
     files = self.files.setdefault(corpus, [])
     if path not in files:
       files.append(path)
@@ -189,22 +189,27 @@ class SampleReader:
         Remark(utterance.id, "left out: not one of six classes", emotion)
       )
       return
-    fields = {**vars(utterance), **own}
-    for modality, values in (("audio", audio), ("video", video)):
-      fields[modality] = cleaner.clean(utterance.id, modality, values)
-    made = Utterance(**fields)
-    if _MARK not in made.text:
-      found.append(made)
+    arrays = {
+      modality: cleaner.clean(utterance.id, modality, values)
+      for modality, values in (("audio", audio), ("video", video))
+    }
+    utterance = replace(utterance, **own, **arrays)
+    if _MARK not in utterance.text:
+      utterances.append(utterance)
       return
-    turns = _turns(made.text, made)
+    turns = _turns(utterance.text, utterance)
     if not turns:
-      marks = made.text.count(_MARK)
+      text = utterance.text
       cleaner.remarks.append(
-        Remark(made.id, "context not split from the text", f"{marks} marks")
+        Remark(
+          utterance.id,
+          "context not split from the text",
+          f"{text.count(_MARK)} marks",
+        )
       )
-      plain = " ".join(made.text.replace(_MARK, " ").split())
-      turns = [Utterance(**{**vars(made), "text": plain})]
-    found += turns
+      plain = " ".join(text.replace(_MARK, " ").split())
+      turns = [replace(utterance, text=plain)]
+    utterances += turns
 
 
 def remark_unknown_polarity(

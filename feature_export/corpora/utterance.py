@@ -1,7 +1,7 @@
-"""What every importer yields: utterances, and a corpus of them.
+"""What every importer makes: utterances, and a corpus of them.
 
-Importers only describe: no media is opened here. `validate` is the one gate
-that every corpus passes before anything is extracted.
+Importers open no media; they only say where they are. Every corpus must pass
+`validate` before anything is extracted.
 """
 
 import math
@@ -16,8 +16,9 @@ from feature_export.corpora.schemes import POLARITIES, EmotionScheme
 from feature_export.errors import InputError, list_faults
 
 SPLITS = ("train", "validation", "test")
+MODALITIES = ("audio", "video")
 INTENSITY_LIMIT = 3.0  # the scale of MOSI and MOSEI, [-3, 3]
-CONTEXT_TURNS = 8  # stored either side; the training config uses fewer
+CONTEXT_TURNS = 8  # stored on either side; the training config uses fewer
 
 
 REGIONS = ("", "left", "right")
@@ -53,14 +54,14 @@ class Stored:
 
 @dataclass(frozen=True)
 class StoredSettings:
-  """What the metadata say of a corpus that brings its features.
+  """What the dataset's metadata say of a corpus that brings its features.
 
   Attributes:
-    source: the kind of file, e.g. "mmsa".
+    source: kind of file, such as "mmsa_aligned".
     files: file name -> sha256.
     audio_dimension: D of every `Stored` audio.
     video_dimension: D of every `Stored` video.
-    nonfinite: what replaced NaN and infinite values: "zero", "mean" or
+    nonfinite: replacement of NaN and infinite values: "zero", "mean" or
       "refuse" (there were none).
   """
 
@@ -76,9 +77,10 @@ class Remark:
   """One utterance or file of the source that was not taken as it is.
 
   Attributes:
-    id: of the utterance or file, as the source names it.
-    kind: a few words that group equal cases, e.g. "dropped: no clip".
-    detail: what is particular to this one.
+    id: utterance or file, as the source names it.
+    kind: a few words that are the same in equal cases, such as "dropped: no
+      clip", so that the report can count them.
+    detail: particulars of this case.
   """
 
   id: str
@@ -93,12 +95,12 @@ class Utterance:
   Attributes:
     id: unique in the corpus, over all splits.
     split: "train", "validation" or "test".
-    text: what was said.
-    dialogue: groups the turns of one conversation; "" where there is none.
-    turn: orders the turns of a dialogue; may have gaps.
-    speaker: "" where unknown.
-    audio: where the voice is, or its features, or None.
-    video: where the face is, or its features, or None.
+    text: words said.
+    dialogue: conversation that it is a turn of; "": none.
+    turn: number that orders the turns of a dialogue; there may be gaps.
+    speaker: name; "": unknown.
+    audio: file that holds the voice, or its features; None: no voice.
+    video: file that shows the face, or its features; None: no face.
     polarity: "negative", "neutral", "positive" or "" (not annotated).
     intensity: sentiment in [-3, 3], or None (not annotated).
     emotion: a class of the corpus's scheme, or "" (not annotated).
@@ -128,11 +130,11 @@ class Corpus:
 
   Attributes:
     name: lower-case letters, digits and underscores; names the dataset.
-    utterances: all of them, unlabelled turns included.
-    scheme: the emotion scheme, or None where no emotion is annotated.
-    notes: what holds for the corpus as a whole, for the export's report.
+    utterances: all utterances, unlabelled turns included.
+    scheme: emotion scheme; None: no emotion is annotated.
+    notes: sentences about the corpus as a whole, for the export's report.
     remarks: every single utterance that was left out, repaired or doubted.
-    stored: set where the utterances bring `Stored` features, else None.
+    stored: origin of `Stored` features; None: features are to be extracted.
   """
 
   name: str
@@ -163,13 +165,18 @@ def polarity_of_intensity(intensity: float) -> str:
   return "positive" if intensity > 0 else "negative"
 
 
-def resolve_polarity(utterance: Utterance, scheme: EmotionScheme | None) -> str:
+def resolve_polarity(
+  polarity: str,
+  intensity: float | None,
+  emotion: str,
+  scheme: EmotionScheme | None,
+) -> str:
   """The gold polarity, else the sign of the intensity, else the scheme's."""
-  if utterance.polarity:
-    return utterance.polarity
-  if utterance.intensity is not None:
-    return polarity_of_intensity(utterance.intensity)
-  return scheme.polarity.get(utterance.emotion, "") if scheme else ""
+  if polarity:
+    return polarity
+  if intensity is not None:
+    return polarity_of_intensity(intensity)
+  return scheme.polarity.get(emotion, "") if scheme else ""
 
 
 def contexts(
@@ -177,20 +184,21 @@ def contexts(
 ) -> dict[str, Context]:
   """Finds the turns around every utterance (paper, Eq. 1).
 
-  Position counts, not the turn number: published numbers have holes. Turns
-  without labels are context too. Equal turn numbers keep the given order.
+  Neighbours are counted by position and not by turn number, because published
+  numbers have gaps. Turns without labels are context too. Turns of equal
+  numbers keep the given order.
 
   Args:
     utterances: all utterances of a corpus, with unique ids.
-    limit: most turns on either side.
+    limit: largest number of turns on either side.
 
   Returns:
     id -> context; an empty context for an utterance without a dialogue.
   """
-  found = {}
+  around = {}
   dialogues = defaultdict(list)
   for utterance in utterances:
-    found[utterance.id] = Context()
+    around[utterance.id] = Context()
     if utterance.dialogue:
       dialogues[utterance.dialogue].append(utterance)
   for turns in dialogues.values():
@@ -198,13 +206,13 @@ def contexts(
     for position, utterance in enumerate(turns):
       before = turns[max(0, position - limit) : position][::-1]
       after = turns[position + 1 : position + 1 + limit]
-      found[utterance.id] = Context(
+      around[utterance.id] = Context(
         tuple(other.text for other in before),
         tuple(other.text for other in after),
         tuple(other.speaker for other in before),
         tuple(other.speaker for other in after),
       )
-  return found
+  return around
 
 
 def _label_faults(
@@ -272,7 +280,7 @@ def _identity_faults(
 
 
 def _split_faults(corpus: Corpus) -> Iterable[tuple[str, str]]:
-  """Yields (kind, fault) for the splits that training cannot do without."""
+  """Yields (kind, fault) for the splits that training needs and that lack."""
   labelled = {each.split for each in corpus.utterances if each.labelled}
   for split in ("train", "validation"):
     if split not in labelled:
@@ -284,11 +292,11 @@ def _split_faults(corpus: Corpus) -> Iterable[tuple[str, str]]:
 
 
 def validate(corpus: Corpus) -> None:
-  """Checks a whole corpus and raises once.
+  """Checks a whole corpus.
 
   Raises:
-    InputError: naming every kind of fault, with its count and its first ten
-      cases.
+    InputError: any faults; it names every kind, its number of cases and the
+      first ten of them.
   """
   kinds = defaultdict(list)
   for kind, fault in _identity_faults(corpus.utterances):

@@ -6,14 +6,14 @@ The paper names librosa and nothing else. Its authors' arrays are 157 x 64 for
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 
 from feature_export.corpora.utterance import Media
 from feature_export.errors import MediaError
-from feature_export.features.findings import Inspection, default_policies
+from feature_export.features.findings import Inspection
+from feature_export.features.settings import AudioSettings
 from feature_export.features.source import (
   END_TOLERANCE,
   check_file,
@@ -23,45 +23,16 @@ from feature_export.features.source import (
 
 # libsndfile seeks to the sample; every other container goes through FFmpeg.
 _SNDFILE_SUFFIXES = (".wav", ".flac")
-# Codecs that overlap their frames (AAC, MP3, Opus) need some before the first
-# whole one; a tenth of a second is two frames of the longest at 16 kHz.
+# Frames of AAC, MP3 and Opus overlap, so the first ones after a seek come out
+# wrong. At 16 kHz the longest last 0.064 s; 0.2 s hold three of them.
 _PREROLL = 0.2
 _SILENT = 1e-4  # peak to peak; -80 dBFS, three steps of 16 bits
 _BEYOND = 4.0  # lossy codecs overshoot full scale a little, never this much
-# ITU-R BS.775 mixes more channels to two; the mean of those two follows, as
-# for any stereo. The voice of a film is in the centre.
+# More than two channels are mixed to two by ITU-R BS.775, and their mean taken,
+# as of any stereo. The plain mean of all would bury the voice of a film, which
+# is in the centre channel.
 _SHARE = {"FL": 0.5, "FR": 0.5, "FC": math.sqrt(0.5), "LFE": 0.0}
 _SURROUND_SHARE = 0.5 * math.sqrt(0.5)
-
-
-@dataclass(frozen=True)
-class AudioSettings:
-  """Everything that changes the values of the audio features.
-
-  Attributes:
-    sample_rate: Hz, mono.
-    window: samples of a Hann window, also the FFT length.
-    hop: samples between frames; 16000 / 512 = 31.25 frames/s.
-    mels: number of Mel bins.
-    floor: smallest power, so the lowest value is -100 dB.
-    max_seconds: longer clips are cut here.
-    far_seconds: files without an interval that are longer are no utterance.
-      MELD holds some of five minutes by mistake.
-    downmix: how channels become one.
-    policies: kind of finding -> action.
-  """
-
-  sample_rate: int = 16000
-  window: int = 1024
-  hop: int = 512
-  mels: int = 64
-  floor: float = 1e-10
-  max_seconds: float = 20.0
-  far_seconds: float = 120.0
-  downmix: str = "mean; above two channels ITU-R BS.775 without LFE"
-  policies: dict[str, str] = field(
-    default_factory=partial(default_policies, "audio")
-  )
 
 
 @dataclass(frozen=True)
@@ -77,7 +48,10 @@ def mix_down(channels: np.ndarray, names: Sequence[str] = ()) -> np.ndarray:
 
   Args:
     channels: float32[C, N].
-    names: of the channels as FFmpeg calls them; only asked where C > 2.
+    names: names of the channels, FFmpeg's; needed only where C > 2.
+
+  Returns:
+    float32[N].
   """
   if len(channels) > 2 and {"FL", "FR"} <= set(names):
     shares = [_SHARE.get(name, _SURROUND_SHARE) for name in names]
@@ -88,21 +62,23 @@ def mix_down(channels: np.ndarray, names: Sequence[str] = ()) -> np.ndarray:
 def _read_sndfile(
   media: Media, settings: AudioSettings, inspection: Inspection
 ) -> Waveform | None:
-  """Reads a stretch of a file that libsndfile knows; None: it does not."""
+  """Reads a stretch by libsndfile; None: it cannot read this file."""
   import soundfile
 
   try:
     with soundfile.SoundFile(media.path) as file:
-      if file.channels > 2:  # it does not say which is which; FFmpeg does
+      # libsndfile does not tell which channel is which; FFmpeg does.
+      if file.channels > 2:
         return None
       rate = file.samplerate
       check_length(media, len(file) / rate, settings.far_seconds, inspection)
-      # libsndfile corrects the length of a cut-off file and only logs it.
+      # libsndfile corrects the length of a truncated file, and says so only in
+      # its log.
       if "should be" in file.extra_info.partition("data :")[2].split("\n")[0]:
         inspection.report("short", "the file has lost its end")
       first = min(round((media.start or 0.0) * rate), len(file))
       last = len(file) if media.end is None else round(media.end * rate)
-      # One sample too many tells the caller that the clip is longer.
+      # One sample more than allowed shows the caller that the clip is longer.
       count = min(last - first, math.floor(settings.max_seconds * rate) + 1)
       file.seek(first)
       samples = file.read(max(count, 0), dtype="float32", always_2d=True)
@@ -116,7 +92,7 @@ def _read_sndfile(
 
 
 class _Recorder:
-  """Puts decoded frames of sound one behind the other."""
+  """Collects decoded frames of sound, mixed to one channel."""
 
   def __init__(self):
     self._to_planar = None
@@ -127,7 +103,7 @@ class _Recorder:
     self.errors = 0
 
   def add(self, frame, time: float | None) -> None:
-    """Appends one frame; `time` is its place in s, None: unknown."""
+    """Appends one frame, which starts at `time` in s; None: unknown."""
     import av
 
     if self._to_planar is None:
@@ -149,12 +125,13 @@ class _Recorder:
 
 
 def _record(container, stream, start: float, end: float) -> _Recorder:
-  """Decodes a stretch of a sound track, and a bit before it."""
+  """Decodes a stretch of a sound track, from a little before its start."""
   import av
 
   origin = container_origin(container)
   if start:
-    # Lands on or before the wanted place; the surplus is cut later.
+    # This goes to a place at or before the wanted one; what is too much is cut
+    # later.
     place = max(0.0, start - _PREROLL) + origin
     container.seek(int(place / stream.time_base), stream=stream, backward=True)
   recorder = _Recorder()
@@ -190,11 +167,12 @@ def _decode_samples(
   check_length(media, length, settings.far_seconds, inspection)
   start = media.start or 0.0
   end = math.inf if media.end is None else media.end
-  # Frames may be shorter than a step of the rate that the header announces.
+  # A little more than allowed shows the caller that the clip is longer. Not by
+  # one sample: the rate in the header may be half of the true one (HE-AAC).
   limit = min(end, start + settings.max_seconds + 0.01)
   recorder = _record(container, stream, start, limit)
   if start and recorder.begin is None:
-    # A container without times: count from the beginning instead.
+    # The container has no times, so samples are counted from its beginning.
     container.seek(0)
     recorder = _record(container, stream, 0.0, math.inf)
   rate, begin = recorder.rate, recorder.begin or 0.0
@@ -209,7 +187,7 @@ def _decode_samples(
   last = None if math.isinf(limit) else max(0, round((limit - begin) * rate))
   due = min(limit, length) if math.isinf(end) and length else limit
   there = begin + len(samples) / rate if rate else 0.0
-  # An infinite `due` is an unknown one.
+  # `due` is infinite where the length is not known.
   if samples[first:].size and there < due - END_TOLERANCE < math.inf:
     inspection.report("short", f"ends at {there:.1f} of {due:.1f} s")
   if recorder.channels > 2:
@@ -220,14 +198,14 @@ def _decode_samples(
 def _read_container(
   media: Media, settings: AudioSettings, inspection: Inspection
 ) -> Waveform:
-  """Reads a stretch of anything that FFmpeg knows, video files included."""
+  """Reads a stretch of any file that FFmpeg knows, video files included."""
   import av
 
   try:
     with av.open(str(media.path)) as container:
       return _decode_samples(container, media, settings, inspection)
   except (av.FFmpegError, OSError) as error:
-    # Without the path, so that the report can group equal reasons.
+    # Without the path, so that the report can count equal reasons.
     raise MediaError("unreadable", str(error.strerror or error)) from error
 
 
@@ -240,7 +218,8 @@ def _check_samples(
     raise MediaError("out_of_range", "no samples between start and end")
   if not np.isfinite(samples).all():
     raise MediaError("not_finite", "NaN or infinite samples")
-  # A muted track is no voice; zeros, or any constant, would pose as data.
+  # A muted track holds zeros, or another constant. A model would take them for
+  # a voice.
   if np.ptp(samples) < _SILENT:
     inspection.report("silence")
   if (peak := float(np.abs(samples).max())) > _BEYOND:
@@ -257,9 +236,9 @@ def read_waveform(
   """Decodes a stretch of a file to mono at the file's own rate.
 
   Args:
-    media: the file, with start and end in seconds.
-    settings: reading stops one sample after `max_seconds`.
-    inspection: gets whatever is odd about the medium.
+    media: file with start and end in seconds.
+    settings: limits; reading stops one sample after `max_seconds`.
+    inspection: takes the findings.
 
   Raises:
     MediaError: the reason why the clip has no usable audio.
@@ -292,8 +271,8 @@ def compute_log_mel(waveform: Waveform, settings: AudioSettings) -> np.ndarray:
     target_sr=settings.sample_rate,
     res_type="soxr_hq",
   )
-  # librosa warns where a clip is shorter than its window. Zeros behind it
-  # change nothing: centred frames are padded with zeros anyway.
+  # librosa warns when a clip is shorter than its window. Zeros after the clip
+  # change no value, because frames are padded with zeros anyway.
   frames = 1 + len(samples) // settings.hop
   samples = np.pad(samples, (0, max(0, settings.window - len(samples))))
   power = librosa.feature.melspectrogram(

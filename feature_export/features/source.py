@@ -1,11 +1,13 @@
-"""What sound and pictures have in common: a file, an interval, a length."""
+"""Checks that sound and pictures share: of a file, an interval, a length."""
 
 from feature_export.corpora.utterance import Media
-from feature_export.errors import MediaError
+from feature_export.errors import InputError, MediaError
 from feature_export.features.findings import Inspection
+from feature_export.files import check_is_no_pointer
 
 # s. Sound and pictures of a file rarely end together, and annotated ends are
-# often some frames behind the last one; half a second is a loss.
+# often some frames after the last one. Half a second is more than that: then
+# something has been lost.
 END_TOLERANCE = 0.5
 
 
@@ -15,6 +17,11 @@ def check_file(media: Media) -> None:
     raise MediaError("missing")
   if not media.path.stat().st_size:
     raise MediaError("empty")
+  try:
+    check_is_no_pointer(media.path)
+  except InputError as error:
+    detail = "a Git LFS pointer, not the file; run `git lfs pull`"
+    raise MediaError("unreadable", detail) from error
   if media.end is not None and media.end <= (media.start or 0.0):
     raise MediaError("out_of_range", "the interval ends before it starts")
 
@@ -22,11 +29,14 @@ def check_file(media: Media) -> None:
 def check_length(
   media: Media, length: float, far_seconds: float, inspection: Inspection
 ) -> None:
-  """Reports intervals behind the end, and files that are no utterance.
+  """Reports intervals behind the end, and files too long for one utterance.
 
   Args:
-    length: of the whole file in s; 0 where unknown.
-    far_seconds: an utterance in a file of its own is not longer.
+    media: file and interval.
+    length: length of the whole file in s; 0: unknown.
+    far_seconds: length from which on a file without an interval is no single
+      utterance.
+    inspection: takes the findings.
   """
   start = media.start or 0.0
   if length and start >= length:
@@ -38,8 +48,9 @@ def check_length(
 
 
 def container_origin(container) -> float:
-  """Where a player's clock reads 0, in the container's own time, in s.
+  """The container's own time at which a player's clock shows 0, in s.
 
-  Annotators read times off a player. A stream may start later than this.
+  Annotators read times off a player, so intervals count from here. A single
+  stream may start later.
   """
   return (container.start_time or 0) / 1_000_000  # FFmpeg's AV_TIME_BASE

@@ -1,6 +1,8 @@
 """Frames of a clip, evenly spaced (paper, section 3.2).
 
-Packets are read first, which costs next to nothing; their times say which
+Decoding is what takes time, and a video frame can only be decoded from the
+last key frame on, with all frames that it depends on. So packets (frames still
+encoded) are read first, which costs next to nothing. Their times tell which
 frames are wanted, and only what those depend on is decoded.
 """
 
@@ -12,6 +14,7 @@ import numpy as np
 from feature_export.corpora.utterance import Media
 from feature_export.errors import MediaError
 from feature_export.features.findings import Inspection
+from feature_export.features.settings import VideoSettings
 from feature_export.features.source import (
   END_TOLERANCE,
   check_file,
@@ -20,28 +23,14 @@ from feature_export.features.source import (
 )
 
 MAX_FRAMES = 32  # the fixed number T of the authors' arrays
-# Compression noise keeps a black picture from being exactly 0.
+# After compression a black picture is not exactly 0.
 _BLACK_LEVEL = 16
 _ROUNDING = 5e-7  # s
 _DEFAULT_RATE = 25.0  # frames/s, where a container gives neither times nor rate
-# AVI has no presentation times, and FFmpeg cannot work them out for these.
+# AVI stores when a frame is decoded and not when it is shown. For most codecs
+# FFmpeg works the latter out; not for these.
 _UNTIMED_IN_AVI = ("h264", "hevc")
 _MOST_REORDERED = 16  # frames that H.264 and HEVC may hold back
-
-
-@dataclass(frozen=True)
-class Stretch:
-  """Which frames of a clip are wanted.
-
-  Attributes:
-    count: frames, fewer where the clip holds fewer.
-    max_seconds: longer clips are cut here, as their sound is.
-    far_seconds: see `check_length`.
-  """
-
-  count: int
-  max_seconds: float
-  far_seconds: float
 
 
 @dataclass
@@ -49,12 +38,13 @@ class _Packets:
   """The packets of a stretch in decoding order, with their times.
 
   Attributes:
-    packets: from a key frame on.
-    times: float64[N] in s, of the frame in each packet. Where a container has
-      no presentation times (AVI): of the n-th frame that comes out.
-    exact: whether a packet's time is that of its own frame.
-    end: s, of the last frame's end; infinite where the stream goes on.
-    origin: s, where the player's clock reads 0 in the times of frames.
+    packets: packets in decoding order, the first one a key frame.
+    times: float64[N] in s, the time at which the frame in each packet is
+      shown. Where `exact` is False: the n-th smallest is the time of the n-th
+      frame that the decoder gives.
+    exact: True: a packet's time is that of its own frame.
+    end: end of the last frame, in s; infinite: the stream goes on.
+    origin: time of a frame at which the player's clock shows 0, in s.
   """
 
   packets: list = field(default_factory=list)
@@ -64,32 +54,32 @@ class _Packets:
   origin: float = 0.0
 
 
-def _display_delay(found: list) -> float:
-  """How late FFmpeg takes the pictures of an AVI with B-frames for, in s.
+def _display_delay(packets: list) -> float:
+  """By how much FFmpeg's times of an AVI with B-frames are too late, in s.
 
-  AVI says only when a picture is decoded. One that waits for those shown
-  before it makes all times a frame later than those that were filmed.
+  AVI says only when a picture is decoded. With B-frames a picture is decoded
+  one step before it is shown, so all times come out one frame too late.
   """
-  ticks = [packet.dts for packet in found if packet.dts is not None]
+  ticks = [packet.dts for packet in packets if packet.dts is not None]
   steps = np.diff(np.sort(ticks))
-  return float(np.median(steps) * found[0].time_base) if len(steps) else 0.0
+  return float(np.median(steps) * packets[0].time_base) if len(steps) else 0.0
 
 
 def _read_packets(container, stream, start: float, end: float) -> _Packets:
-  """Demuxes what is needed to show a stretch, in s of the player's clock."""
+  """Reads the packets that a stretch needs; start and end by player's clock."""
   frame_rate = float(stream.average_rate or stream.guessed_rate or 0)
   frame_rate = frame_rate or _DEFAULT_RATE
   origin = container_origin(container)
   avi = container.format.name == "avi"
   if avi:
-    # Frames that come out late are still in front of others.
+    # In decoding order a frame of the stretch may stand behind later ones.
     end += _MOST_REORDERED / frame_rate
   if start:
-    # Lands on a key frame on or before the wanted place.
+    # This goes to the last key frame at or before the start.
     container.seek(
       int((start + origin) / stream.time_base), stream=stream, backward=True
     )
-  found, ended = [], True
+  packets, ended = [], True
   for packet in container.demux(stream):
     if packet.size == 0 and packet.pts is None and packet.dts is None:
       break  # the flush at the end
@@ -98,43 +88,54 @@ def _read_packets(container, stream, start: float, end: float) -> _Packets:
     if ticks is not None and float(ticks * packet.time_base) - origin >= end:
       ended = False
       break
-    found.append(packet)
-  exact = all(packet.pts is not None for packet in found)
+    packets.append(packet)
+  exact = all(packet.pts is not None for packet in packets)
   if avi and stream.codec_context.name in _UNTIMED_IN_AVI:
     exact = False
   elif avi and stream.codec_context.has_b_frames:
-    origin += _display_delay(found)
-  return _time_packets(found, exact, ended, origin, frame_rate)
+    origin += _display_delay(packets)
+  return _time_packets(packets, exact, ended, origin, frame_rate)
 
 
 def _time_packets(
-  found: list, exact: bool, ended: bool, origin: float, frame_rate: float
+  packets: list, exact: bool, ended: bool, origin: float, frame_rate: float
 ) -> _Packets:
-  """Gives packets their times; `ended`: they reach the stream's end."""
-  if not found:
-    return _Packets()
-  base = float(found[0].time_base)
-  ticks = [packet.pts if exact else packet.dts for packet in found]
-  if any(each is None for each in ticks):
-    times = np.arange(len(found)) / frame_rate
-  else:
-    times = np.array(ticks, np.float64) * base - origin
-  last = found[int(times.argmax())]
-  length = float((last.duration or 0) * base) or 1 / frame_rate
-  stop = float(times.max()) + length if ended else np.inf
-  return _Packets(found, times, exact, stop, origin)
-
-
-def _needed_runs(found: _Packets, wanted: np.ndarray) -> Iterator[slice]:
-  """Yields the runs of packets that the wanted ones depend on.
-
-  A run starts at a key frame and ends at a wanted packet. A frame that is
-  shown before the key frame it follows leans on the group before, too.
+  """Gives packets their times.
 
   Args:
-    wanted: bool[N], by packet.
+    packets: packets in decoding order.
+    exact: True: they know when their frames are shown.
+    ended: True: they reach the end of the stream.
+    origin: time at which the player's clock shows 0, in s.
+    frame_rate: frames/s, where packets have no times or durations.
   """
-  keys = [n for n, packet in enumerate(found.packets) if packet.is_keyframe]
+  if not packets:
+    return _Packets()
+  base = float(packets[0].time_base)
+  ticks = [packet.pts if exact else packet.dts for packet in packets]
+  if any(each is None for each in ticks):
+    times = np.arange(len(packets)) / frame_rate
+  else:
+    times = np.array(ticks, np.float64) * base - origin
+  last = packets[int(times.argmax())]
+  length = float((last.duration or 0) * base) or 1 / frame_rate
+  stop = float(times.max()) + length if ended else np.inf
+  return _Packets(packets, times, exact, stop, origin)
+
+
+def _needed_runs(stretch: _Packets, wanted: np.ndarray) -> Iterator[slice]:
+  """Yields the runs of packets that have to be decoded for the wanted ones.
+
+  Packets from one key frame to the next are a group. A run starts at a key
+  frame and ends at a wanted packet. A frame that follows a key frame in the
+  stream and is shown before it may depend on the group before, too; then that
+  group belongs to the run.
+
+  Args:
+    stretch: packets and their times.
+    wanted: bool[N], one per packet.
+  """
+  keys = [n for n, packet in enumerate(stretch.packets) if packet.is_keyframe]
   starts = [0, *(key for key in keys if key)]
   groups = list(zip(starts, [*starts[1:], len(wanted)], strict=True))
   needed = []
@@ -142,7 +143,9 @@ def _needed_runs(found: _Packets, wanted: np.ndarray) -> Iterator[slice]:
     inside = np.flatnonzero(wanted[first:last]) + first
     needed.append(len(inside) > 0)
     if (
-      number and len(inside) and found.times[inside].min() < found.times[first]
+      number
+      and len(inside)
+      and stretch.times[inside].min() < stretch.times[first]
     ):
       needed[number - 1] = True
   position = 0
@@ -158,7 +161,7 @@ def _needed_runs(found: _Packets, wanted: np.ndarray) -> Iterator[slice]:
 
 
 class _Decoder:
-  """Decodes packets, counting those that cannot be."""
+  """Decodes packets, and counts those that cannot be decoded."""
 
   def __init__(self, stream):
     self._context = stream.codec_context
@@ -180,9 +183,9 @@ class _Decoder:
     """Yields the frames of one run.
 
     Args:
-      packets: from a key frame on.
-      wanted: bool[N]; frames that are not wanted, and that no other frame
-        depends on, are passed over. None: everything is decoded.
+      packets: packets of the run, the first one a key frame.
+      wanted: bool[N]; frames that are not wanted are skipped, unless other
+        frames depend on them. None: everything is decoded.
     """
     for number, packet in enumerate(packets):
       passing = wanted is not None and not wanted[number]
@@ -195,7 +198,7 @@ class _Decoder:
 def _shown_at(
   frames: Iterator[tuple[float, object]], times: np.ndarray
 ) -> Iterator[object]:
-  """Yields the frame on show at each time, none of them twice.
+  """Yields the frame that is shown at each time, none of them twice.
 
   Args:
     frames: (time in s, frame), ascending.
@@ -215,24 +218,29 @@ def _shown_at(
 
 
 def _timed_frames(
-  found: _Packets, wanted: np.ndarray, decoder: _Decoder
+  stretch: _Packets, wanted: np.ndarray, decoder: _Decoder
 ) -> Iterator[tuple[float, object]]:
-  """Decodes what the wanted packets need; yields frames with their times."""
-  if found.exact:
-    for run in _needed_runs(found, wanted):
-      for frame in decoder.run(found.packets[run], wanted[run]):
+  """Decodes what the wanted packets need; yields (time in s, frame)."""
+  if stretch.exact:
+    for run in _needed_runs(stretch, wanted):
+      for frame in decoder.run(stretch.packets[run], wanted[run]):
         if frame.pts is not None:
           # Not frame.time: frames that come at the end have no time base.
-          yield float(frame.pts * decoder.base) - found.origin, frame
+          yield float(frame.pts * decoder.base) - stretch.origin, frame
     return
-  # Frames come out in the order of their times; that is all that is known.
-  order = np.sort(found.times)
-  for number, frame in enumerate(decoder.run(found.packets, None)):
+  # All that is known is that frames come out in the order in which they are
+  # shown: so the n-th frame gets the n-th time.
+  order = np.sort(stretch.times)
+  for number, frame in enumerate(decoder.run(stretch.packets, None)):
     yield order[min(number, len(order) - 1)], frame
 
 
 def _find_stretch(
-  container, stream, media: Media, stretch: Stretch, inspection: Inspection
+  container,
+  stream,
+  media: Media,
+  settings: VideoSettings,
+  inspection: Inspection,
 ) -> tuple[_Packets, float]:
   """The packets of a stretch, and its end in s.
 
@@ -242,39 +250,40 @@ def _find_stretch(
   start = media.start or 0.0
   length = stream.duration and float(stream.duration * stream.time_base)
   length = length or (container.duration or 0) / 1_000_000
-  check_length(media, length, stretch.far_seconds, inspection)
+  check_length(media, length, settings.far_seconds, inspection)
   due = media.end if media.end is not None else (length or np.inf)
-  limit = min(due, start + stretch.max_seconds)
-  found = _read_packets(container, stream, start, limit)
-  end = min(limit, found.end)
+  limit = min(due, start + settings.max_seconds)
+  stretch = _read_packets(container, stream, start, limit)
+  end = min(limit, stretch.end)
   if end <= start:
     raise MediaError(
       "out_of_range",
-      f"starts at {start:.1f} s, the pictures end at {found.end:.1f}",
+      f"starts at {start:.1f} s, the pictures end at {stretch.end:.1f}",
     )
   if due > limit:
-    inspection.report("too_long", f"cut at {stretch.max_seconds:g} s")
+    inspection.report("too_long", f"cut at {settings.max_seconds:g} s")
   if np.isfinite(limit) and end < limit - END_TOLERANCE:
     inspection.report("short", f"ends at {end:.1f} of {limit:.1f} s")
-  return found, end
+  return stretch, end
 
 
 def _pick_frames(
-  container, media: Media, stretch: Stretch, inspection: Inspection
+  container, media: Media, settings: VideoSettings, inspection: Inspection
 ) -> Iterator:
   """Yields the wanted frames of an open container."""
   stream = _open_track(container)
   start = media.start or 0.0
-  found, end = _find_stretch(container, stream, media, stretch, inspection)
-  # The middle of each of `count` equal parts: independent of the frame rate.
-  parts = (np.arange(stretch.count) + 0.5) / stretch.count
+  stretch, end = _find_stretch(container, stream, media, settings, inspection)
+  # The middles of equal parts of the stretch do not depend on the frame rate.
+  parts = (np.arange(settings.frames) + 0.5) / settings.frames
   times = start + parts * (end - start)
-  order = np.sort(found.times)
-  # Times went through ticks and back: half a microsecond more is on time.
+  order = np.sort(stretch.times)
+  # Times were rounded to the container's ticks; half a microsecond of grace
+  # keeps a frame that starts at the very time from being missed.
   places = np.searchsorted(order, times + _ROUNDING, side="right") - 1
   chosen = np.unique(order[places.clip(0)])
   decoder = _Decoder(stream)
-  frames = _timed_frames(found, np.isin(found.times, chosen), decoder)
+  frames = _timed_frames(stretch, np.isin(stretch.times, chosen), decoder)
   picked = corrupt = 0
   for frame in _shown_at(frames, chosen + _ROUNDING):
     picked += 1
@@ -292,22 +301,29 @@ def _pick_frames(
 
 
 def _open_track(container):
-  """The first real video stream; a cover picture is none."""
+  """The first video stream that is not a cover picture."""
   import av
 
   for stream in container.streams.video:
     if not stream.disposition & av.stream.Disposition.attached_pic:
-      # One thread: several processes work on several clips.
+      # One thread, because other processes work on other clips.
       stream.thread_type = "NONE"
       return stream
   raise MediaError("no_track", "no pictures")
 
 
 def _to_rgb(frame, aspect: float, region: str) -> np.ndarray:
-  """uint8[H, W, 3] as it is to be seen: square pixels, upright, one half."""
+  """A frame as uint8[H, W, 3]: square pixels, upright, the wanted half.
+
+  Args:
+    frame: decoded frame.
+    aspect: width of a pixel, in heights.
+    region: "left", "right" or "" (all).
+  """
   width = round(frame.width * aspect)
   picture = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
-  # A phone stores its pictures lying, with the turn beside them.
+  # A phone held upright stores its pictures lying on their side, with a note
+  # of how to turn them.
   if turns := round(frame.rotation / 90) % 4:
     picture = np.rot90(picture, turns)
   half = picture.shape[1] // 2
@@ -317,7 +333,7 @@ def _to_rgb(frame, aspect: float, region: str) -> np.ndarray:
 
 
 class _Look:
-  """Sees whether pictures are all black, or all the same."""
+  """Finds out whether all pictures of a clip are black, or all the same."""
 
   def __init__(self):
     self._first: np.ndarray | None = None
@@ -341,18 +357,18 @@ class _Look:
 
 
 def extract_frames(
-  media: Media, stretch: Stretch, inspection: Inspection
+  media: Media, settings: VideoSettings, inspection: Inspection
 ) -> Iterator[np.ndarray]:
   """Decodes evenly spaced frames of a clip, one at a time.
 
   Args:
-    media: the file, with start and end in seconds, and the half wanted.
-    stretch: how many frames, of how much.
-    inspection: gets whatever is odd about the medium.
+    media: file with start and end in seconds, and the half of the picture.
+    settings: number of frames (`frames`), and the limits in seconds.
+    inspection: takes the findings.
 
   Yields:
-    uint8[H, W, 3], RGB; none is repeated, so there are fewer than asked for
-    where the clip holds fewer.
+    uint8[H, W, 3], RGB. No frame is repeated: a clip with fewer frames gives
+    fewer.
 
   Raises:
     MediaError: unreadable, no pictures, or all of them black (at the end).
@@ -363,7 +379,7 @@ def extract_frames(
   look = _Look()
   try:
     with av.open(str(media.path)) as container:
-      for frame in _pick_frames(container, media, stretch, inspection):
+      for frame in _pick_frames(container, media, settings, inspection):
         aspect = float(container.streams.video[0].sample_aspect_ratio or 1)
         picture = _to_rgb(frame, aspect, media.region)
         look.see(picture)

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 from feature_export.errors import InputError
+from feature_export.files import check_is_no_pointer
 
 # Classes of these packages are replaced; anything else is refused by name.
 _REPLACED = ("timm.", "torch.nn.", "geffnet.")
@@ -62,6 +63,7 @@ def load_state(path: Path) -> dict:
   Raises:
     InputError: damaged, or with anything in it that could run.
   """
+  check_is_no_pointer(path)
   if path.suffix == ".safetensors":
     from safetensors.torch import load_file
 

@@ -19,8 +19,8 @@ from feature_export.records.schema import DATASET_VERSION, record_features
 METADATA_FILE = "metadata.json"
 REPORT_FILE = "export_report.json"
 
-# Bytes of records that TFDS may hold before it sorts them on disk; its own
-# value is 1 GB, so memory would grow with the corpus.
+# Bytes of records that TFDS may hold before it sorts them on disk. Its own
+# value is 1 GB: up to there memory would grow with the corpus.
 _SORTED_IN_MEMORY = 64 << 20
 
 # split name -> its records by id, or the Beam transform that makes them
@@ -56,7 +56,8 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     }
 
   def _generate_examples(self, split: str) -> Iterable[tuple[str, dict]]:
-    # TFDS orders records by the hash of their key: the same order every time.
+    # TFDS orders records by the hash of their key, so the order is always the
+    # same.
     return self._examples_of(split)
 
 
@@ -65,7 +66,10 @@ def _stable_serialization() -> Iterator[None]:
   """Makes TFDS write the fields of a record in one order, in little memory.
 
   An Example is a map, and protobuf writes maps in an order that changes from
-  process to process; TFDS has no setting for it.
+  process to process: two exports would differ. TFDS has no setting for it, nor
+  for the memory that it sorts records in, so both are patched here. Its next
+  version may name these parts otherwise; setup.cfg therefore admits 4.9 from
+  4.9.10 on, where they were seen to work, and nothing later.
   """
   serializer = tfds.core.ExampleSerializer
   original = serializer.serialize_example
@@ -96,7 +100,7 @@ def _describe_shards(builder: RecordBuilder) -> dict[str, dict]:
 
 
 def write_json(path: Path, content: dict) -> None:
-  """Writes a file for people and programs."""
+  """Writes JSON that people can read, too."""
   path.write_text(
     json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
   )
@@ -106,20 +110,28 @@ def _move_into_place(made: Path, target: Path, work: Path) -> None:
   """Puts a complete dataset at its final path, replacing an old one."""
   target.parent.mkdir(parents=True, exist_ok=True)
   if target.exists():
-    # Two renames: an interruption between them leaves no dataset, never half.
+    # Two renames. An interruption between them leaves no dataset rather than
+    # half of one.
     os.rename(target, work / "replaced")
   os.rename(made, target)
 
 
 @contextlib.contextmanager
 def open_work_folder(out: Path, name: str) -> Iterator[Path]:
-  """A hidden folder beside the datasets, for work in progress.
+  """Opens a hidden folder beside the datasets, for work in progress.
 
-  It holds the features that an interrupted export has finished; the export
+  It holds the features that an interrupted export has finished. The export
   that completes the dataset removes it.
 
+  Args:
+    out: folder of all datasets.
+    name: corpus name.
+
+  Yields:
+    The folder, locked.
+
   Raises:
-    InputError: `out` cannot be written, or another export is at work.
+    InputError: `out` cannot be written, or another export uses the folder.
   """
   work = out / f".incomplete-{name}"
   try:
@@ -137,7 +149,8 @@ def open_work_folder(out: Path, name: str) -> Iterator[Path]:
         f"Another export of {name} to {out} is running. Wait for it, or give "
         "--name or --out."
       ) from error
-    # What TFDS was writing when it was killed; features are kept.
+    # What an interrupted export was writing cannot be continued; its features
+    # can.
     for draft in ("draft", "replaced"):
       shutil.rmtree(work / draft, ignore_errors=True)
     yield work
@@ -158,17 +171,17 @@ def write_draft(
   """Writes shards, and metadata with their hashes, into the work folder.
 
   Args:
-    name: of the corpus.
-    metadata: from `build_metadata`.
-    examples_of: gives the records of a split by their ids.
-    work: from `open_work_folder`.
-    download_config: of TFDS; names a Beam runner.
+    name: corpus name.
+    metadata: metadata from `build_metadata`.
+    examples_of: function: split -> (id, record) pairs, or a Beam transform.
+    work: folder from `open_work_folder`.
+    download_config: options for TFDS that name a Beam runner; None: no Beam.
 
   Returns:
     The draft's folder.
   """
   builder = RecordBuilder(name, metadata, examples_of, work / "draft")
-  # TFDS speaks of downloads on stdout; this export has none.
+  # TFDS prints about downloads, of which an export has none.
   with contextlib.redirect_stdout(io.StringIO()), _stable_serialization():
     builder.download_and_prepare(download_config=download_config)
   made = Path(builder.data_dir)

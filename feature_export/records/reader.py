@@ -31,7 +31,7 @@ def load_builder(dataset_dir: Path):
     )
   try:
     builder = tfds.builder_from_directory(dataset_dir)
-    _ = builder.info.metadata  # read only now, and then it may be no JSON
+    _ = builder.info.metadata  # TFDS parses it only now, and may fail
   except Exception as error:  # TFDS raises many kinds for a damaged folder
     raise InputError(
       f"The dataset in {dataset_dir} cannot be read: {error}\n"
@@ -51,18 +51,18 @@ def dataset_dirs(data_dir: Path) -> dict[str, Path]:
       f"No data folder {data_dir}. Correct --data, or make it with: "
       f"{_EXPORT} {data_dir}"
     )
-  found = {}
+  datasets = {}
   for info in sorted(data_dir.glob("*/*/dataset_info.json")):
     # TFDS writes into "<version>.incomplete..." and renames at the end.
     if "incomplete" not in info.parent.name:
-      found[info.parent.parent.name] = info.parent
-  if not found:
+      datasets[info.parent.parent.name] = info.parent
+  if not datasets:
     raise InputError(
       f"No exported dataset in {data_dir}; expected "
       f"{data_dir}/<corpus>/<version>/dataset_info.json. Make one with: "
       f"{_EXPORT} {data_dir}"
     )
-  return found
+  return datasets
 
 
 def find_dataset(data_dir: Path, corpus: str) -> Path:
@@ -72,17 +72,17 @@ def find_dataset(data_dir: Path, corpus: str) -> Path:
     InputError: no such dataset, with those that are there and the command
       that makes it.
   """
-  found = dataset_dirs(data_dir)
-  if corpus not in found:
+  datasets = dataset_dirs(data_dir)
+  if corpus not in datasets:
     raise InputError(
-      f"No dataset {corpus!r} in {data_dir}; found: {', '.join(found)}. "
+      f"No dataset {corpus!r} in {data_dir}; found: {', '.join(datasets)}. "
       f"Make it with: {_EXPORT} {data_dir}"
     )
-  return found[corpus]
+  return datasets[corpus]
 
 
 def load_metadata(dataset_dir: Path) -> dict:
-  """The metadata that the export wrote (design, section 4.2).
+  """The metadata that the export wrote with a dataset.
 
   Raises:
     InputError: the folder holds no complete dataset.
@@ -91,7 +91,7 @@ def load_metadata(dataset_dir: Path) -> dict:
 
 
 def to_python(value: object) -> object:
-  """bytes -> str, scalars -> Python numbers, lists of bytes -> list[str]."""
+  """A field as plain Python: str, numbers, list[str]; arrays stay arrays."""
   if isinstance(value, bytes):
     return value.decode("utf-8")
   if isinstance(value, list):

@@ -1,6 +1,6 @@
-"""The record of one utterance: the contract with the training side.
+"""The record of one utterance: what the exporter writes and the trainer reads.
 
-Changing a name, a type or a unit here is a new SCHEMA_VERSION.
+A change of a name, a type or a unit here needs a new SCHEMA_VERSION.
 """
 
 import hashlib
@@ -17,7 +17,8 @@ from feature_export.corpora.utterance import (
   Utterance,
   resolve_polarity,
 )
-from feature_export.features.extraction import Extraction, ExtractionSettings
+from feature_export.features.extracted import Extraction
+from feature_export.features.settings import ExtractionSettings
 
 SCHEMA_VERSION = 1
 DATASET_VERSION = "1.0.0"
@@ -27,8 +28,8 @@ def record_features(mels: int, dimension: int):
   """The TFDS features of a record.
 
   Args:
-    mels: bins of the log-Mel spectrogram.
-    dimension: of a frame embedding.
+    mels: number of bins of the log-Mel spectrogram.
+    dimension: D of a frame embedding.
 
   Returns:
     tfds.features.FeaturesDict.
@@ -39,7 +40,8 @@ def record_features(mels: int, dimension: int):
   texts = tfds.features.Sequence(text)
 
   def rows(width: int) -> tfds.features.Tensor:
-    # As raw bytes: TFRecords have no float16, and lists of floats are slow.
+    # As raw bytes, because TFRecords have no float16 and lists of floats are
+    # slow to parse.
     return tfds.features.Tensor(
       shape=(None, width), dtype=np.float16, encoding="bytes"
     )
@@ -88,7 +90,12 @@ def build_record(
     "after_speakers": list(context.after_speakers),
     "audio": extraction.audio.values,
     "video": extraction.video.values,
-    "polarity": resolve_polarity(utterance, corpus.scheme),
+    "polarity": resolve_polarity(
+      utterance.polarity,
+      utterance.intensity,
+      utterance.emotion,
+      corpus.scheme,
+    ),
     "intensity": utterance.intensity if has_intensity else 0.0,
     "has_intensity": has_intensity,
     "emotion": utterance.emotion,
@@ -96,7 +103,7 @@ def build_record(
 
 
 def hash_settings(settings: dict) -> str:
-  """The sha256 of the "audio" and "video" settings, key order aside."""
+  """The sha256 of the "audio" and "video" settings, in any key order."""
   chosen = {key: settings[key] for key in ("audio", "video")}
   canonical = json.dumps(chosen, sort_keys=True, separators=(",", ":"))
   return hashlib.sha256(canonical.encode()).hexdigest()
@@ -105,8 +112,9 @@ def hash_settings(settings: dict) -> str:
 def _describe_stored(stored: StoredSettings) -> dict[str, dict]:
   """The "audio" and "video" settings of features that the corpus brings.
 
-  Widths stand where they stand for extracted features, for every reader. The
-  files' hashes are not among them: files of two corpora may belong together.
+  Widths have the same keys as those of extracted features, so that readers need
+  not tell the two kinds apart. The files' hashes are left out, because corpora
+  of a mixture must have equal settings and come from different files.
   """
   origin = {"stored": stored.source, "nonfinite": stored.nonfinite}
   return {
@@ -116,7 +124,7 @@ def _describe_stored(stored: StoredSettings) -> dict[str, dict]:
 
 
 def build_metadata(corpus: Corpus, settings: ExtractionSettings) -> dict:
-  """The dataset's metadata, all but the hashes of its shards."""
+  """The dataset's metadata, without the hashes of its shards."""
   scheme = corpus.scheme
   labelled = [each for each in corpus.utterances if each.labelled]
   counts = Counter(each.split for each in labelled)

@@ -1,4 +1,4 @@
-"""Reads a TFRecord file once: its records and, of the same bytes, its hash."""
+"""Reads a TFRecord file once, for both its records and its hash."""
 
 import hashlib
 import struct
@@ -13,11 +13,11 @@ _BUFFER = 2**20
 class ShardReader:
   """Iterates over the serialised records of a shard, one at a time.
 
-  Checksums inside the file are not computed: the hash covers every byte.
+  The checksums inside the file are not checked, as the hash covers every byte.
 
   Attributes:
-    sha256: of the whole file, once the iteration has ended.
-    cut: whether the bytes stop being records before the file ends.
+    sha256: hash of the whole file, known when the iteration has ended.
+    cut: True: the file ends in the middle of a record.
   """
 
   def __init__(self, path: Path):
@@ -34,7 +34,8 @@ class ShardReader:
         digest.update(head)
         left -= len(head)
         length, _ = _HEAD.unpack(head)
-        # A damaged length may be anything; never ask for more than there is.
+        # A damaged length can be any number, so it must not decide how much
+        # memory is asked for.
         if length + _TAIL > left:
           break
         body = file.read(length + _TAIL)

@@ -1,4 +1,4 @@
-"""What must happen before TensorFlow is first imported."""
+"""Prepares the process for TensorFlow; to be called before it is imported."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ def prepare() -> None:
   Triton second is aborted, the other way round both work.
   """
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-  # Records need no arithmetic; switched off, oneDNN announces nothing.
+  # Records need no arithmetic, and without oneDNN there is no notice about it.
   os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
   with contextlib.suppress(ImportError):
     import triton  # noqa: F401  (0.2 s; absent from PyTorch's CPU builds)

@@ -30,10 +30,11 @@ class Pattern:
   """The signature of an emotion.
 
   Attributes:
-    expression: a key of `face.EXPRESSIONS`.
+    expression: key of `face.EXPRESSIONS`.
     arousal: range of the voice's arousal.
     valences: possible signs; surprise may be either.
-    trembles: the voice does; it tells fear from the other calm emotions.
+    trembles: True: the voice trembles, which tells fear from the other calm
+      emotions.
   """
 
   expression: str
@@ -60,9 +61,9 @@ class Affect:
   """What one person feels during one clip.
 
   Attributes:
-    emotion: a key of `PATTERNS`.
-    valence: -1, 0 or 1.
-    arousal: in [0, 1].
+    emotion: key of `PATTERNS`.
+    valence: sign of the feeling: -1, 0 or 1.
+    arousal: strength of the feeling in the voice, in [0, 1].
   """
 
   emotion: str
@@ -76,7 +77,7 @@ class Affect:
 
   @property
   def trembles(self) -> bool:
-    """Whether the voice does."""
+    """Whether the voice trembles."""
     return PATTERNS[self.emotion].trembles
 
   @property

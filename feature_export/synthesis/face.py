@@ -27,15 +27,15 @@ class Expression:
   Attributes:
     curve: mouth corners up (1) or down (-1).
     opening: height of the open mouth, 0 to 1.
-    width: of the mouth, 1 at rest.
+    width: width of the mouth, 1 at rest.
     brow: height of the brows, -1 to 1.
     slant: inner ends of the brows up (1) or down (-1).
     eye: opening of the eyes, 1 at rest.
     blush: red cheeks, 0 to 1.
     flush: redness of the whole face, 0 to 1.
-    tears: 0 to 1.
+    tears: size of the tears, 0 to 1.
     nod, shake: vertical and horizontal head motion, 0 to 1.
-    droop: how far the head hangs, -1 (thrown back) to 1.
+    droop: position of the head, -1 (thrown back) to 1 (hanging).
   """
 
   curve: float = 0.0
@@ -77,7 +77,7 @@ class Person:
   skin: Colour
   hair: Colour
   fringe: float  # how far the hair reaches into the forehead, 0 to 1
-  width: float  # of the head, 1 on average
+  width: float  # width of the head, 1 on average
   glasses: bool
 
 
@@ -96,7 +96,7 @@ def draw_person(generator: np.random.Generator) -> Person:
 
 @dataclass(frozen=True)
 class _Pose:
-  """One frame: where the head is and how far the mouth talks."""
+  """One frame: position of the head, opening of the talking mouth."""
 
   x: float
   y: float
@@ -221,10 +221,10 @@ def film(
   """Draws the frames of a clip.
 
   Args:
-    expression: a key of `EXPRESSIONS`.
-    person: who is seen.
-    seconds: length; at least one frame is drawn.
-    generator: draws background, framing and the phase of the motion.
+    expression: key of `EXPRESSIONS`.
+    person: speaker on screen.
+    seconds: length of the clip; at least one frame is drawn.
+    generator: source of background, framing and the phase of the motion.
 
   Yields:
     uint8[112, 112, 3], RGB, 10 frames/s.

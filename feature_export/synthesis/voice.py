@@ -76,7 +76,7 @@ def _resonate(
   Args:
     source: float64[N].
     formants: float64[3], Hz.
-    brightness: in (0, 1); the higher, the flatter the spectrum.
+    brightness: coefficient in (0, 1); the higher, the flatter the spectrum.
   """
   sound = lfilter([brightness], [1, brightness - 1], source)
   for frequency, width in zip(formants, _BANDWIDTHS, strict=True):
@@ -133,11 +133,11 @@ def speak(
   """Synthesises a voice.
 
   Args:
-    affect: its arousal (and trembling) is the strong cue, its valence a
-      weak one.
-    speaker: whose voice.
-    seconds: length.
-    generator: draws vowels, breath and room noise.
+    affect: feeling; its arousal (and trembling) is the strong cue in the
+      voice, its valence a weak one.
+    speaker: pitch, vocal tract and loudness of the person.
+    seconds: length of the clip.
+    generator: source of vowels, breath and room noise.
 
   Returns:
     float32[N] at 16 kHz, within [-1, 1].

@@ -228,13 +228,16 @@ class Stages:
 def measure_stages(options: argparse.Namespace) -> None:
   """Extracts some clips in this process, as a process of an export does."""
   from feature_export import export
-  from feature_export.corpora.utterance import Media
-  from feature_export.features import audio, extraction
-  from feature_export.records.store import open_store
+  from feature_export.corpora.utterance import MODALITIES, Media
+  from feature_export.extraction import flags as export_flags
+  from feature_export.extraction import media_extractor as extraction
+  from feature_export.extraction.store import open_store
+  from feature_export.features import audio
 
   stages = Stages()
   flags = ["--corpus", "manifest", "--raw", ".", "--out", "."]
-  settings = export.build_settings(export.build_parser().parse_args(flags))
+  options_of_export = export.build_parser().parse_args(flags)
+  settings = export_flags.build_settings(options_of_export)
   write_corpus(options.folder, options.stages, options.files)
   media = [
     Media(options.folder / "media" / f"{n % options.files}.mp4")
@@ -251,14 +254,14 @@ def measure_stages(options: argparse.Namespace) -> None:
   extraction.follow = lambda detector: stages.wrap(
     follow(detector), "face: search"
   )
-  extractor = extraction.Extractor(settings)
-  for modality in extraction.MODALITIES:  # the networks are loaded
+  extractor = extraction.MediaExtractor(settings)
+  for modality in MODALITIES:  # the networks are loaded
     extractor.extract(modality, media[0])
   stages.seconds.clear()
   store = open_store(options.folder / "store", settings)
   with stages.stage("the rest"):
     for each in media:
-      for modality in extraction.MODALITIES:
+      for modality in MODALITIES:
         features = extractor.extract(modality, each)
         with stages.stage("keeping in the store"):
           store.save(modality, each, features)

@@ -26,7 +26,7 @@ def _vectors(count: int, dimension: int, seed: int) -> np.ndarray:
 
 
 def _ours(receivers: np.ndarray, donors: np.ndarray) -> np.ndarray:
-  from feature_export.nearest import search
+  from feature_export.labels.nearest import search
 
   found = search(receivers, donors)
   return found.index[found.starts[:-1]]

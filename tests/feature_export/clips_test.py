@@ -8,12 +8,11 @@ import pytest
 
 from feature_export import clips
 from feature_export.corpora.utterance import Media
-from feature_export.features.audio import AudioSettings, extract_audio
-from feature_export.features.efficientnet import (
-  VideoSettings,
-  find_weights,
-)
+from feature_export.extraction import prediction_clips
+from feature_export.features.audio import extract_audio
+from feature_export.features.efficientnet import find_weights
 from feature_export.features.findings import Inspection, default_policies
+from feature_export.features.settings import AudioSettings, VideoSettings
 from feature_export.files import hash_file
 
 
@@ -44,9 +43,9 @@ def extract(tmp_path, settings):
       + ["--settings", str(tmp_path / "settings.json")]
     )
     if status:
-      assert not (out / clips.ROWS_FILE).exists()
+      assert not (out / prediction_clips.ROWS_FILE).exists()
       return status, []
-    written = (out / clips.ROWS_FILE).read_text().splitlines()
+    written = (out / prediction_clips.ROWS_FILE).read_text().splitlines()
     return status, [json.loads(line) for line in written[1:]]
 
   return run
@@ -159,7 +158,7 @@ def test_settings_of_another_exporter_are_refused(extract, capsys):
 
 
 def test_the_extra_that_is_not_installed_is_named(extract, monkeypatch, capsys):
-  monkeypatch.setattr(clips, "_NEEDED", ("no_such_package",))
+  monkeypatch.setattr(prediction_clips, "_NEEDED", ("no_such_package",))
   assert extract({"text": "a"})[0] == 2
   error = capsys.readouterr().err
   assert "no_such_package" in error

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from feature_export import export, universal_labels
-from feature_export.features.sentences import Encoder
+from feature_export.labels import labelling
+from feature_export.labels.label_file import meta_file
+from feature_export.labels.sentences import SentenceEncoder
 
 _MSA = [
   ("v1_0", "train", "i loved the ending", 1.6),
@@ -63,8 +65,8 @@ def toy_encoder(monkeypatch):
     letters = "abcdefghijklmnopqrstuvwxyz"
     return np.array([[1 + t.count(each) for each in letters] for t in texts])
 
-  encoder = Encoder("toy", "0" * 64, encode)
-  monkeypatch.setattr(universal_labels, "load_encoder", lambda *_: encoder)
+  encoder = SentenceEncoder("toy", "0" * 64, encode)
+  monkeypatch.setattr(labelling, "load_encoder", lambda *_: encoder)
 
 
 def _run(data: Path, out: Path, corpora: str, *flags: str) -> int:
@@ -212,11 +214,11 @@ def test_a_corpus_alone_needs_no_encoder(data, tmp_path, monkeypatch):
   def refuse(name):
     raise AssertionError(f"encoder {name} was asked for")
 
-  monkeypatch.setattr(universal_labels, "load_encoder", refuse)
+  monkeypatch.setattr(labelling, "load_encoder", refuse)
   out = tmp_path / "labels.jsonl"
   assert _run(data, out, "friends") == 0
   assert len(_read(out)) == len(_ERC)
-  meta = json.loads(universal_labels.meta_file(out).read_text())
+  meta = json.loads(meta_file(out).read_text())
   assert meta["encoder"] is None
 
 
@@ -232,19 +234,19 @@ def test_constants_complete_neutral_samples_as_the_authors_did(data, tmp_path):
   assert rows["films", "v1_0"]["completed"]["meld"]["donor"].startswith(
     "friends/train/"
   )
-  meta = json.loads(universal_labels.meta_file(out).read_text())
+  meta = json.loads(meta_file(out).read_text())
   assert meta["neutral"] == "constants"
 
 
 def test_leaking_donors_are_counted_by_split(data, tmp_path, capsys):
   out = tmp_path / "labels.jsonl"
   assert _run(data, out, "films,friends", "--donors", "all_splits") == 0
-  meta = json.loads(universal_labels.meta_file(out).read_text())
+  meta = json.loads(meta_file(out).read_text())
   # The same words as v1_0 stand in the test split of friends.
   assert meta["donor_splits"]["meld"]["test"] > 0
   assert "all but train leak" in capsys.readouterr().out
   assert _run(data, out, "films,friends") == 0
-  meta = json.loads(universal_labels.meta_file(out).read_text())
+  meta = json.loads(meta_file(out).read_text())
   for counts in meta["donor_splits"].values():
     assert (counts["validation"], counts["test"]) == (0, 0)
 
@@ -288,7 +290,7 @@ def test_nothing_outside_the_task_is_said_and_drops_nobody(
   assert _run(data, authors, "films,scenes", *flags) == 0
   assert "export IEMOCAP with --classes agreed" in capsys.readouterr().out
   assert authors.read_bytes() == plain.read_bytes()
-  meta = json.loads(universal_labels.meta_file(authors).read_text())
+  meta = json.loads(meta_file(authors).read_text())
   assert (meta["donor_classes"], meta["dropped"]) == ("authors_drop", {})
 
 

@@ -137,12 +137,11 @@ def write_corpus(
   """
   from feature_export.corpora.schemes import EmotionScheme
   from feature_export.corpora.utterance import Corpus, Utterance, contexts
-  from feature_export.features.audio import AudioSettings
-  from feature_export.features.efficientnet import VideoSettings
-  from feature_export.features.extraction import (
-    Extraction,
+  from feature_export.features.extracted import Extraction, Features
+  from feature_export.features.settings import (
+    AudioSettings,
     ExtractionSettings,
-    Features,
+    VideoSettings,
   )
   from feature_export.records import tensorflow_start
   from feature_export.records.schema import build_metadata, build_record
@@ -185,7 +184,8 @@ def write_labels(
 ) -> pathlib.Path:
   """Completes labels with the exporter's command and a toy text encoder."""
   from feature_export import universal_labels
-  from feature_export.features.sentences import Encoder
+  from feature_export.labels import labelling
+  from feature_export.labels.sentences import SentenceEncoder
 
   def encode(texts):
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -195,8 +195,8 @@ def write_labels(
   arguments = ["--data", str(folder), "--corpora", corpora, "--out", str(path)]
   arguments += flags
   with pytest.MonkeyPatch.context() as patch:
-    toy = Encoder("toy", "0" * 64, encode)
-    patch.setattr(universal_labels, "load_encoder", lambda *_: toy)
+    toy = SentenceEncoder("toy", "0" * 64, encode)
+    patch.setattr(labelling, "load_encoder", lambda *_: toy)
     assert universal_labels.main([*arguments, *flags]) == 0
   return path
 
@@ -248,6 +248,8 @@ def tiny_values(corpora) -> dict[str, Any]:
       "video_frames": 3,
       "video_components": 2,
     },
+    # Resumed runs and several processes must draw the same changes.
+    "augment": {"time_masks": 1, "time_share": 0.5, "level": 3.0},
     "t5": {"width": 16, "head_width": 4, "hidden": 24, "heads": 2}
     | {"encoder_layers": 2, "decoder_layers": 1},
     "model": {"modality_width": 4, "pmf_layers": 1, "adapter_width": 4}

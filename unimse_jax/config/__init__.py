@@ -7,7 +7,11 @@ config (configs/base.py), the checks, --help_config and docs/configuration.md
 are made from there. Nothing below the entry points sees a ConfigDict.
 """
 
-from unimse_jax.config.input_fields import DataConfig, TextConfig
+from unimse_jax.config.input_fields import (
+  AugmentConfig,
+  DataConfig,
+  TextConfig,
+)
 from unimse_jax.config.limits import layer_faults
 from unimse_jax.config.model_fields import LossConfig, ModelConfig
 from unimse_jax.config.reading import default_values, to_dict, validate
@@ -21,6 +25,7 @@ from unimse_jax.config.run_fields import (
 __all__ = [
   "FIELDS",
   "FREE_FIELDS",
+  "AugmentConfig",
   "Config",
   "DataConfig",
   "LossConfig",

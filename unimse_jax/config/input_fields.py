@@ -100,21 +100,51 @@ class DataConfig:
   temperature: float = field(1.0, at_least=1)
   """Shares of the corpora in an epoch: rows ** (1 / temperature). 1 is all of
   each, once; more lets small corpora come more often (D31)."""
+  mixing: float = field(0.85, at_least=0, at_most=1)
+  """How far a batch mixes corpora whose texts differ in length. 1: all batches
+  have the same shares of them; 0: batches hold texts of one length, which pads
+  least; 0.85 spreads the shares at most twice as far as plain shuffling."""
   modalities: tuple[str, ...] = ("audio", "video")
   """What is read beside the text: "audio", "video", both or () (D42). One that
   is left out has no weights; see model.zeroed_modalities."""
-  buckets: tuple[int, ...] = (32, 64, 96, 128, 192, 256, 512)
+  buckets: tuple[int, ...] = (32, 48, 64, 80, 96, 112, 128, 160, 192, 256, 512)
   """Text lengths, in tokens, that batches are padded to; rising, the last one
   is text.max_tokens. Each is compiled once: more lengths pad less and compile
   longer."""
   audio_frames: int = field(157, at_least=1)
-  """Frames of voice that are read: 5 s at 31.25 frames/s; later ones are
-  cut."""
+  """Frames of voice that are read: 5 s at 31.25 frames/s."""
   video_frames: int = field(32, at_least=1)
   """Frames of face that are read (T); the exporter's --frames, or fewer."""
+  long_clips: Literal["pool", "cut"] = "pool"
+  """What becomes of a clip with more frames (D41): "pool" averages neighbouring
+  ones, so that all of it is read; "cut" drops the later ones."""
+  audio_stride: int = field(1, at_least=1)
+  """Neighbouring frames of voice that are averaged to one in every clip; 2
+  halves the LSTM's time. data.audio_frames counts what is left."""
   video_components: int = field(64, at_least=0)
   """Frame embeddings are projected to this width by a PCA of the training split
   (D41); 0 keeps them and lets the LSTM learn the projection."""
   audio_level: Literal["absolute", "clip"] = "absolute"
   """Of the Mel-spectrogram: "absolute" dB as exported, or "clip", less the
   clip's own mean, where microphones and distances differ between speakers."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+  """Voices changed at random in training batches alone (SpecAugment, Park et
+  al. 2019). The changes of a row follow from seed and step, so that resuming
+  stays exact."""
+
+  time_masks: int = field(0, at_least=0)
+  """Spans of frames that are replaced by the training mean."""
+  time_share: float = field(0.2, at_least=0, at_most=1)
+  """Widest of those spans, as a share of its clip's frames."""
+  frequency_masks: int = field(0, at_least=0)
+  """Spans of Mel bands that are replaced by the training mean."""
+  frequency_bands: int = field(16, at_least=0)
+  """Widest of those spans, of 64 bands."""
+  level: float = field(0.0, at_least=0)
+  """Greatest change of a clip's loudness, in dB; without effect where
+  data.audio_level is "clip"."""
+  speed: float = field(0.0, at_least=0, below=1)
+  """Greatest change of a clip's speed, as a share, at the same pitch."""

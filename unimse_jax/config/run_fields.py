@@ -5,6 +5,7 @@ from typing import Literal
 
 from unimse_jax.config.field import define, field
 from unimse_jax.config.input_fields import (
+  AugmentConfig,
   DataConfig,
   LabelConfig,
   TextConfig,
@@ -128,6 +129,7 @@ class Config:
   label: LabelConfig = LabelConfig()
   tokenizer: TokenizerConfig = TokenizerConfig()
   data: DataConfig = DataConfig()
+  augment: AugmentConfig = AugmentConfig()
   t5: T5Fields = T5Fields()
   model: ModelConfig = ModelConfig()
   loss: LossConfig = LossConfig()

@@ -7,16 +7,21 @@ with the very batch that it would have seen.
 
 import bisect
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 
 import numpy as np
 
-from unimse_jax.config import DataConfig
-from unimse_jax.data import sampling
-from unimse_jax.data.features import FeatureTransform, level
+from unimse_jax.config import AugmentConfig, DataConfig
+from unimse_jax.data import augmentation, sampling
+from unimse_jax.data.features import FeatureTransform, as_read
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.tokenizer import EOS, PAD
+
+# Batches whose rows are sorted together. In a larger window lengths are more
+# alike, in a smaller one a row meets more different others.
+_WINDOW = 64
 
 Batch = dict[str, np.ndarray]
 
@@ -41,46 +46,70 @@ class BatchPlan:
 
 def plan_epoch(
   lengths: Sequence[int],
+  corpora: Sequence[str],
   buckets: Sequence[int],
   batch_size: int,
   seed: int,
   epoch: int,
-  corpora: Sequence[str] | None = None,
   temperature: float = 1.0,
+  mixing: float = 1.0,
 ) -> list[BatchPlan]:
-  """Batches of one epoch, each within one bucket of lengths.
+  """Batches of one epoch: rows of like lengths, of all corpora.
 
-  Every row comes exactly once, or as often as its corpus's share asks for; a
-  bucket's last batch may be short. The number of batches is the same in every
-  epoch.
+  The rows are shuffled, and sorted within windows of some batches. What sorts
+  them is where a row's length stands among all of the window (mixing 0: least
+  padding, but corpora of short and of long texts never meet) or of its own
+  corpus there (mixing 1: every batch has the corpora's shares).
+
+  Every row comes exactly once, or as often as its corpus's share asks for. The
+  number of batches is the same in every epoch, and their sizes differ by at
+  most one row.
 
   Args:
     lengths: tokens of each row.
+    corpora: of each row.
     buckets: rising padded lengths; the last holds the longest row.
     batch_size: rows of a full batch.
     seed: of the order.
     epoch: from 0.
-    corpora: of each row; None where all rows are of one.
     temperature: of the corpora's shares, see `sampling`.
+    mixing: from 0 to 1.
   """
   rng = np.random.default_rng([seed, epoch])
-  waiting: dict[int, list[int]] = {length: [] for length in buckets}
+  known = np.asarray(lengths)
+  _, numbers = np.unique(np.asarray(corpora), return_inverse=True)
+  rows = rng.permutation(sampling.draw(corpora, temperature, rng))
+  count = -(-len(rows) // batch_size)
+  edges = np.arange(count + 1) * len(rows) // count
+  windows = np.arange(0, count + _WINDOW, _WINDOW).clip(max=count)
   plans = []
-  padded = [buckets[bisect.bisect_left(buckets, each)] for each in lengths]
-  rows = np.arange(len(lengths))
-  if corpora is not None:
-    rows = sampling.draw(corpora, padded, temperature, rng)
-  for row in rng.permutation(rows).tolist():
-    length = padded[row]
-    waiting[length].append(row)
-    if len(waiting[length]) == batch_size:
-      plans.append(BatchPlan(tuple(waiting[length]), length))
-      waiting[length] = []
-  plans += [
-    BatchPlan(tuple(rows), length) for length, rows in waiting.items() if rows
-  ]
-  # The short batches come last above; spread them over the epoch.
+  for first, last in itertools.pairwise(windows.tolist()):
+    own = rows[edges[first] : edges[last]]
+    scores = _scores(known[own], numbers[own], mixing)
+    own = own[np.argsort(scores, kind="stable")]
+    for batch in np.split(own, edges[first + 1 : last] - edges[first]):
+      longest = known[batch].max()
+      length = buckets[bisect.bisect_left(buckets, longest)]
+      plans.append(BatchPlan(tuple(batch.tolist()), length))
   return [plans[place] for place in rng.permutation(len(plans))]
+
+
+def _scores(
+  lengths: np.ndarray, corpora: np.ndarray, mixing: float
+) -> np.ndarray:
+  """float64[N]: what rows are sorted by; corpora are int64[N]."""
+  own = np.empty(len(lengths))
+  for corpus in np.unique(corpora):
+    chosen = corpora == corpus
+    own[chosen] = _quantiles(lengths[chosen])
+  return mixing * own + (1 - mixing) * _quantiles(lengths)
+
+
+def _quantiles(values: np.ndarray) -> np.ndarray:
+  """Share of the values below each; equal ones in the order given."""
+  found = np.empty(len(values))
+  found[np.argsort(values, kind="stable")] = np.arange(len(values)) + 0.5
+  return found / len(values)
 
 
 def plan_in_order(
@@ -158,11 +187,13 @@ class Collator:
   Attributes:
     transform: of the frames.
     config: which modalities, and how many frames of each.
+    augment: what training changes in the voices.
     target_length: T.
   """
 
   transform: FeatureTransform
   config: DataConfig
+  augment: AugmentConfig
   target_length: int
 
   def bucket(self, length: int) -> int:
@@ -176,22 +207,49 @@ class Collator:
     frames: Sequence[dict[str, np.ndarray]],
     size: int,
     length: int,
+    generators: Sequence[np.random.Generator] | None = None,
   ) -> Batch:
-    """`collate_text`, and `audio`, `audio_mask`, `video`, `video_mask`."""
+    """`collate_text`, and `audio`, `audio_mask`, `video`, `video_mask`.
+
+    Args:
+      rows: tokens.
+      frames: of each row, as records hold them.
+      size: B; rows beyond the given ones are empty.
+      length: S.
+      generators: of each row's augmentation; None for none.
+    """
     batch = collate_text(rows, size, length, self.target_length)
-    frames = [level(row, self.config.audio_level) for row in frames]
+    frames = [
+      self._scaled(row, generators and generators[number])
+      for number, row in enumerate(frames)
+    ]
     limits = {
       "audio": self.config.audio_frames,
       "video": self.config.video_frames,
     }
     for name in self.config.modalities:
       batch[name], batch[f"{name}_mask"] = collate_frames(
-        [self.transform(name, row[name]) for row in frames],
+        [row[name] for row in frames],
         size,
         limits[name],
         self.transform.width(name),
       )
     return batch
+
+  def _scaled(
+    self, frames: dict[str, np.ndarray], rng: np.random.Generator | None
+  ) -> dict[str, np.ndarray]:
+    """The frames of one row as the model reads them."""
+    names = self.config.modalities
+    changed = rng is not None and "audio" in names
+    if changed:
+      audio = augmentation.perturb(frames["audio"], self.augment, rng)
+      frames = {**frames, "audio": audio}
+    frames = as_read(frames, self.config)
+    scaled = {name: self.transform(name, frames[name]) for name in names}
+    if changed:
+      scaled["audio"] = augmentation.mask(scaled["audio"], self.augment, rng)
+    return scaled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,8 +270,22 @@ class Batcher:
     """Of each row."""
     return [each.corpus for each in self.mixture.examples[self.split]]
 
-  def batch(self, plan: BatchPlan, size: int, own: slice) -> Batch:
-    """The rows `own` (this process's) of a batch padded to `size` rows."""
+  def batch(
+    self,
+    plan: BatchPlan,
+    size: int,
+    own: slice,
+    draw: tuple[int, int] | None = None,
+  ) -> Batch:
+    """The rows `own` (this process's) of a batch padded to `size` rows.
+
+    Args:
+      plan: the whole batch.
+      size: of the whole batch.
+      own: the rows of this process.
+      draw: (seed, step) of a training batch, from which the augmentation of
+        each row follows; None: nothing is augmented.
+    """
     chosen = plan.rows[own]
     examples = self.mixture.examples[self.split]
     frames = [
@@ -221,8 +293,11 @@ class Batcher:
       for row in (chosen if self.collator.config.modalities else ())
     ]
     rows = [self.encoded[row] for row in chosen]
+    generators = None
+    if draw is not None and augmentation.is_on(self.collator.augment):
+      generators = [np.random.default_rng([*draw, row]) for row in chosen]
     return self.collator.collate(
-      rows, frames, own.stop - own.start, plan.length
+      rows, frames, own.stop - own.start, plan.length, generators
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from unimse_jax.config import DataConfig
 from unimse_jax.files import write_atomically
 
 # More utterances do not change a mean or 64 principal components visibly.
@@ -18,20 +19,55 @@ SAMPLE = 4000
 _LEAST_SCALE = 1e-3
 
 
-def level(
-  frames: dict[str, np.ndarray], audio_level: str
+def as_read(
+  frames: dict[str, np.ndarray], config: DataConfig
 ) -> dict[str, np.ndarray]:
-  """Frames with the Mel-spectrogram at the level that a config asks for.
+  """The frames that the model reads of a clip, not yet scaled.
 
   Args:
-    frames: {"audio": float[A, 64] in dB, "video": float[V, D]}.
-    audio_level: "absolute" changes nothing, "clip" subtracts the clip's mean,
-      and with it the gain of its recording.
+    frames: {"audio": float[A, 64] in dB, "video": float[V, D]}, as exported.
+    config: the level of the voice, how many frames are read, and what becomes
+      of a clip that has more.
   """
-  if audio_level == "absolute" or not len(frames["audio"]):
-    return frames
-  audio = frames["audio"].astype(np.float32)
-  return {**frames, "audio": audio - audio.mean()}
+  audio, video = frames["audio"], frames["video"]
+  if config.audio_level == "clip" and len(audio):
+    # Takes the gain of the recording away.
+    audio = audio.astype(np.float32)
+    audio = audio - audio.mean()
+  if config.audio_stride > 1:
+    audio = pool(audio, -(-len(audio) // config.audio_stride))
+  limits = {"audio": config.audio_frames, "video": config.video_frames}
+  found = {"audio": audio, "video": video}
+  for name, limit in limits.items():
+    if len(found[name]) > limit:
+      found[name] = (
+        pool(found[name], limit)
+        if config.long_clips == "pool"
+        else found[name][:limit]
+      )
+  return found
+
+
+def pool(frames: np.ndarray, count: int) -> np.ndarray:
+  """A clip in fewer frames, each the mean over an equal part of it.
+
+  A frame that lies in two parts counts in both, as far as it lies in them.
+
+  Args:
+    frames: float[A, N].
+    count: of frames wanted, at most A.
+
+  Returns:
+    float32[count, N].
+  """
+  if count == len(frames):
+    return frames.astype(np.float32)
+  edges = np.linspace(0, len(frames), count + 1)
+  whole = np.minimum(edges.astype(np.int64), len(frames) - 1)
+  values = frames.astype(np.float64)
+  before = np.cumsum(values, axis=0) - values  # the sum of earlier frames
+  sums = before[whole] + (edges - whole)[:, None] * values[whole]
+  return (np.diff(sums, axis=0) * (count / len(frames))).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)

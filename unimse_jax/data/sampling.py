@@ -1,41 +1,28 @@
 """How many rows of which corpus an epoch has (D31)."""
 
+import collections
 from collections.abc import Sequence
 
 import numpy as np
 
 
-def quotas(
-  corpora: Sequence[str], lengths: Sequence[int], temperature: float
-) -> dict[tuple[str, int], int]:
-  """Rows of an epoch for each corpus and padded length.
+def quotas(corpora: Sequence[str], temperature: float) -> dict[str, int]:
+  """Rows of an epoch for each corpus.
 
   A corpus of n rows gets a share of n ** (1 / temperature): 1 leaves every
   corpus as it is, infinity would make all equal. The epoch stays as long as
-  the corpora together, and a corpus's rows are spread over the lengths as they
-  are in it, so that every epoch has the same number of batches.
+  the corpora together.
 
   Args:
     corpora: of each row.
-    lengths: padded length of each row.
     temperature: at least 1.
 
   Returns:
-    (corpus, length) -> rows.
+    corpus -> rows.
   """
-  cells: dict[str, dict[int, int]] = {}
-  for corpus, length in zip(corpora, lengths, strict=True):
-    own = cells.setdefault(corpus, {})
-    own[length] = own.get(length, 0) + 1
-  sizes = np.array([sum(own.values()) for own in cells.values()], float)
-  wanted = _apportion(sizes ** (1 / temperature), int(sizes.sum()))
-  found = {}
-  for (corpus, own), rows in zip(cells.items(), wanted, strict=True):
-    counts = _apportion(np.array(list(own.values()), float), rows)
-    found |= {
-      (corpus, length): count for length, count in zip(own, counts, strict=True)
-    }
-  return found
+  sizes = collections.Counter(corpora)
+  weights = np.array(list(sizes.values()), float) ** (1 / temperature)
+  return dict(zip(sizes, _apportion(weights, len(corpora)), strict=True))
 
 
 def _apportion(weights: np.ndarray, total: int) -> list[int]:
@@ -49,26 +36,23 @@ def _apportion(weights: np.ndarray, total: int) -> list[int]:
 
 
 def draw(
-  corpora: Sequence[str],
-  lengths: Sequence[int],
-  temperature: float,
-  rng: np.random.Generator,
+  corpora: Sequence[str], temperature: float, rng: np.random.Generator
 ) -> np.ndarray:
   """The rows of one epoch, in the order of the rows.
 
-  A cell that gives more rows than it has gives all of them as often as it can
-  and a random part once more; no row comes twice before all came once.
+  A corpus that gives more rows than it has gives all of them as often as it
+  can and a random part once more; no row comes twice before all came once.
 
   Returns:
-    int64[len(lengths)] row numbers.
+    int64[len(corpora)] row numbers.
   """
-  wanted = quotas(corpora, lengths, temperature)
-  members: dict[tuple[str, int], list[int]] = {cell: [] for cell in wanted}
-  for row, cell in enumerate(zip(corpora, lengths, strict=True)):
-    members[cell].append(row)
+  wanted = quotas(corpora, temperature)
+  members: dict[str, list[int]] = {corpus: [] for corpus in wanted}
+  for row, corpus in enumerate(corpora):
+    members[corpus].append(row)
   chosen = []
-  for cell, rows in members.items():
-    passes, rest = divmod(wanted[cell], len(rows))
+  for corpus, rows in members.items():
+    passes, rest = divmod(wanted[corpus], len(rows))
     chosen += rows * passes
     if rest:
       chosen += rng.permutation(rows)[:rest].tolist()

@@ -120,6 +120,11 @@ CORPORA = {
 }
 
 
+def row_corpora() -> list[str]:
+  """The corpus of every row of the four train sets."""
+  return [name for name, each in CORPORA.items() for _ in range(each.rows)]
+
+
 def text_lengths(config: TextConfig, seed: int = 0) -> np.ndarray:
   """Encoder tokens of every row of the four train sets, context included.
 

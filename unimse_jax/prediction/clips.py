@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from unimse_jax.config import DataConfig
 from unimse_jax.data import inputs
 from unimse_jax.data.batching import Encoded
 from unimse_jax.data.mixture import Example
@@ -83,14 +84,23 @@ def prepare(clip: Clip, pipeline: Pipeline) -> Prepared:
   example = _example(clip)
   encoded = pipeline.encode(example)
   notes += _text_notes(example, encoded, pipeline)
-  data = pipeline.config.data
-  limits = {"audio": data.audio_frames, "video": data.video_frames}
-  notes += [
-    f"{name}: the first {limits[name]} of {len(frames[name])} frames are read"
-    for name in modalities
-    if len(frames[name]) > limits[name]
-  ]
+  notes += _frame_notes(frames, pipeline.config.data)
   return Prepared(encoded, frames, missing, tuple(notes))
+
+
+def _frame_notes(frames: dict[str, np.ndarray], data: DataConfig) -> list[str]:
+  """What of long clips is not read as it is."""
+  limits = {"audio": data.audio_frames, "video": data.video_frames}
+  strides = {"audio": data.audio_stride, "video": 1}
+  found = []
+  for name in data.modalities:
+    limit, count = limits[name], len(frames[name])
+    read = limit * strides[name]
+    if count > read and data.long_clips == "pool":
+      found.append(f"{name}: {count} frames are averaged to {limit}")
+    elif count > read:
+      found.append(f"{name}: the first {read} of {count} frames are read")
+  return found
 
 
 def read_frames(

@@ -43,7 +43,7 @@ def make_pipeline(
     config=config,
     tokenizer=tokenizer or synthetic.Vocabulary(words),
     label_text=text,
-    collator=Collator(None, config.data, 1),
+    collator=Collator(None, config.data, config.augment, 1),
     model=model,
     data_sha256="",
     extraction={},

@@ -12,6 +12,7 @@ from unimse_jax.reporting import (
   formats,
   run_files,
   score_sections,
+  signal_section,
   style,
   utterance_sections,
 )
@@ -101,6 +102,7 @@ def build(run: Run, others: Sequence[Run], projection: str) -> list[Section]:
     else utterance_sections.figure4_section(run, projection),
     score_sections.withheld_section(run),
     score_sections.curves_section(run),
+    signal_section.signal_section(run),
     utterance_sections.confusion_section(run),
     utterance_sections.intensity_section(run),
     utterance_sections.calibration_section(run),

@@ -51,26 +51,23 @@ class Outcome:
 class BatchOrder:
   """Step number -> the batch plan of that step."""
 
-  def __init__(
-    self,
-    lengths: list[int],
-    config: Config,
-    corpora: list[str] | None = None,
-  ):
-    self._lengths, self._config, self._corpora = lengths, config, corpora
+  def __init__(self, lengths: list[int], corpora: list[str], config: Config):
+    self._lengths, self._corpora, self._config = lengths, corpora, config
     self._epoch, self._plans = -1, []
     self.steps_per_epoch = len(self._plan(0))
 
   def _plan(self, epoch: int) -> list[BatchPlan]:
     if epoch != self._epoch:
+      data = self._config.data
       self._plans = plan_epoch(
         self._lengths,
-        self._config.data.buckets,
+        self._corpora,
+        data.buckets,
         self._config.train.batch_size,
         self._config.seed,
         epoch,
-        self._corpora,
-        self._config.data.temperature,
+        data.temperature,
+        data.mixing,
       )
       self._epoch = epoch
     return self._plans
@@ -139,7 +136,7 @@ class _Run:
     self.config, self.experiment, self.mesh = config, experiment, mesh
     self.checkpointer, self.guard = checkpointer, guard
     self.batcher = experiment.batcher("train")
-    self.order = BatchOrder(self.batcher.lengths, config, self.batcher.corpora)
+    self.order = BatchOrder(self.batcher.lengths, self.batcher.corpora, config)
     self.total_steps = self.order.steps_per_epoch * config.train.epochs
     self.evaluator = Evaluator(experiment, mesh)
     self.assembly = assemble(
@@ -166,8 +163,11 @@ class _Run:
   def _batches(self, start: int) -> Iterator[Batch]:
     size = self.config.train.batch_size
     own = multihost.own_rows(size)
+    seed = self.config.seed
     return prefetch(
-      lambda step: self.batcher.batch(self.order.plan(step), size, own),
+      lambda step: self.batcher.batch(
+        self.order.plan(step), size, own, (seed, step)
+      ),
       range(start, self.total_steps),
     )
 

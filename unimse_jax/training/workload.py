@@ -91,10 +91,12 @@ def make_workload(config: Config) -> Workload:
   lengths = synthetic.text_lengths(config.text, config.seed)
   plans = plan_epoch(
     lengths.tolist(),
+    synthetic.row_corpora(),
     config.data.buckets,
     config.train.batch_size,
     config.seed,
     epoch=0,
+    mixing=config.data.mixing,
   )
   return Workload(plans, lengths)
 

@@ -11,7 +11,7 @@ import pytest
 from feature_export.corpora import demo
 from feature_export.corpora.utterance import contexts, validate
 from feature_export.errors import InputError
-from feature_export.synthesis import grammar
+from feature_export.synthesis import phrases
 
 _CLIPS = 100
 
@@ -100,7 +100,7 @@ def test_about_half_of_the_texts_are_ambiguous():
   plan = demo._PLANS[2]
   rows = demo._write_corpus(plan, 1000, np.random.default_rng(0))
   texts = [row["text"] for row, clip in rows if clip is not None]
-  cores = grammar._CORES
+  cores = phrases._CORES
   share = np.mean([any(core in text for core in cores) for text in texts])
   # Binomial with n = 1000: four standard deviations are 0.063.
   assert abs(share - 0.5) < 0.063

@@ -54,6 +54,8 @@ def test_manifest_defaults_and_scheme_beside_it(tmp_path, write_manifest):
     ({**ROW, "emotoin": "joy"}, "line 2: unknown key 'emotoin'"),
     ({**ROW, "turn": True}, "line 2: turn must be a whole number"),
     ({**ROW, "turn": 1.5}, "line 2: turn must be a whole number"),
+    ({**ROW, "turn": 2**70}, "line 2: turn must have at most 32 bits"),
+    ({**ROW, "intensity": 10**400}, "line 2: intensity must have at most 32"),
     ({**ROW, "intensity": "1.0"}, "line 2: intensity must be a number"),
     ({**ROW, "text": None}, "line 2: the key 'text' is missing"),
     ({**ROW, "text": "\ud800"}, "line 2: text holds half a surrogate"),
@@ -72,13 +74,16 @@ def test_manifest_names_line_and_fault(tmp_path, write_manifest, row, message):
 
 def test_manifest_collects_all_faulty_lines(tmp_path):
   path = tmp_path / "manifest.jsonl"
-  path.write_text('{"id": 1}\n\nnot json\n')
+  deep, long = "[" * 100_000, '{"turn": ' + "9" * 5000 + "}"
+  path.write_text(f'{{"id": 1}}\n\nnot json\n{deep}\n{long}\n')
   with pytest.raises(InputError) as caught:
     manifest.load(path, None, None)
   message = str(caught.value)
   assert "line 1: id must be a string, found 1" in message
   assert "line 1: the key 'split' is missing" in message
   assert "line 3: not JSON" in message
+  assert "line 4: not JSON: lists or objects are nested too deeply" in message
+  assert "line 5: not JSON" in message
 
 
 def test_manifest_missing_empty_or_not_text(tmp_path):
@@ -89,5 +94,43 @@ def test_manifest_missing_empty_or_not_text(tmp_path):
   with pytest.raises(InputError, match="holds no rows"):
     manifest.load(tmp_path, None, None)
   path.write_bytes(b'{"id": "\xff"}')
-  with pytest.raises(InputError, match="expected UTF-8"):
+  with pytest.raises(InputError, match="as UTF-8 text"):
     manifest.load(tmp_path, None, None)
+
+
+@pytest.mark.parametrize(
+  ("content", "message"),
+  [
+    (b'[\n {"id": "a"},\n {"id": "b"}\n]', "found a JSON array"),
+    (b"\xef\xbb\xbfid,split,text\na,train,so\n", "found a CSV table"),
+    ('{"id": "a"}'.encode("utf-16"), "found text in UTF-16"),
+  ],
+)
+def test_a_file_of_another_kind_is_named(tmp_path, content, message):
+  path = tmp_path / "manifest.jsonl"
+  path.write_bytes(content)
+  with pytest.raises(InputError, match=message):
+    manifest.load(path, None, None)
+
+
+def test_a_key_twice_is_refused(tmp_path):
+  path = tmp_path / "manifest.jsonl"
+  path.write_text('{"id": "a", "split": "train", "text": "so", "text": "no"}')
+  with pytest.raises(InputError, match="line 1: not JSON: the key 'text'"):
+    manifest.load(path, None, None)
+
+
+def test_an_emotion_against_the_other_labels_is_doubted(
+  tmp_path, write_manifest
+):
+  rows = [
+    {**ROW, "emotion": "joy", "intensity": -2},
+    {**ROW, "id": "b", "emotion": "joy", "polarity": "negative"},
+    {**ROW, "id": "c", "emotion": "joy", "intensity": 1},
+    {**ROW, "id": "d", "emotion": "surprise", "intensity": 1},
+  ]
+  corpus = manifest.load(write_manifest(tmp_path, rows), None, MELD)
+  assert [(each.id, each.detail) for each in corpus.remarks] == [
+    ("a", "joy and -2"),
+    ("b", "joy and negative"),
+  ]

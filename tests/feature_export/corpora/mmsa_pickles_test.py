@@ -55,7 +55,7 @@ def test_unaligned_file(tmp_path):
   )
   first = corpus.utterances[0]
   assert (first.id, first.text) == ("v-1_1", "text of v-1$_$1")
-  assert (first.dialogue, first.turn, first.intensity) == ("v-1", 1, -1.0)
+  assert (first.dialogue, first.speaker, first.intensity) == ("", "v-1", -1.0)
   assert first.audio.values.shape == (4, 5)
   assert first.video.values.shape == (3, 20)
   assert corpus.stored.source == "mmsa_unaligned"

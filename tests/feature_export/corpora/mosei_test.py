@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from feature_export.corpora import mosei
+from feature_export.corpora.monologues import Segment
 from feature_export.corpora.sdk_labels import LabelledSegments
 from feature_export.corpora.standard_splits import read_split
 from feature_export.corpora.utterance import Media, Utterance, validate
@@ -168,8 +169,8 @@ def test_labels_and_transcripts_without_a_partner(
 def test_nearest_pairs_are_joined_first():
   """Two sentences closer together than the tolerance keep their labels."""
   lines = [
-    mosei.Line("v", 0, 1.000, 1.010, "a"),
-    mosei.Line("v", 1, 1.010, 1.020, "b"),
+    Segment("v", 0, "a", 1.000, 1.010),
+    Segment("v", 1, "b", 1.010, 1.020),
   ]
   labels = LabelledSegments(
     np.array([2.0, 1.0]), np.array([[1.010, 1.020], [1.000, 1.010]])

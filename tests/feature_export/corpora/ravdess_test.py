@@ -111,8 +111,12 @@ def test_folder_without_ravdess_files(tmp_path):
     ravdess.load(tmp_path)
 
 
-def test_real_files(real_data):
-  corpus = ravdess.load(real_data("ravdess"))
+def test_real_files(real_data, tmp_path):
+  """The first six actors, whichever others lie there."""
+  for number in range(1, 7):
+    folder = f"Actor_{number:02d}"
+    (tmp_path / folder).symlink_to(real_data("ravdess") / folder)
+  corpus = ravdess.load(tmp_path)
   validate(corpus)
   assert Counter(each.split for each in corpus.utterances) == {
     "train": 240,

@@ -50,6 +50,12 @@ def test_scheme_from_json_keeps_order_and_polarity(tmp_path):
     ('{"name": "x", "classes": {"a, b": ""}}', "without commas"),
     ('{"name": "x", "classes": {"a": "good"}}', "polarity 'good'"),
     ('{"name": "a b", "classes": {"a": ""}}', "one word"),
+    ('{"name": "Intensity", "classes": {"a": ""}}', "another slot"),
+    ('{"name": "x", "classes": {"Joy": "", "joy": ""}}', "capitals alone"),
+    ('{"name": "x", "classes": {"joy": "", "joy": ""}}', "'joy' stands twice"),
+    ('{"name": "x", "classes": {"Unknown": ""}}', "no emotion at all"),
+    ('{"name": "x", "classes": {"a\\nb": ""}}', "on one line"),
+    ('{"name": "x", "classes": {"a": []}}', r"polarity \[\]"),
   ],
 )
 def test_scheme_faults_are_named(tmp_path, content, message):

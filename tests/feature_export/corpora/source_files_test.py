@@ -65,6 +65,7 @@ def test_table_cells_may_hold_line_separators(tmp_path):
     ("", "an empty file"),
     ("id,x\n1,2\n", "missing: text"),
     ("id,text\n", "none"),
+    ('id,text\n1,"' + "x" * 200_000, "line 2, which is none.*quote"),
   ],
 )
 def test_table_faults(tmp_path, content, message):

@@ -159,6 +159,8 @@ def test_array_feature_file_is_joined_by_id(tmp_path):
   first, second, *_ = corpus.utterances
   assert (first.text, first.intensity) == ("FIRST", -1.5)
   assert (second.text, second.intensity) == ("SECOND", 2.0)
+  # Sentences of a monologue are no context of each other.
+  assert {each.dialogue for each in corpus.utterances} == {""}
   assert first.audio.values.shape == (3, 64)
   assert {(each.id, each.kind) for each in corpus.remarks} == {
     ("train/extra_4", "features without text: left out"),

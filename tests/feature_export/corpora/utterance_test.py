@@ -113,12 +113,17 @@ def test_contexts_go_by_position_not_by_number():
   assert around["alone"] == Context()
 
 
+def _resolve(utterance, scheme):
+  labels = utterance.polarity, utterance.intensity, utterance.emotion
+  return resolve_polarity(*labels, scheme)
+
+
 def test_polarity_prefers_gold_then_sign_then_scheme():
   gold = _label(polarity="negative", emotion="surprise")
-  assert resolve_polarity(gold, MELD) == "negative"
+  assert _resolve(gold, MELD) == "negative"
   # The sign wins over the class: joy would be positive.
   signed = _label(intensity=-0.2, emotion="joy")
-  assert resolve_polarity(signed, MELD) == "negative"
-  assert resolve_polarity(_label(intensity=0.0), None) == "neutral"
-  assert resolve_polarity(_label(emotion="fear"), MELD) == "negative"
-  assert resolve_polarity(_label(emotion="surprise"), MELD) == ""
+  assert _resolve(signed, MELD) == "negative"
+  assert _resolve(_label(intensity=0.0), None) == "neutral"
+  assert _resolve(_label(emotion="fear"), MELD) == "negative"
+  assert _resolve(_label(emotion="surprise"), MELD) == ""

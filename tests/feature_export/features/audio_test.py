@@ -7,13 +7,13 @@ import soundfile
 from feature_export.corpora.utterance import Media
 from feature_export.errors import MediaError
 from feature_export.features.audio import (
-  AudioSettings,
   Waveform,
   compute_log_mel,
   extract_audio,
   read_waveform,
 )
 from feature_export.features.findings import Inspection
+from feature_export.features.settings import AudioSettings
 
 SETTINGS = AudioSettings()
 

@@ -6,7 +6,6 @@ import pytest
 from feature_export.errors import InputError
 from feature_export.features.efficientnet import (
   DEFAULT_BACKBONE,
-  VideoSettings,
   describe_network,
   embed_pictures,
   find_weights,
@@ -14,6 +13,7 @@ from feature_export.features.efficientnet import (
   normalise_pictures,
   resize_picture,
 )
+from feature_export.features.settings import VideoSettings
 from feature_export.files import hash_file
 
 SETTINGS = VideoSettings(DEFAULT_BACKBONE, "", 96)

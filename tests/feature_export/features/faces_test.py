@@ -5,18 +5,18 @@ import pytest
 
 from feature_export.corpora.utterance import Media
 from feature_export.errors import InputError
-from feature_export.features.audio import AudioSettings
-from feature_export.features.efficientnet import (
-  DEFAULT_BACKBONE,
-  VideoSettings,
-  find_weights,
-)
-from feature_export.features.extraction import ExtractionSettings, Extractor
+from feature_export.extraction.media_extractor import MediaExtractor
+from feature_export.features.efficientnet import DEFAULT_BACKBONE, find_weights
 from feature_export.features.faces import (
   crop_largest,
   describe_faces,
   follow,
   load_detector,
+)
+from feature_export.features.settings import (
+  AudioSettings,
+  ExtractionSettings,
+  VideoSettings,
 )
 
 # Where the face is in scikit-image's astronaut, by eye: x, y of its middle.
@@ -143,7 +143,7 @@ def _extract(path, region=""):
     DEFAULT_BACKBONE, "", 64, 4, faces=describe_faces("haar", None)
   )
   settings = ExtractionSettings(AudioSettings(), video, weights, device="cpu")
-  found = Extractor(settings).extract("video", Media(path, region=region))
+  found = MediaExtractor(settings).extract("video", Media(path, region=region))
   return found.values, [each.reason for each in found.findings]
 
 

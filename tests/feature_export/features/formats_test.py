@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from feature_export.corpora.utterance import Media
-from feature_export.features.audio import AudioSettings, read_waveform
+from feature_export.features.audio import read_waveform
 from feature_export.features.findings import Inspection, default_policies
-from feature_export.features.video import Stretch, extract_frames
+from feature_export.features.settings import AudioSettings, VideoSettings
+from feature_export.features.video import extract_frames
 
 SETTINGS = AudioSettings()
 SECONDS = 4
@@ -22,6 +23,10 @@ CONTAINERS = {
   "mkv": ("libopus", False),
   "avi": ("libmp3lame", False),
 }
+
+
+def _frames(count: int) -> VideoSettings:
+  return VideoSettings("none", "0" * 64, frames=count)
 
 
 def _noise(rate: int, channels: int) -> np.ndarray:
@@ -159,7 +164,7 @@ def _write_pictures(
 def _shown(path: Path, count: int, *interval, **more) -> list[int]:
   inspection = Inspection(default_policies("video"))
   media = Media(path, *interval, **more)
-  frames = list(extract_frames(media, Stretch(count, 20, 120), inspection))
+  frames = list(extract_frames(media, _frames(count), inspection))
   assert [each.kind for each in inspection.findings()] == []
   return [_number(each) for each in frames]
 
@@ -237,7 +242,7 @@ def test_phones_turn_their_pictures(tmp_path):
   for turn, corner in ((90, (-1, 0)), (-90, (0, -1)), (180, (-1, -1))):
     path = _write_pictures(tmp_path / f"{turn}.mp4", [0, 4, 8], turn=turn)
     inspection = Inspection(default_policies("video"))
-    frame = next(extract_frames(Media(path), Stretch(1, 20, 120), inspection))
+    frame = next(extract_frames(Media(path), _frames(1), inspection))
     assert frame.shape[:2] == ((64, 96) if turn == 180 else (96, 64))
     # FFmpeg turns counter-clockwise; the white corner goes along.
     assert frame[corner].mean() > 240, turn
@@ -249,9 +254,8 @@ def test_oblong_pixels_and_halves(tmp_path):
     tmp_path / "a.mp4", list(range(0, 40, 4)), aspect=Fraction(3, 2)
   )
   inspection = Inspection(default_policies("video"))
-  stretch = Stretch(1, 20, 120)
   left, right = (
-    next(extract_frames(Media(path, region=half), stretch, inspection))
+    next(extract_frames(Media(path, region=half), _frames(1), inspection))
     for half in ("left", "right")
   )
   assert left.shape == right.shape == (64, 72, 3)

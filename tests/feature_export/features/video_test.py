@@ -7,7 +7,7 @@ from feature_export.corpora.utterance import Media
 from feature_export.errors import MediaError
 from feature_export.features import video
 from feature_export.features.findings import Inspection, default_policies
-from feature_export.features.video import Stretch
+from feature_export.features.settings import VideoSettings
 
 
 def extract_frames(
@@ -15,8 +15,8 @@ def extract_frames(
 ) -> np.ndarray:
   """All frames at once; the kinds of findings are put into `kinds`."""
   inspection = Inspection(default_policies("video"))
-  stretch = Stretch(count, max_seconds=20, far_seconds=120)
-  frames = list(video.extract_frames(media, stretch, inspection))
+  settings = VideoSettings("none", "0" * 64, frames=count)
+  frames = list(video.extract_frames(media, settings, inspection))
   if kinds is not None:
     kinds += [each.kind for each in inspection.findings()]
   return np.stack(frames)

@@ -6,12 +6,11 @@ import numpy as np
 
 from feature_export.corpora.schemes import MELD
 from feature_export.corpora.utterance import Context, Corpus, Utterance
-from feature_export.features.audio import AudioSettings
-from feature_export.features.efficientnet import VideoSettings
-from feature_export.features.extraction import (
-  Extraction,
+from feature_export.features.extracted import Extraction, absent
+from feature_export.features.settings import (
+  AudioSettings,
   ExtractionSettings,
-  absent,
+  VideoSettings,
 )
 from feature_export.records.schema import (
   build_metadata,

@@ -5,40 +5,53 @@ import threading
 import numpy as np
 import pytest
 
-from unimse_jax.data import batching
+from configs import base
+from unimse_jax import config as config_lib
+from unimse_jax.config import DataConfig
+from unimse_jax.data import batching, synthetic
 from unimse_jax.data.batching import Encoded
 
 _BUCKETS = (8, 16, 32)
 _LENGTHS = np.random.default_rng(0).integers(1, 33, 101).tolist()
+_CORPORA = ["a"] * 60 + ["b"] * 41
 
 
-def plans(epoch: int, seed: int = 3, size: int = 7):
-  return batching.plan_epoch(_LENGTHS, _BUCKETS, size, seed, epoch)
+def plans(epoch: int, seed: int = 3, size: int = 7, **options):
+  return batching.plan_epoch(
+    _LENGTHS, _CORPORA, _BUCKETS, size, seed, epoch, **options
+  )
 
 
-def test_every_row_comes_exactly_once():
+@pytest.mark.parametrize("mixing", [0.0, 0.5, 1.0])
+def test_every_row_comes_exactly_once(mixing):
   for epoch in range(3):
-    rows = [row for plan in plans(epoch) for row in plan.rows]
+    rows = [row for plan in plans(epoch, mixing=mixing) for row in plan.rows]
     assert sorted(rows) == list(range(101))
 
 
-def test_every_row_fits_its_bucket_and_no_smaller_one():
+def test_a_batch_is_as_long_as_its_longest_row_asks_for():
   for plan in plans(0):
-    for row in plan.rows:
-      fitting = [length for length in _BUCKETS if length >= _LENGTHS[row]]
-      assert plan.length == fitting[0]
+    longest = max(_LENGTHS[row] for row in plan.rows)
+    assert plan.length == min(each for each in _BUCKETS if each >= longest)
 
 
-def test_a_bucket_has_at_most_one_short_batch():
-  found = plans(0)
-  for length in _BUCKETS:
-    sizes = [len(plan.rows) for plan in found if plan.length == length]
-    assert sorted(sizes, reverse=True)[:-1] == [7] * (len(sizes) - 1)
-    assert 1 <= min(sizes) <= 7
+@pytest.mark.parametrize("size", [1, 7, 10, 50, 51, 60, 100])
+def test_no_batch_is_much_smaller_than_another(size):
+  found = [len(plan.rows) for plan in plans(0, size=size)]
+  assert len(found) == -(-101 // size)
+  assert max(found) - min(found) <= 1
+  assert size >= max(found) >= min(found) >= size / 2
+
+
+def test_a_batch_larger_than_the_data_is_one_short_batch():
+  found = batching.plan_epoch([3, 4], ["a", "b"], _BUCKETS, 96, 0, 0)
+  assert [sorted(plan.rows) for plan in found] == [[0, 1]]
 
 
 def test_the_number_of_batches_is_the_same_in_every_epoch():
-  assert len({len(plans(epoch)) for epoch in range(20)}) == 1
+  for temperature in (1.0, 2.0):
+    counts = {len(plans(epoch, temperature=temperature)) for epoch in range(20)}
+    assert counts == {15}
 
 
 def test_the_plan_is_of_seed_and_epoch_alone():
@@ -49,15 +62,81 @@ def test_the_plan_is_of_seed_and_epoch_alone():
   assert plans(3, seed=3) != plans(2, seed=4)
 
 
-def test_short_batches_are_not_all_at_the_end():
-  ends = [len(plans(epoch)[-1].rows) for epoch in range(20)]
-  assert 7 in ends
-  assert min(ends) < 7
+def test_mixing_says_whether_corpora_of_other_lengths_meet():
+  """Eight short and eight long rows in batches of four."""
+  lengths = [*range(1, 9), *range(11, 19)]
+  corpora = ["short"] * 8 + ["long"] * 8
+
+  def batches(mixing: float) -> list[list[int]]:
+    found = batching.plan_epoch(
+      lengths, corpora, (16, 32), 4, 0, 0, mixing=mixing
+    )
+    return sorted(sorted(lengths[row] for row in plan.rows) for plan in found)
+
+  assert batches(0.0) == [
+    [1, 2, 3, 4],
+    [5, 6, 7, 8],
+    [11, 12, 13, 14],
+    [15, 16, 17, 18],
+  ]
+  assert batches(1.0) == [
+    [1, 2, 11, 12],
+    [3, 4, 13, 14],
+    [5, 6, 15, 16],
+    [7, 8, 17, 18],
+  ]
 
 
-def test_a_batch_larger_than_the_data_is_one_short_batch():
-  found = batching.plan_epoch([3, 4], _BUCKETS, 96, 0, 0)
-  assert [sorted(plan.rows) for plan in found] == [[0, 1]]
+def test_lengths_do_not_follow_one_another_in_order():
+  found = [plan.length for plan in plans(0, mixing=0.0)]
+  assert found != sorted(found)
+  assert found != sorted(found, reverse=True)
+
+
+def test_a_row_meets_others_in_every_epoch():
+  """Windows are drawn anew: it is not the neighbour in length every time."""
+  rng = np.random.default_rng(0)
+  lengths = rng.integers(1, 33, 4000)
+  met = set()
+  for epoch in range(8):
+    found = batching.plan_epoch(lengths, ["a"] * 4000, _BUCKETS, 20, 0, epoch)
+    met |= next(set(plan.rows) for plan in found if 0 in plan.rows)
+  # Eight times 19 others of some 125 of its length.
+  assert len(met) > 60
+
+
+@pytest.fixture(scope="module")
+def four_corpora() -> tuple[np.ndarray, list[str], DataConfig]:
+  """Modelled lengths of the paper's four train sets, and the default."""
+  config = config_lib.validate(base.get_config().to_dict())
+  lengths = synthetic.text_lengths(config.text)
+  return lengths, synthetic.row_corpora(), config.data
+
+
+def test_the_default_mixes_almost_as_plain_shuffling_does(four_corpora):
+  lengths, corpora, data = four_corpora
+  names = np.array(corpora)
+  found = batching.plan_epoch(
+    lengths, corpora, data.buckets, 96, 0, 0, mixing=data.mixing
+  )
+  for name in set(corpora):
+    share = (names == name).mean()
+    shares = [(names[list(plan.rows)] == name).mean() for plan in found]
+    plain = np.sqrt(share * (1 - share) / 96)
+    assert np.std(shares) <= 2 * plain, name
+  # All batches have dialogues in them, which are twice as long as MOSEI's
+  # sentences, half of all rows; shuffled at random it would be 3.5.
+  padding = 96 * sum(plan.length for plan in found) / lengths.sum()
+  assert padding <= 1.85
+
+
+def test_without_mixing_little_is_padded(four_corpora):
+  lengths, corpora, data = four_corpora
+  found = batching.plan_epoch(
+    lengths, corpora, data.buckets, 96, 0, 0, mixing=0.0
+  )
+  padding = 96 * sum(plan.length for plan in found) / lengths.sum()
+  assert padding <= 1.25
 
 
 def test_evaluation_goes_by_length_and_reads_every_row_once():

@@ -1,8 +1,12 @@
 """The transform of frames against NumPy and scikit-learn."""
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from unimse_jax.config import DataConfig
 from unimse_jax.data import features
 from unimse_jax.data.features import FeatureTransform
 
@@ -108,15 +112,72 @@ def test_a_saved_transform_comes_back(utterances, tmp_path, components):
     assert loaded.width(name) == transform.width(name)
 
 
-def test_clip_level_takes_the_gain_of_the_recording_away(utterances):
+@pytest.fixture
+def data(tiny_config) -> Callable[..., DataConfig]:
+  """The tiny config's data section, changed in these fields."""
+
+  def make(**changes) -> DataConfig:
+    return dataclasses.replace(tiny_config().data, **changes)
+
+  return make
+
+
+def test_clip_level_takes_the_gain_of_the_recording_away(utterances, data):
   frames = next(each for each in utterances if len(each["audio"]) > 1)
   louder = {**frames, "audio": frames["audio"].astype(np.float32) + 6}
+  clip = data(audio_level="clip")
   near, far = (
-    features.level(each, "clip")["audio"] for each in (louder, frames)
+    features.as_read(each, clip)["audio"] for each in (louder, frames)
   )
   # float16 around -70 dB has a step of 1/16 dB, and the mean of it less.
   np.testing.assert_allclose(near, far, atol=1e-3)
   assert abs(near.mean()) < 1e-4
-  assert features.level(frames, "absolute") is frames
+  same = features.as_read(frames, data(audio_level="absolute"))["audio"]
+  np.testing.assert_array_equal(same, frames["audio"])
   absent = {"audio": np.zeros((0, 3)), "video": frames["video"]}
-  assert features.level(absent, "clip")["audio"].shape == (0, 3)
+  assert features.as_read(absent, clip)["audio"].shape == (0, 3)
+
+
+def test_pooled_frames_are_means_over_equal_parts():
+  frames = np.array([[0.0], [3.0], [6.0]], np.float16)
+  # Parts of 1.5 frames: the middle one belongs to both by half.
+  np.testing.assert_array_equal(features.pool(frames, 2), [[1.0], [5.0]])
+  np.testing.assert_array_equal(features.pool(frames, 1), [[3.0]])
+  np.testing.assert_array_equal(features.pool(frames, 3), frames)
+
+
+@pytest.mark.parametrize("length", [158, 300, 313, 10_000])
+def test_pooling_keeps_the_mean_and_the_time_of_every_frame(length):
+  ramp = np.linspace(-80, 0, length)[:, None] * [1, 2]
+  found = features.pool(ramp, 157)
+  assert found.dtype == np.float32
+  # The mean over a part of a straight line is its value in the middle.
+  step = 80 / (length - 1)
+  middles = (np.arange(157) + 0.5) * length / 157 - 0.5
+  inside = slice(1, -1)  # the outer frames have no neighbour to lean on
+  np.testing.assert_allclose(
+    found[inside, 0], -80 + step * middles[inside], atol=step / 4
+  )
+  # float32 of numbers up to 160.
+  np.testing.assert_allclose(found.mean(0), ramp.mean(0), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+  ("changes", "audio", "video"),
+  [
+    ({"long_clips": "cut"}, [0, 1, 2, 3], [0, 1, 2]),
+    # Parts of 2.5 frames: (0 + 1 + 2 / 2) / 2.5, and so on.
+    ({"long_clips": "pool"}, [0.8, 3.2, 5.8, 8.2], [0.5, 2.5, 4.5]),
+    ({"long_clips": "cut", "audio_stride": 2}, [0.5, 2.5, 4.5, 6.5], [0, 1, 2]),
+    ({"long_clips": "pool", "audio_stride": 5}, [2.0, 7.0], [0.5, 2.5, 4.5]),
+  ],
+)
+def test_long_clips_are_cut_or_averaged(data, changes, audio, video):
+  """Ten frames of voice and six of face, of which four and three are read."""
+  frames = {
+    "audio": np.arange(10.0)[:, None],
+    "video": np.arange(6.0)[:, None],
+  }
+  found = features.as_read(frames, data(**changes))
+  np.testing.assert_allclose(found["audio"][:, 0], audio, rtol=1e-6)
+  np.testing.assert_allclose(found["video"][:, 0], video, rtol=1e-6)

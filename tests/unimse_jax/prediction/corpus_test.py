@@ -55,8 +55,8 @@ def test_features_of_other_settings_are_refused(
 
 
 def describe_features() -> dict:
-  from feature_export.features.audio import AudioSettings
-  from feature_export.features.efficientnet import VideoSettings, find_weights
+  from feature_export.features.efficientnet import find_weights
+  from feature_export.features.settings import AudioSettings, VideoSettings
   from feature_export.files import hash_file
   from feature_export.records.schema import hash_settings
 

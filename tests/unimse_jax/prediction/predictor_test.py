@@ -1,5 +1,6 @@
 """A trained run answers clips, with nothing but its workdir."""
 
+import dataclasses
 import re
 import threading
 
@@ -8,6 +9,7 @@ import pytest
 
 from unimse_jax.errors import InputError
 from unimse_jax.prediction import Clip, Predictor
+from unimse_jax.prediction.clips import prepare
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +139,31 @@ def test_what_is_not_read_is_noted(predictor):
   many = RNG.standard_normal((10_000, 4))
   clip = Clip(text="a great film " * 1700, audio=many)
   found, short = predictor.predict([clip, Clip(text="a", audio=many[:4])])
-  assert any("the first 4 of 10000 frames" in note for note in found.notes)
+  assert "audio: 10000 frames are averaged to 4" in found.notes
   assert any(note.startswith("text: the first") for note in found.notes)
   assert short.notes == ()
+
+
+@pytest.mark.parametrize(
+  ("changes", "notes"),
+  [
+    ({"long_clips": "cut"}, ("audio: the first 4 of 9 frames are read",)),
+    (
+      {"long_clips": "cut", "audio_stride": 2},
+      ("audio: the first 8 of 9 frames are read",),
+    ),
+    ({"audio_stride": 2}, ("audio: 9 frames are averaged to 4",)),
+    ({"audio_stride": 3}, ()),
+  ],
+)
+def test_long_voices_are_noted_as_they_are_read(predictor, changes, notes):
+  config = predictor.pipeline.config
+  data = dataclasses.replace(config.data, **changes)
+  pipeline = dataclasses.replace(
+    predictor.pipeline, config=dataclasses.replace(config, data=data)
+  )
+  clip = Clip(text="a", audio=RNG.standard_normal((9, 4)))
+  assert prepare(clip, pipeline).notes == notes
 
 
 def test_a_voice_without_words_and_emoji_are_answered(predictor):

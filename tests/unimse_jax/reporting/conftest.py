@@ -227,7 +227,7 @@ def _write_metrics(workdir: pathlib.Path, corpora: dict) -> None:
   for step in range(0, 500, 20):
     loss = {"loss": 3 / (1 + step / 90), "nll": 2 / (1 + step / 90)}
     loss |= {"contrastive_audio": 9 - step / 200, "contrastive_video": 8.0}
-    lines.append({"step": step, "split": "train", **loss})
+    lines.append({"step": step, "split": "train", **loss, **_signals(step)})
     if step % 100 == 0:
       scores = {
         f"{name}/{key}": scores[key] * (1 + step / 1000)
@@ -241,6 +241,18 @@ def _write_metrics(workdir: pathlib.Path, corpora: dict) -> None:
   (workdir / "metrics.jsonl").write_text(
     "".join(f"{json.dumps(x)}\n" for x in lines)
   )
+
+
+def _signals(step: int) -> dict[str, float | None]:
+  """What a training step measures; at step 0 no row had a face."""
+  video = None if step == 0 else 0.004
+  found = {"signal/segments": 0.02, "gradient/t5": 0.9, "gradient/encoders": 0}
+  for layer in ("layers_10", "layers_11"):
+    found[f"signal/{layer}/stream"] = 80.0
+    found[f"signal/{layer}/audio"] = 0.001 * step
+    found[f"signal/{layer}/video"] = video
+    found[f"signal/{layer}/saturated"] = 0.5
+  return found
 
 
 def _write_json(path: pathlib.Path, content) -> None:

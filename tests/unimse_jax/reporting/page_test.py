@@ -22,6 +22,7 @@ SECTIONS = (
   "figure4",
   "modalities",
   "curves",
+  "signal",
   "confusion",
   "intensity",
   "calibration",

@@ -201,11 +201,11 @@ def test_a_batch_that_devices_cannot_share_is_refused(tiny_config, tmp_path):
 
 def test_the_order_follows_from_the_step_alone(tiny_config):
   config = tiny_config()
-  lengths = [10] * 42
-  order = trainer.BatchOrder(lengths, config)
+  lengths, corpora = [10] * 42, ["films"] * 42
+  order = trainer.BatchOrder(lengths, corpora, config)
   assert order.steps_per_epoch == 4
   plans = [order.plan(step) for step in range(12)]
-  resumed = trainer.BatchOrder(lengths, config)
+  resumed = trainer.BatchOrder(lengths, corpora, config)
   assert [resumed.plan(step) for step in (11, 3, 7)] == [
     plans[11],
     plans[3],

@@ -1,0 +1,91 @@
+"""Extracts the clips of a corpus in two steps, with the store in between.
+
+First every medium's features go to the store, then clips are read from there,
+one at a time. So an interrupted export can go on, and memory does not grow
+with the corpus.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from feature_export.corpora.utterance import Stored, Utterance
+from feature_export.errors import InputError
+from feature_export.extraction.media_extractor import media_of
+from feature_export.extraction.store import FeatureStore
+from feature_export.extraction.workers import Task, Workers
+from feature_export.features.extracted import Extraction, Features, absent
+from feature_export.features.settings import ExtractionSettings
+
+
+class ClipExtractor:
+  """Extracts the clips of one corpus.
+
+  Attributes:
+    reused: number of media that an earlier, interrupted export had finished.
+  """
+
+  def __init__(
+    self, settings: ExtractionSettings, store: FeatureStore, workers: Workers
+  ):
+    self._settings, self._store, self._workers = settings, store, workers
+    # Media that ended their process are not stored, because the next export
+    # may have more memory or time for them.
+    self._lost: dict[Task, Features] = {}
+    self.reused = 0
+
+  def extract(
+    self, utterances: Iterable[Utterance]
+  ) -> Iterator[tuple[Task, Features]]:
+    """Makes the features of all media that the store does not have yet.
+
+    Yields:
+      (medium, its features), in no fixed order.
+    """
+    missing: dict[Task, None] = {}
+    for utterance in utterances:
+      for modality, media in media_of(utterance).items():
+        task = Task(modality, media)
+        if (features := self._store.load(modality, media)) is not None:
+          self.reused += 1
+          yield task, features
+        elif task in missing:  # two clips of one stretch
+          yield task, absent(self._settings.width(modality))
+        else:
+          missing[task] = None
+    for task, lost in self._workers.run(missing, self._store):
+      if lost is None:
+        yield task, self._load(task)
+      else:
+        self._lost[task] = lost
+        yield task, lost
+
+  def _load(self, task: Task) -> Features:
+    features = self._store.load(task.modality, task.media)
+    if features is None:
+      raise InputError(
+        f"The features of {task.media.path} were lost while the export ran; "
+        "the file changed, or the work folder did. Run the command again."
+      )
+    return features
+
+  def _features(self, utterance: Utterance, modality: str) -> Features:
+    medium = getattr(utterance, modality)
+    if medium is None:
+      return absent(self._settings.width(modality))
+    if isinstance(medium, Stored):
+      return Features(np.asarray(medium.values, np.float16))
+    task = Task(modality, medium)
+    return self._lost.get(task) or self._load(task)
+
+  def collect(self, utterance: Utterance) -> Extraction:
+    """The features of one clip, after `extract` has done its media."""
+    return Extraction(
+      self._features(utterance, "audio"), self._features(utterance, "video")
+    )
+
+  def extract_now(self, utterance: Utterance) -> Extraction:
+    """Both steps for one clip: what Apache Beam calls."""
+    for _ in self.extract([utterance]):
+      pass
+    return self.collect(utterance)

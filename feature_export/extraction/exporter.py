@@ -1,0 +1,155 @@
+"""The whole export of some corpora, from the import to the report."""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from feature_export.corpora.importers import import_corpora
+from feature_export.corpora.utterance import CONTEXT_TURNS, Corpus, contexts
+from feature_export.errors import InputError
+from feature_export.extraction import flags
+from feature_export.extraction.clip_extractor import ClipExtractor
+from feature_export.extraction.description import describe_run
+from feature_export.extraction.export_report import ExportReport
+from feature_export.extraction.media_extractor import media_of
+from feature_export.extraction.store import open_store
+from feature_export.extraction.workers import Workers
+from feature_export.features.efficientnet import choose_device
+from feature_export.features.settings import ExtractionSettings
+from feature_export.records.schema import build_metadata, build_record
+
+
+def _extract_all(extractor: ClipExtractor, corpus: Corpus) -> None:
+  """Extracts every medium of the labelled clips, with a progress bar."""
+  from tqdm import tqdm
+
+  clips = [each for each in corpus.utterances if each.labelled]
+  total = sum(len(media_of(each)) for each in clips)
+  with tqdm(
+    total=total, desc=corpus.name, unit=" media", disable=None
+  ) as progress:
+    for task, features in extractor.extract(clips):
+      progress.update()
+      for finding in features.findings:
+        if finding.action == "absent":
+          progress.write(
+            f"{task.media.path.name}: {task.modality} absent: {finding.reason}",
+            file=sys.stderr,
+          )
+
+
+def _check_bad(report: ExportReport, max_bad: float, out: Path) -> None:
+  """Refuses a corpus with too many unusable media, and writes their list.
+
+  Raises:
+    InputError: too many; it names the file of the list.
+  """
+  from feature_export.records.builder import write_json
+
+  rejected = out / f"{report.corpus.name}.rejected.json"
+  if report.bad <= max_bad * report.clips:
+    rejected.unlink(missing_ok=True)
+    return
+  write_json(rejected, report.to_json())
+  raise InputError(
+    f"{report.corpus.name}: {report.bad} of {report.clips} labelled clips have "
+    f"an unusable medium, more than --max_bad {max_bad:g} allows. They are "
+    f"listed in {rejected}. Repair them and run the command again (finished "
+    "clips are kept), or give a larger --max_bad."
+  )
+
+
+def _write_corpus(
+  corpus: Corpus,
+  workers: Workers,
+  settings: ExtractionSettings,
+  options: argparse.Namespace,
+) -> ExportReport:
+  """Extracts and writes one corpus."""
+  from feature_export.records import builder
+
+  started = time.monotonic()
+  report = ExportReport(corpus, device=options.device)
+  around = contexts(corpus.utterances, CONTEXT_TURNS)
+  clips = [each for each in corpus.utterances if each.labelled]
+  with builder.open_work_folder(options.out, corpus.name) as work:
+    store = open_store(work / "features", settings)
+    extractor = ClipExtractor(settings, store, workers)
+
+    def examples_of(split: str):
+      for utterance in clips:
+        if utterance.split == split:
+          extraction = extractor.collect(utterance)
+          report.add(utterance, extraction)
+          yield (
+            utterance.id,
+            build_record(utterance, around[utterance.id], extraction, corpus),
+          )
+
+    metadata = build_metadata(corpus, settings)
+    if options.beam_runner:
+      made = _write_with_beam(corpus, metadata, settings, store, work, options)
+      # Beam's workers cannot report to us. What they finished is read from the
+      # store; what they lost is tried once more here, and so gets its finding.
+      for utterance in clips:
+        report.add(utterance, extractor.extract_now(utterance))
+    else:
+      _extract_all(extractor, corpus)
+      report.reused = extractor.reused
+      made = builder.write_draft(corpus.name, metadata, examples_of, work)
+    report.seconds = time.monotonic() - started
+    _check_bad(report, options.max_bad, options.out)
+    builder.publish(made, report.to_json(), corpus.name, options.out, work)
+  return report
+
+
+def _write_with_beam(corpus, metadata, settings, store, work, options) -> Path:
+  """Extracts and writes one corpus on Apache Beam."""
+  from feature_export.extraction import beam
+  from feature_export.records import builder
+
+  transform = beam.make_transform(corpus, settings, store, options.clip_seconds)
+  config = beam.build_download_config(
+    options.beam_runner, shlex.split(options.beam_options)
+  )
+  return builder.write_draft(corpus.name, metadata, transform, work, config)
+
+
+def _check_targets(
+  corpora: Sequence[Corpus], out: Path, overwrite: bool
+) -> None:
+  """Refuses to replace datasets without --overwrite."""
+  from feature_export.records.builder import dataset_path
+
+  targets = [dataset_path(out, corpus.name) for corpus in corpora]
+  existing = [str(target) for target in targets if target.exists()]
+  if existing and not overwrite:
+    raise InputError(
+      f"Already there: {', '.join(existing)}. Give --overwrite to replace, "
+      "--name or --out to keep."
+    )
+
+
+def export(options: argparse.Namespace) -> list[ExportReport]:
+  """Runs the whole export.
+
+  Raises:
+    InputError: a user's mistake; nothing has been written.
+  """
+  flags.check_flags(options)
+  settings = flags.build_settings(options)
+  if options.device == "cuda":
+    choose_device("cuda")  # so that a missing GPU is told now, and once
+  corpora = import_corpora(options)
+  import tensorflow_datasets as tfds
+
+  tfds.disable_progress_bar()  # ours shows clips/s
+  _check_targets(corpora, options.out, options.overwrite)
+  print(describe_run(corpora, settings, options), flush=True)
+  with Workers(settings, options.jobs, options.clip_seconds) as workers:
+    return [
+      _write_corpus(corpus, workers, settings, options) for corpus in corpora
+    ]

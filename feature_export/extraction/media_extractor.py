@@ -1,0 +1,116 @@
+"""Extracts one medium; whatever is wrong with it becomes a finding."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+
+from feature_export.corpora.utterance import (
+  MODALITIES,
+  Media,
+  Utterance,
+)
+from feature_export.errors import InputError, MediaError
+from feature_export.features.audio import extract_audio
+from feature_export.features.efficientnet import (
+  Backbone,
+  embed_pictures,
+  load_backbone,
+  resize_picture,
+)
+from feature_export.features.extracted import Features, absent
+from feature_export.features.faces import (
+  Detector,
+  crop_largest,
+  follow,
+  load_detector,
+)
+from feature_export.features.findings import Inspection
+from feature_export.features.settings import ExtractionSettings
+from feature_export.features.video import extract_frames
+
+
+class MediaExtractor:
+  """Extracts media in one process, and keeps its networks between them.
+
+  Networks are loaded when first needed, because that takes seconds.
+  """
+
+  def __init__(self, settings: ExtractionSettings):
+    self._settings = settings
+
+  @cached_property
+  def _backbone(self) -> Backbone:
+    import torch
+
+    # The work is spread over processes, so more threads would only compete;
+    # and one thread adds up in one order, which keeps features identical.
+    torch.set_num_threads(1)
+    settings = self._settings
+    return load_backbone(settings.video, settings.weights, settings.device)
+
+  @cached_property
+  def _detector(self) -> Detector:
+    return load_detector(self._settings.video.faces, self._settings.face_model)
+
+  def _embed_video(self, media: Media, inspection: Inspection) -> np.ndarray:
+    """The embeddings of the faces in a clip's frames, float16[V, D]."""
+    settings = self._settings.video
+    pictures, faceless = [], 0
+    find = self._detector
+    if settings.faces.detector != "none":
+      find = follow(find)
+    # One frame at a time: 32 of 1920 x 1080 would be 200 MB.
+    for frame in extract_frames(media, settings, inspection):
+      face = crop_largest(frame, find(frame))
+      if face is None:
+        faceless += 1
+      else:
+        pictures.append(resize_picture(face, settings.image_size))
+    if not pictures:
+      raise MediaError("no_face", "no face in any frame")
+    if faceless:
+      inspection.report(
+        "frames_without_face", f"{faceless} of {faceless + len(pictures)}"
+      )
+    return embed_pictures(np.stack(pictures), settings, self._backbone)
+
+  def extract(self, modality: str, media: Media) -> Features:
+    """Extracts one medium; the features of an unusable one have length 0.
+
+    Raises:
+      InputError: weights or a detector that cannot be used for any medium.
+    """
+    of_modality = getattr(self._settings, modality)
+    inspection = Inspection(of_modality.policies)
+    run: Callable[[], np.ndarray]
+    if modality == "audio":
+
+      def run():
+        return extract_audio(media, of_modality, inspection)
+    else:
+
+      def run():
+        return self._embed_video(media, inspection)
+
+    width = self._settings.width(modality)
+    try:
+      return Features(run(), inspection.findings())
+    except MediaError as error:
+      return absent(width, *inspection.findings(error))
+    except InputError:
+      raise
+    # Decoders raise what nobody foresees; one clip must not stop thousands.
+    except Exception as error:
+      detail = f"{type(error).__name__}: {error}".replace(str(media.path), "")
+      failure = MediaError("failed", detail[:200])
+      return absent(width, *inspection.findings(failure))
+
+
+def media_of(utterance: Utterance) -> dict[str, Media]:
+  """Modality -> the file that has to be decoded for it."""
+  return {
+    modality: medium
+    for modality in MODALITIES
+    if isinstance(medium := getattr(utterance, modality), Media)
+  }

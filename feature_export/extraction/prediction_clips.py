@@ -1,0 +1,234 @@
+"""The features of clips that are to be predicted, row by row of a manifest.
+
+Every row is answered: DIR/rows.jsonl has one line for each, in order, and
+DIR/<number>.npz its features; a row that cannot be read has an error instead.
+"""
+
+import argparse
+import importlib.util
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from feature_export.corpora.manifest import (
+  ROW_TYPES,
+  ManifestRow,
+  read_rows,
+  row_media,
+)
+from feature_export.corpora.utterance import (
+  CONTEXT_TURNS,
+  Context,
+  Utterance,
+  contexts,
+)
+from feature_export.errors import InputError
+from feature_export.extraction.clip_extractor import ClipExtractor
+from feature_export.extraction.media_extractor import media_of
+from feature_export.extraction.store import open_store
+from feature_export.extraction.workers import Workers
+from feature_export.features.efficientnet import find_weights
+from feature_export.features.extracted import Extraction
+from feature_export.features.faces import describe_faces
+from feature_export.features.settings import (
+  AudioSettings,
+  ExtractionSettings,
+  FaceSettings,
+  VideoSettings,
+)
+from feature_export.files import hash_file, parse_json
+from feature_export.records.schema import hash_settings
+
+ROWS_FILE = "rows.jsonl"
+_SIDES = ("before", "after", "before_speakers", "after_speakers")
+_TYPES = {**ROW_TYPES, "corpus": str, **dict.fromkeys(_SIDES, list)}
+_NEEDED = ("torch", "librosa", "av", "soundfile")
+_CLIP_SECONDS = 300.0  # a medium that takes longer is given up
+
+
+def _find_faults(row: ManifestRow) -> list[str]:
+  """What is wrong with a row: its own faults, and contexts of no strings."""
+  faults = [*row.faults]
+  for side in _SIDES:
+    given = row.values.get(side, [])
+    if isinstance(given, list) and not all(isinstance(x, str) for x in given):
+      faults.append(f"{side} must be a list of strings, found {given!r:.60}")
+  return faults
+
+
+def _to_utterance(row: ManifestRow, position: int, root: Path) -> Utterance:
+  """The utterance of a row without faults; its id is the row's position.
+
+  Users' ids may repeat; positions do not.
+  """
+  plain = ("text", "dialogue", "turn", "speaker")
+  return Utterance(
+    id=str(position),
+    split="test",
+    **{key: row.values[key] for key in plain if key in row.values},
+    audio=row_media(row.values, "audio", root),
+    video=row_media(row.values, "video", root),
+  )
+
+
+def _describe_row(row: ManifestRow, context: Context) -> dict:
+  """What the predictor needs of a row besides its features.
+
+  The turns of a row's dialogue are its context, unless it brings its own.
+  """
+  own = any(side in row.values for side in _SIDES)
+  return {
+    side: row.values.get(side, []) if own else list(getattr(context, side))
+    for side in _SIDES
+  } | {key: row.values.get(key, "") for key in ("text", "speaker", "corpus")}
+
+
+def read_clips(
+  manifest: Path, root: Path
+) -> tuple[list[dict], dict[int, Utterance]]:
+  """Reads a manifest of clips.
+
+  Args:
+    manifest: JSON lines; `text` alone is needed.
+    root: folder that the paths in it are relative to.
+
+  Returns:
+    An answer to every row but blank ones: its id, its error or None, and
+    without an error its text and context. Position of an answer -> utterance,
+    of the rows without an error.
+
+  Raises:
+    InputError: no such file, or not UTF-8.
+  """
+  rows = read_rows(manifest, root, _TYPES, ("text",))
+  answers, clips = [], {}
+  for position, row in enumerate(rows):
+    error = None
+    if faults := _find_faults(row):
+      error = f"line {row.number}: {'; '.join(faults)}"
+    else:
+      clips[position] = _to_utterance(row, position, root)
+    name = str(row.values.get("id", row.number))
+    answers.append({"id": name, "error": error})
+  around = contexts(clips.values(), CONTEXT_TURNS)
+  for position, clip in clips.items():
+    answers[position] |= _describe_row(rows[position], around[clip.id])
+  return answers, clips
+
+
+def build_settings(
+  stored: dict, weights: Path | None, face_model: Path | None
+) -> ExtractionSettings:
+  """The settings that a training run's features were made with.
+
+  Args:
+    stored: "audio" and "video" settings, as a dataset's metadata hold them.
+    weights: weights file of the network; None: the default's.
+    face_model: file of the face detector; None: OpenCV's own.
+
+  Raises:
+    InputError: settings of another exporter, other weights, or another face
+      detector.
+  """
+  try:
+    audio = AudioSettings(**stored["audio"])
+    video = VideoSettings(**stored["video"])
+    faces = FaceSettings(**stored["video"]["faces"])
+  except (KeyError, TypeError) as error:
+    raise InputError(
+      "The features of this run were not made by this exporter's audio and "
+      f"video extraction ({error}); predict from --features instead."
+    ) from error
+  weights_file = find_weights(video.backbone, weights)
+  digest = hash_file(weights_file)
+  if digest != video.weights_sha256:
+    raise InputError(
+      f"Backbone weights: expected the sha256 {video.weights_sha256} that the "
+      f"run was trained with, found {digest} in {weights_file}. Give "
+      "--backbone_weights."
+    )
+  detector = describe_faces(faces.detector, face_model)
+  if detector.files != faces.files:
+    raise InputError(
+      f"Face detector {faces.detector}: expected the files {faces.files} that "
+      f"the run was trained with, found {detector.files}. Install that version "
+      f"of OpenCV ({faces.version}), or give --face_model."
+    )
+  video = replace(video, faces=faces)
+  return ExtractionSettings(audio, video, weights_file, face_model)
+
+
+def _notes(extraction: Extraction) -> list[str]:
+  """Lines that say what was odd about a clip's media, and what was done."""
+  return [
+    f"{modality} {finding.action}: {finding.reason}"
+    for modality, finding in extraction.findings()
+  ]
+
+
+def _extract(
+  clips: Sequence[Utterance], settings: ExtractionSettings, jobs: int
+) -> Iterator[tuple[Utterance, Extraction]]:
+  """Yields the features of all clips, in order.
+
+  A medium that ends its process, or takes too long, is absent.
+
+  Raises:
+    InputError: weights or a detector that cannot be used.
+  """
+  from tqdm import tqdm
+
+  with (
+    tempfile.TemporaryDirectory(prefix="unimse_features_") as folder,
+    Workers(settings, jobs, _CLIP_SECONDS) as workers,
+  ):
+    store = open_store(Path(folder), settings)
+    extractor = ClipExtractor(settings, store, workers)
+    total = sum(len(media_of(clip)) for clip in clips)
+    with tqdm(total=total, desc="features", unit=" media", disable=None) as bar:
+      for _ in extractor.extract(clips):
+        bar.update()
+    for clip in clips:
+      yield clip, extractor.collect(clip)
+
+
+def extract_clips(options: argparse.Namespace) -> None:
+  """Extracts everything; rows.jsonl is written last, when all is there.
+
+  Raises:
+    InputError: a user's mistake that concerns all rows.
+  """
+  absent = [name for name in _NEEDED if not importlib.util.find_spec(name)]
+  if absent:
+    raise InputError(
+      f"Raw media need the exporter; {', '.join(absent)} not installed. "
+      'Install it: pip install ".[export]"'
+    )
+  root = options.root or options.manifest.parent
+  answers, clips = read_clips(options.manifest, root)
+  try:
+    stored = parse_json(options.settings.read_text(encoding="utf-8"))
+  except ValueError as error:
+    raise InputError(
+      f"{options.settings}: expected JSON with the audio and video settings of "
+      f"a dataset, found {error}. Correct --settings."
+    ) from error
+  settings = build_settings(
+    stored, options.backbone_weights, options.face_model
+  )
+  for clip, extraction in _extract([*clips.values()], settings, options.jobs):
+    name = f"{clip.id}.npz"
+    np.savez(
+      options.out / name,
+      audio=extraction.audio.values,
+      video=extraction.video.values,
+    )
+    notes = _notes(extraction)
+    answers[int(clip.id)] |= {"features": name, "notes": notes}
+  digest = hash_settings(settings.describe())
+  lines = [json.dumps({"settings_sha256": digest}), *map(json.dumps, answers)]
+  (options.out / ROWS_FILE).write_text("\n".join(lines) + "\n")

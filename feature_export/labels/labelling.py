@@ -1,0 +1,175 @@
+"""Completes the labels of exported corpora and writes them."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from feature_export.errors import InputError
+from feature_export.labels import audit, completion
+from feature_export.labels.completion import Donor
+from feature_export.labels.label_file import describe, meta_file, write
+from feature_export.labels.label_mixture import (
+  LabelMixture,
+  complete,
+  drop_outside,
+  embed_texts,
+  load_dataset,
+  mix,
+)
+from feature_export.labels.nearest import find_device
+from feature_export.labels.sentences import load_encoder
+from feature_export.labels.summary import (
+  describe_donors,
+  describe_dropped,
+  summarise,
+  warn_of_copies,
+)
+from feature_export.records.reader import find_dataset
+
+CACHE_FOLDER = ".cache"
+
+
+def _corpora(text: str) -> list[str]:
+  """The names in "a,b,c".
+
+  Raises:
+    InputError: no name, or one twice.
+  """
+  names = [name.strip() for name in text.split(",") if name.strip()]
+  if not names or len(set(names)) < len(names):
+    raise InputError(
+      f"--corpora: expected different names as in a,b,c; found {text!r}."
+    )
+  return names
+
+
+def _check_present(data_dir: Path, names: Sequence[str]) -> None:
+  """Raises one InputError that names every missing dataset."""
+  missing = []
+  for name in names:
+    try:
+      find_dataset(data_dir, name)
+    except InputError as error:
+      missing.append(str(error))
+  if missing:
+    raise InputError("\n".join(dict.fromkeys(missing)))
+
+
+def _rules(options: argparse.Namespace) -> completion.Rules:
+  device = find_device() if options.device == "auto" else options.device
+  return completion.Rules(
+    options.donors,
+    options.ties,
+    options.k,
+    device,
+    options.neutral,
+    options.donor_classes,
+  )
+
+
+def _audit(
+  options: argparse.Namespace,
+  mixture: LabelMixture,
+  completions: Sequence[dict[str, Donor]],
+) -> None:
+  """Writes the sheet that --audit asks for."""
+  sheet = options.audit_sheet or options.out.with_suffix(".audit.csv")
+  corpus = audit.choose_corpus(mixture.samples, options.audit_corpus)
+  count = audit.write_sheet(
+    sheet,
+    mixture.samples,
+    completions,
+    options.audit,
+    corpus,
+    options.audit_seed,
+  )
+  print(
+    f"{count} samples of {corpus or 'all corpora'} to judge: {sheet}. Write "
+    "yes or no into the column `correct`, then run this command with --out "
+    f"{options.out} --score {sheet}."
+  )
+
+
+def _describe_rules(options: argparse.Namespace) -> dict:
+  """The rules by which donors were chosen, for the meta file."""
+  ties: dict[str, str | int] = {"rule": options.ties}
+  if options.ties == "top_k":
+    ties["k"] = options.k
+  return {
+    "ties": ties,
+    "neutral": options.neutral,
+    "donor_classes": options.donor_classes,
+  }
+
+
+def label_corpora(options: argparse.Namespace) -> None:
+  """Reads the records, completes their labels, writes both files.
+
+  Raises:
+    InputError: missing datasets, or contradictory records; with every fault.
+  """
+  names = _corpora(options.corpora)
+  _check_present(options.data, names)
+  datasets = [load_dataset(options.data, name) for name in names]
+  mixture = mix(datasets, options.donor_classes)
+  encoder, completions = _find_donors(mixture, options)
+  dropped = {}
+  if options.donor_classes == "authors_drop":
+    mixture, completions, dropped = drop_outside(mixture, completions)
+    for line in describe_dropped(dropped):
+      print(line)
+  rows = [
+    completion.universal_label(sample, mixture.slots, donors)
+    for sample, donors in zip(mixture.samples, completions, strict=True)
+  ]
+  completion.check_labels(rows)
+  meta = describe(mixture, rows, encoder, options.donors)
+  meta |= _describe_rules(options)
+  meta["dropped"] = dropped
+  meta["donor_splits"] = describe_donors(mixture, completions)
+  write(options.out, rows, meta)
+  print(summarise(mixture, completions, meta["empty"]))
+  if options.donors != "train":
+    for slot, counts in meta["donor_splits"].items():
+      print(f"{slot}: donors by split {counts}; all but train leak")
+  for warning in warn_of_copies(mixture, completions):
+    print(warning, file=sys.stderr)
+  if options.audit is not None:
+    _audit(options, mixture, completions)
+  print(f"{len(rows)} universal labels: {options.out}")
+  print(f"settings and hashes: {meta_file(options.out)}")
+
+
+def _find_donors(
+  mixture: LabelMixture, options: argparse.Namespace
+) -> tuple[dict | None, list[dict[str, Donor]]]:
+  """Completes a mixture.
+
+  Returns:
+    Name and hash of the encoder (None: none was needed), and for each sample:
+    slot -> donor.
+  """
+  if not mixture.incomplete:
+    print("Every slot is annotated: nothing to complete, no encoder needed.")
+    return None, [{} for _ in mixture.samples]
+  encoder = load_encoder(options.encoder, options.device)
+  print(f"Sentence encoder: {encoder.name}, weights {encoder.sha256[:12]}")
+  started = time.perf_counter()
+  text_rows, embeddings = embed_texts(
+    mixture.samples, encoder, options.data / CACHE_FOLDER
+  )
+  embedded = time.perf_counter()
+  completions = complete(mixture, text_rows, embeddings, _rules(options))
+  print(
+    f"{len(embeddings)} distinct texts embedded in {embedded - started:.1f} s, "
+    f"donors ({options.donors}) found in "
+    f"{time.perf_counter() - embedded:.1f} s"
+  )
+  described = {
+    "name": encoder.name,
+    "sha256": encoder.sha256,
+    "dimension": embeddings.shape[1],
+  }
+  return described, completions
