@@ -20,8 +20,8 @@ def get_config() -> ConfigDict:
   config.data.modalities = ("audio",)  # the speech archive has no faces
   config.data.audio_frames = 160
   config.data.audio_level = "clip"  # actors were recorded at their own levels
-  config.data.buckets = (32,)
-  config.text.max_tokens = 32
+  config.data.buckets = (16,)
+  config.text.max_tokens = 16
   config.tokenizer.vocab_size = 200
   config.t5.width = 128
   config.t5.hidden = 256
@@ -29,17 +29,13 @@ def get_config() -> ConfigDict:
   config.t5.encoder_layers = 2
   config.t5.decoder_layers = 2
   config.model.pmf_layers = 2
-  # 240 clips of four actors: a small ear, or it learns the actors by heart.
-  config.model.modality_width = 32
-  config.model.modality_dropout = 0.5
-  config.optimizer.lr_t5 = 5e-4
   config.optimizer.lr_pmf = 3e-3
   config.optimizer.lr_main = 3e-3
   config.optimizer.warmup_steps = 50
   # Two sentences: there is nothing in the text that a voice could match.
   config.loss.alpha = 0.0
   config.train.batch_size = 32
-  config.train.epochs = 80
-  config.train.evaluate_every_epochs = 5
+  config.train.epochs = 40
+  config.train.evaluate_every_epochs = 2
   config.decoding.max_new_tokens = 8
   return config

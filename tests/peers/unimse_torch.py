@@ -5,6 +5,7 @@ the behaviour that fidelity describes. It shares no code with unimse_jax.models;
 weights come as a flat dict of unimse_jax's paths.
 """
 
+import math
 from typing import NamedTuple
 
 import torch

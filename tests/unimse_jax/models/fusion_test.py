@@ -5,7 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unimse_jax.models.fusion import PMFAdapter
+from unimse_jax.models.fusion import (
+  CrossAttentionFusion,
+  Modality,
+  PMFAdapter,
+)
 
 
 def sizes(modalities: int, dtype=np.float32):
@@ -32,16 +36,17 @@ def test_equation_2(fill, modalities):
       np.testing.assert_allclose(out[row, token], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("units", ["none", "stream"])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("modalities", [0, 2])
-def test_a_fresh_adapter_is_exactly_the_identity(modalities, dtype):
+def test_a_fresh_adapter_is_exactly_the_identity(modalities, dtype, units):
   hidden, vectors = sizes(modalities)
   hidden = jnp.asarray(hidden, dtype)
-  adapter = PMFAdapter(5, "sigmoid", dtype)
+  adapter = PMFAdapter(5, "sigmoid", dtype, units=units)
   params = adapter.init(jax.random.key(0), hidden, vectors)
   out = adapter.apply(params, hidden, vectors)
   assert out.dtype == dtype
-  # Products with ones and zeros alone: no rounding in any type.
+  # Products with ones and zeros alone, or a sum with zeros: no rounding.
   np.testing.assert_array_equal(out, hidden)
 
 
@@ -59,3 +64,47 @@ def test_the_parameter_count_of_the_paper():
   }
   assert counts["down"] + counts["up"] == 115_648
   assert counts["out"] == 688_896
+
+
+def cross_attention(units: str) -> CrossAttentionFusion:
+  return CrossAttentionFusion(4, 2, "identity", jnp.float32, units)
+
+
+@pytest.mark.parametrize("place", ["after", "parallel", "cross_attention"])
+def test_units_of_the_stream_scale_with_it(fill, place):
+  """A T5 whose residual stream is 100 times as large sees 100 times as much."""
+  hidden, vectors = sizes(2)
+  if place == "cross_attention":
+    rng = np.random.default_rng(3)
+    states = rng.standard_normal((2, 5, 4)).astype(np.float32)
+    clip = Modality(vectors[0], states, np.ones((2, 5), bool))
+    adapter, rest = cross_attention("stream"), ({"audio": clip},)
+  else:
+    adapter = PMFAdapter(5, "sigmoid", jnp.float32, units="stream")
+    rest = (vectors,)
+  params = fill(adapter, hidden, *rest)
+
+  def change(scale: float) -> np.ndarray:
+    text = scale * hidden
+    read = (text[:, ::-1],) if place == "parallel" else ()
+    out = adapter.apply({"params": params}, text, *rest, *read)
+    return (np.asarray(out) - text) / scale
+
+  assert np.abs(change(1.0)).max() > 0.1
+  # 1e-6 under the roots, and differences of numbers near 300 in float32.
+  np.testing.assert_allclose(change(100.0), change(1.0), atol=1e-4)
+
+
+def test_units_of_the_stream_do_not_see_how_large_a_vector_is(fill):
+  hidden, vectors = sizes(2)
+  adapter = PMFAdapter(5, "sigmoid", jnp.float32, units="stream")
+  params = fill(adapter, hidden, vectors)
+  out = adapter.apply({"params": params}, hidden, vectors)
+  scaled = adapter.apply(
+    {"params": params}, hidden, [vectors[0] * 30, vectors[1] / 3]
+  )
+  # 1e-6 is added to mean squares of about 0.1 and more.
+  np.testing.assert_allclose(scaled, out, atol=1e-4)
+  absent = adapter.apply({"params": params}, hidden, [0 * vectors[0]] * 2)
+  assert np.isfinite(absent).all()
+  assert np.abs(absent - out).max() > 0.1

@@ -86,7 +86,8 @@ def test_every_ablation_has_its_own_parameters_only(
   shapes = jax.eval_shape(
     lambda: model.init(jax.random.key(0), make_batch())["params"]
   )
-  fusions = {"fusion_layers_1"}  # the last of two
+  # After the last of two encoder layers, and the one decoder layer.
+  fusions = {"fusion_layers_1", "fusion_decoder_layers_0"}
   expected = {"t5", "segment_embedding", "contrastive_text"}
   expected |= fusions if pmf else set()
   for name in modalities:
@@ -135,8 +136,8 @@ def test_gradient_reaches_every_parameter_within_a_step(model, batch, fresh):
   first = gradient(fresh)
   # W^u is zero, so nothing before it learns yet; W's block of the modalities
   # is zero too, so neither do the maps behind the LSTMs.
-  behind = {"fusion_layers_1/down", "modality_encoder_audio/out"}
-  behind |= {"modality_encoder_video/out"}
+  behind = {"fusion_layers_1/down", "fusion_decoder_layers_0/down"}
+  behind |= {f"modality_encoder_{name}/out" for name in ("audio", "video")}
   assert {path.rpartition("/")[0] for path in still(first)} == behind
   optimizer = optax.sgd(0.1)
   updates, _ = optimizer.update(first, optimizer.init(fresh))
@@ -259,7 +260,8 @@ def test_logits_of_a_sliced_encoder_are_those_of_its_mask(
   tiny_model, make_batch, fill
 ):
   batch = make_batch()
-  sliced, whole = tiny_model(marking="slice_encoder"), tiny_model()
+  sliced = tiny_model(marking="slice_encoder")
+  whole = tiny_model(marking="none")
   variables = {"params": fill(whole, batch)}
   found = sliced.apply(variables, batch).logits
   encoded = whole.apply(variables, batch, method="encode")
@@ -272,3 +274,82 @@ def test_logits_of_a_sliced_encoder_are_those_of_its_mask(
   )
   np.testing.assert_array_equal(found, expected)
   assert np.abs(found - whole.apply(variables, batch).logits).max() > 1e-3
+
+
+@pytest.mark.parametrize("scale", [0.1, 30.0])
+def test_a_segment_row_weighs_the_same_beside_any_table(
+  tiny_model, make_batch, fill, scale
+):
+  """D46: the mark's share of the stream does not follow the table's scale."""
+  model = tiny_model()
+  batch = make_batch()
+  params = fill(model, batch)
+
+  def embedded(params) -> np.ndarray:
+    return model.apply({"params": params}, batch, method="_embed")
+
+  shared = {"embedding": scale * params["t5"]["shared"]["embedding"]}
+  scaled = {**params, "t5": {**params["t5"], "shared": shared}}
+  # float32 sums of two terms.
+  np.testing.assert_allclose(
+    embedded(scaled), scale * embedded(params), rtol=1e-4, atol=1e-5 * scale
+  )
+
+
+@pytest.mark.parametrize("field", ["drop_modality", "drop_text"])
+def test_dropping_happens_in_training_alone(
+  tiny_model, make_batch, fill, field
+):
+  """D45: rows lose it or keep it whole, and evaluation never does."""
+  batch = make_batch(rows=6)
+  plain, dropping = tiny_model(), tiny_model(**{field: 0.5})
+  variables = {"params": fill(plain, batch)}
+  rngs = {"dropout": jax.random.key(0)}
+  np.testing.assert_array_equal(
+    dropping.apply(variables, batch).logits,
+    plain.apply(variables, batch).logits,
+  )
+  method = f"_{field}" if field == "drop_text" else "_drop_modalities"
+
+  def drop(model, rate_batch):
+    given = rate_batch
+    if field == "drop_modality":
+      given = model.apply(variables, batch, True, method="_read_modalities")
+    return model.apply(variables, given, False, method=method, rngs=rngs)
+
+  before, after = drop(plain, batch), drop(dropping, batch)
+  if field == "drop_text":
+    before = {"text": np.asarray(before["encoder_mask"])}
+    after = {"text": np.asarray(after["encoder_mask"])}
+  else:
+    before = {name: np.asarray(each.mask) for name, each in before.items()}
+    after = {name: np.asarray(each.mask) for name, each in after.items()}
+  left = 1 if field == "drop_text" else 0  # </s> stays
+  outcomes = set()
+  for name, masks in before.items():
+    for had, has in zip(masks, after[name], strict=True):
+      kept = bool((had == has).all())
+      outcomes.add(kept)
+      assert kept or has.sum() == left
+  assert outcomes == {True, False}
+
+
+def test_the_anchor_is_the_mean_of_the_utterance_alone(
+  tiny_model, make_batch, fill
+):
+  """D47: of the last fused layer, over the utterance's own tokens."""
+  batch = make_batch()
+  own = batch["encoder_mask"] & (batch["segment_ids"] == 1)
+  assert own.any(1).all()
+  for anchor, mask in (("utterance", own), ("window", batch["encoder_mask"])):
+    model = tiny_model(contrastive_anchor=anchor)
+    variables = {"params": fill(model, batch)}
+    output, kept = model.apply(variables, batch, mutable=["intermediates"])
+    (states,) = kept["intermediates"]["last_fused"]
+    expected = model.apply(
+      variables,
+      states,
+      mask,
+      method=lambda module, *given: module.contrastive_text(*given),
+    )
+    np.testing.assert_array_equal(output.anchors[0], expected)
