@@ -18,4 +18,5 @@ def get_config() -> ConfigDict:
   config.loss.temperature = 1.0  # ... without a temperature
   config.loss.count_positive_twice = True  # D11: Eq. 4's sum includes k = i
   config.decoding.constrained = False  # D26: as Algorithm 1 generates
+  config.decoding.consistent = False  # D26
   return config

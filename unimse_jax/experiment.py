@@ -175,12 +175,31 @@ def _make_tokenizer(
   workdir: pathlib.Path,
   loaded: Mixture,
   label_text: LabelText,
+      _contradictions(loaded, label_text),
 ) -> None:
   path = workdir / pipeline_lib.TOKENIZER_FILE
   if path.is_file():
     return
   path.parent.mkdir(parents=True, exist_ok=True)
   source = config.tokenizer.path
+def _contradictions(
+  loaded: Mixture, label_text: LabelText
+) -> frozenset[tuple[str, str, str]]:
+  """What the training labels say against their own polarity, if anything."""
+  found = label_text.find_contradictions(
+    example.label for example in loaded.examples["train"]
+  )
+  if found:
+    polarity, slot, word = min(found)
+    logging.warning(
+      "Training labels contradict themselves in %d way(s), for example "
+      "%s = %r beside the polarity %r; these may be written all the same.",
+      len(found),
+      *(slot, word, polarity),
+    )
+  return found
+
+
   if config.t5.pretrained and not source:
     source = str(pretrained.locate(config.t5.pretrained))
   if source:

@@ -7,7 +7,7 @@ there, without the corpora and without the pretrained weights.
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -137,7 +137,10 @@ def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
 
 
 def make_label_text(
-  config: Config, slots: Mapping[str, Any], grid: Sequence[float]
+  config: Config,
+  slots: Mapping[str, Any],
+  grid: Sequence[float],
+  contradictions: Iterable[Sequence[str]] = (),
 ) -> LabelText:
   """How the config writes labels.
 
@@ -146,6 +149,8 @@ def make_label_text(
     slots: of the universal labels' .meta.json.
     grid: the intensities of the training labels, rising.
   """
+    contradictions: (polarity, slot, word) of training labels in which the
+      polarity and another field contradict each other.
   label = config.label
   schema = LabelSchema.from_slots(slots)
   if label.fields == "three_field":
@@ -159,6 +164,8 @@ def make_label_text(
     tuple(grid) if raw or label.snap else (),
     label.snap,
   )
+    config.decoding.constrained and config.decoding.consistent,
+    frozenset(map(tuple, contradictions)),
 
 
 def write_model_file(
@@ -167,6 +174,7 @@ def write_model_file(
   slots: Mapping[str, Any],
   grid: Sequence[float],
   target_length: int,
+  contradictions: Iterable[tuple[str, str, str]],
   data_sha256: str,
   extraction: Mapping[str, Any],
 ) -> None:
@@ -178,6 +186,7 @@ def write_model_file(
     "slots": slots,
     "grid": list(grid),
     "target_length": target_length,
+    "contradictions": sorted(contradictions),
   }
   text = json.dumps(values, indent=2)
   write_atomically(workdir / MODEL_FILE, text.encode())
@@ -215,7 +224,12 @@ def open_pipeline(
       f"in {workdir}; train first, or correct --workdir."
     )
   stored = json.loads((workdir / MODEL_FILE).read_text())
-  label_text = make_label_text(config, stored["slots"], stored["grid"])
+  label_text = make_label_text(
+    config,
+    stored["slots"],
+    stored["grid"],
+    stored.get("contradictions", ()),  # runs that are older have none
+  )
   return Pipeline(
     config=config,
     tokenizer=Tokenizer(vocabulary),

@@ -89,6 +89,10 @@ class DecodingConfig:
   constrained: bool = field(True, free=True)
   """Only legal label texts are written (D26); False: whatever the model
   writes."""
+  consistent: bool = field(True, free=True)
+  """The grammar ties the sign of the number, and the emotions to which their
+  scheme gives a polarity, to the polarity that was written: no "negative, 2,
+  joy" (D26). Of no effect without decoding.constrained."""
   beams: int = field(1, at_least=1, free=True)
   """Texts kept at every place; 1: greedy (D26)."""
   length_penalty: float = field(0.0, at_least=0, free=True)

@@ -12,6 +12,7 @@ _PAPER = {
   "text.lowercase",  # D21
   "label.fields",  # D22
   "decoding.constrained",  # D26
+  "decoding.consistent",  # D26
 }
 _AUTHORS = {
   "name",
@@ -23,6 +24,7 @@ _AUTHORS = {
   "label.numbers",  # D24
   "decoding.max_new_tokens",  # D25
   "decoding.constrained",  # D26
+  "decoding.consistent",  # D26
   "train.batch_size",  # D29
   "train.selection",  # D33
   "data.labels",  # D34
