@@ -23,7 +23,7 @@ from unimse_jax.data.records import SPLITS
 from unimse_jax.data.tokenizer import Tokenizer
 from unimse_jax.errors import InputError
 from unimse_jax.files import write_atomically
-from unimse_jax.labels import LabelText
+from unimse_jax.labels import LabelText, NeighbouringNumbers
 from unimse_jax.models import T5Config
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import Pipeline
@@ -52,6 +52,17 @@ class Experiment:
     examples = self.mixture.examples[split]
     encoded = [self.pipeline.encode(example) for example in examples]
     return Batcher(self.mixture, split, encoded, self.pipeline.collator)
+
+  def training_batcher(self) -> Batcher:
+    """The training split, with the targets that the config's loss asks for."""
+    batcher, spread = self.batcher("train"), self.config.loss.number_spread
+    if not spread or not self.mixture.grid:
+      return batcher
+    numbers = NeighbouringNumbers(self.mixture.grid, spread)
+    encode = self.pipeline.encode_label
+    return dataclasses.replace(
+      batcher, redraw=lambda label, rng: encode(numbers.draw(label, rng))
+    )
 
   def initial_params(self, mesh: Mesh) -> Any:
     """Fresh parameters, T5's from its checkpoint where the config has one."""
