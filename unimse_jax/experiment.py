@@ -175,24 +175,13 @@ def _make_pipeline(
       _t5_config(config, vocabulary),
       loaded.slots,
       loaded.grid,
+      _contradictions(loaded, label_text),
       _target_length(config, loaded, vocabulary, label_text),
       loaded.sha256,
       loaded.extraction,
     )
 
 
-def _make_tokenizer(
-  config: Config,
-  workdir: pathlib.Path,
-  loaded: Mixture,
-  label_text: LabelText,
-      _contradictions(loaded, label_text),
-) -> None:
-  path = workdir / pipeline_lib.TOKENIZER_FILE
-  if path.is_file():
-    return
-  path.parent.mkdir(parents=True, exist_ok=True)
-  source = config.tokenizer.path
 def _contradictions(
   loaded: Mixture, label_text: LabelText
 ) -> frozenset[tuple[str, str, str]]:
@@ -211,18 +200,28 @@ def _contradictions(
   return found
 
 
+def _make_tokenizer(
+  config: Config,
+  workdir: pathlib.Path,
+  loaded: Mixture,
+  label_text: LabelText,
+) -> None:
+  path = workdir / pipeline_lib.TOKENIZER_FILE
+  if path.is_file():
+    return
+  path.parent.mkdir(parents=True, exist_ok=True)
+  source = config.tokenizer.path
   if config.t5.pretrained and not source:
     source = str(pretrained.locate(config.t5.pretrained))
   if source:
     write_atomically(path, tokenizer.find(source).read_bytes())
     return
-  texts = [
-    *(inputs.prefix(name, config.text) for name in config.data.corpora),
-    config.text.turn_separator,
-  ]
+  texts = [config.text.turn_separator]
   for example in loaded.examples["train"]:
     before, current, after = inputs.turns(example, config.text)
-    texts += [*before, current, *after, label_text.write(example.label)]
+    # As often as it is read, so that a corpus's name becomes few pieces.
+    start = inputs.prefix(example.corpus, config.text)
+    texts += [start, *before, current, *after, label_text.write(example.label)]
   schema = label_text.schema
   slots = [slot for slot in schema.slots if slot != "intensity"]
   words = dict.fromkeys(word for slot in slots for word in schema.classes(slot))

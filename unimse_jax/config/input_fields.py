@@ -12,7 +12,9 @@ class TextConfig:
 
   prefix: str = "sst2 sentence: "
   """What every text starts with: a task that T5 was pre-trained on (D17). ""
-  where T5 starts from random weights, to which it means nothing."""
+  where T5 starts from random weights, to which it means nothing. "{corpus}" in
+  it is the name of the text's corpus; a clip of no corpus is read with what
+  stands before that."""
   prefixes: tuple[str, ...] = ()
   """Entries "corpus=prefix" for corpora that have another one (D17)."""
   window: int = field(2, at_least=0, at_most=8)
