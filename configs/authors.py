@@ -44,4 +44,6 @@ def get_config() -> ConfigDict:
   config.decoding.max_new_tokens = 19  # D25
   config.decoding.constrained = False  # D26
   config.decoding.consistent = False  # D26
+  config.decoding.intensity = "greedy"  # D26: the number as written
+  config.label.snap = False  # D24: any number
   return config

@@ -19,4 +19,6 @@ def get_config() -> ConfigDict:
   config.loss.count_positive_twice = True  # D11: Eq. 4's sum includes k = i
   config.decoding.constrained = False  # D26: as Algorithm 1 generates
   config.decoding.consistent = False  # D26
+  config.decoding.intensity = "greedy"  # D26: the number as written
+  config.label.snap = False  # D24: any number
   return config

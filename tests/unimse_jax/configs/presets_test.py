@@ -13,6 +13,8 @@ _PAPER = {
   "label.fields",  # D22
   "decoding.constrained",  # D26
   "decoding.consistent",  # D26
+  "decoding.intensity",  # D26
+  "label.snap",  # D24
 }
 _AUTHORS = {
   "name",
@@ -25,6 +27,8 @@ _AUTHORS = {
   "decoding.max_new_tokens",  # D25
   "decoding.constrained",  # D26
   "decoding.consistent",  # D26
+  "decoding.intensity",  # D26
+  "label.snap",  # D24
   "train.batch_size",  # D29
   "train.selection",  # D33
   "data.labels",  # D34
