@@ -98,14 +98,11 @@ def read_meld(shared: pathlib.Path) -> list[dict[str, str]]:
   return rows
 
 
-def make_data(
-  shared: pathlib.Path, folder: pathlib.Path, emotions: bool
-) -> None:
-  """Manifests, records and universal labels, as a user would make them."""
-  # Here, for where the records are there already: torch takes its time.
+def read_corpora(
+  shared: pathlib.Path, emotions: bool = False
+) -> dict[str, list[dict[str, Any]]]:
+  """Rows of a manifest for each corpus, with the stand-in for the numbers."""
   from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-
-  from feature_export import export, universal_labels
 
   rate = SentimentIntensityAnalyzer().polarity_scores
   corpora = {"mosi": read_mosi(shared), "meld": read_meld(shared)}
@@ -116,6 +113,17 @@ def make_data(
         row.pop("emotion", None), row.pop("polarity", None)
         number = factor * rate(row["text"].lower())["compound"]
         row["intensity"] = round(number * steps) / steps
+  return corpora
+
+
+def make_data(
+  shared: pathlib.Path, folder: pathlib.Path, emotions: bool
+) -> None:
+  """Manifests, records and universal labels, as a user would make them."""
+  # Here, for where the records are there already: torch takes its time.
+  from feature_export import export, universal_labels
+
+  for name, rows in read_corpora(shared, emotions).items():
     manifest = folder / name / "manifest.jsonl"
     manifest.parent.mkdir(parents=True)
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
