@@ -47,4 +47,7 @@ def get_config() -> ConfigDict:
   config.train.selection = "last_epoch"  # D33: nothing is selected
   config.decoding.max_new_tokens = 19  # D25
   config.decoding.constrained = False  # D26
+  config.decoding.consistent = False  # D26
+  config.decoding.intensity = "greedy"  # D26: the number as written
+  config.label.snap = False  # D24: any number
   return config

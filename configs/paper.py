@@ -26,4 +26,7 @@ def get_config() -> ConfigDict:
   config.optimizer.lr_main = 1e-4  # D48: section 4.4
   config.optimizer.lr_segment = 1e-4  # D46: as lr_main
   config.decoding.constrained = False  # D26: as Algorithm 1 generates
+  config.decoding.consistent = False  # D26
+  config.decoding.intensity = "greedy"  # D26: the number as written
+  config.label.snap = False  # D24: any number
   return config

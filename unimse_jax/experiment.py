@@ -23,7 +23,7 @@ from unimse_jax.data.records import SPLITS
 from unimse_jax.data.tokenizer import Tokenizer
 from unimse_jax.errors import InputError
 from unimse_jax.files import write_atomically
-from unimse_jax.labels import LabelText
+from unimse_jax.labels import LabelText, NeighbouringNumbers
 from unimse_jax.models import T5Config
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import Pipeline
@@ -52,6 +52,17 @@ class Experiment:
     examples = self.mixture.examples[split]
     encoded = [self.pipeline.encode(example) for example in examples]
     return Batcher(self.mixture, split, encoded, self.pipeline.collator)
+
+  def training_batcher(self) -> Batcher:
+    """The training split, with the targets that the config's loss asks for."""
+    batcher, spread = self.batcher("train"), self.config.loss.number_spread
+    if not spread or not self.mixture.grid:
+      return batcher
+    numbers = NeighbouringNumbers(self.mixture.grid, spread)
+    encode = self.pipeline.encode_label
+    return dataclasses.replace(
+      batcher, redraw=lambda label, rng: encode(numbers.draw(label, rng))
+    )
 
   def initial_params(self, mesh: Mesh) -> Any:
     """Fresh parameters, T5's from its checkpoint where the config has one."""
@@ -164,10 +175,29 @@ def _make_pipeline(
       _t5_config(config, vocabulary),
       loaded.slots,
       loaded.grid,
+      _contradictions(loaded, label_text),
       _target_length(config, loaded, vocabulary, label_text),
       loaded.sha256,
       loaded.extraction,
     )
+
+
+def _contradictions(
+  loaded: Mixture, label_text: LabelText
+) -> frozenset[tuple[str, str, str]]:
+  """What the training labels say against their own polarity, if anything."""
+  found = label_text.find_contradictions(
+    example.label for example in loaded.examples["train"]
+  )
+  if found:
+    polarity, slot, word = min(found)
+    logging.warning(
+      "Training labels contradict themselves in %d way(s), for example "
+      "%s = %r beside the polarity %r; these may be written all the same.",
+      len(found),
+      *(slot, word, polarity),
+    )
+  return found
 
 
 def _make_tokenizer(
@@ -186,13 +216,12 @@ def _make_tokenizer(
   if source:
     write_atomically(path, tokenizer.find(source).read_bytes())
     return
-  texts = [
-    *(inputs.prefix(name, config.text) for name in config.data.corpora),
-    config.text.turn_separator,
-  ]
+  texts = [config.text.turn_separator]
   for example in loaded.examples["train"]:
     before, current, after = inputs.turns(example, config.text)
-    texts += [*before, current, *after, label_text.write(example.label)]
+    # As often as it is read, so that a corpus's name becomes few pieces.
+    start = inputs.prefix(example.corpus, config.text)
+    texts += [start, *before, current, *after, label_text.write(example.label)]
   schema = label_text.schema
   slots = [slot for slot in schema.slots if slot != "intensity"]
   words = dict.fromkeys(word for slot in slots for word in schema.classes(slot))

@@ -7,7 +7,7 @@ there, without the corpora and without the pretrained weights.
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -60,11 +60,12 @@ class Pipeline:
   def encode(self, example: Example) -> Encoded:
     """Tokens of an utterance and of its label's text."""
     tokens, segments = inputs.encode(example, self.tokenizer, self.config.text)
-    target, weights = self._target(example.label)
-    return Encoded(tokens, segments, [*target, EOS], [*weights, 1.0])
+    return Encoded(tokens, segments, *self.encode_label(example.label))
 
-  def _target(self, label: UniversalLabel) -> tuple[list[int], list[float]]:
-    """The label's tokens and the weight of each in the loss.
+  def encode_label(
+    self, label: UniversalLabel
+  ) -> tuple[list[int], list[float]]:
+    """The label's tokens with </s>, and the weight of each in the loss.
 
     A token belongs to the field that it ends in. Separators weigh 1: that a
     field follows is no guess, whatever stands in it.
@@ -82,7 +83,7 @@ class Pipeline:
         inside = (start < places) & (places <= end)
         weights[inside] = self.config.loss.completed_weight
       start = end + len(separator.encode())
-    return tokens, weights.tolist()
+    return [*tokens, EOS], [*weights.tolist(), 1.0]
 
   def init(self, key: jax.Array) -> Any:
     """Fresh parameters, T5's among them."""
@@ -137,7 +138,10 @@ def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
 
 
 def make_label_text(
-  config: Config, slots: Mapping[str, Any], grid: Sequence[float]
+  config: Config,
+  slots: Mapping[str, Any],
+  grid: Sequence[float],
+  contradictions: Iterable[Sequence[str]] = (),
 ) -> LabelText:
   """How the config writes labels.
 
@@ -145,6 +149,8 @@ def make_label_text(
     config: its label section.
     slots: of the universal labels' .meta.json.
     grid: the intensities of the training labels, rising.
+    contradictions: (polarity, slot, word) of training labels in which the
+      polarity and another field contradict each other.
   """
   label = config.label
   schema = LabelSchema.from_slots(slots)
@@ -158,6 +164,8 @@ def make_label_text(
     raw,
     tuple(grid) if raw or label.snap else (),
     label.snap,
+    config.decoding.constrained and config.decoding.consistent,
+    frozenset(map(tuple, contradictions)),
   )
 
 
@@ -166,6 +174,7 @@ def write_model_file(
   t5: T5Config,
   slots: Mapping[str, Any],
   grid: Sequence[float],
+  contradictions: Iterable[tuple[str, str, str]],
   target_length: int,
   data_sha256: str,
   extraction: Mapping[str, Any],
@@ -177,6 +186,7 @@ def write_model_file(
     "t5": dataclasses.asdict(t5),
     "slots": slots,
     "grid": list(grid),
+    "contradictions": sorted(contradictions),
     "target_length": target_length,
   }
   text = json.dumps(values, indent=2)
@@ -215,7 +225,9 @@ def open_pipeline(
       f"in {workdir}; train first, or correct --workdir."
     )
   stored = json.loads((workdir / MODEL_FILE).read_text())
-  label_text = make_label_text(config, stored["slots"], stored["grid"])
+  label_text = make_label_text(
+    config, stored["slots"], stored["grid"], stored["contradictions"]
+  )
   return Pipeline(
     config=config,
     tokenizer=Tokenizer(vocabulary),

@@ -1,15 +1,18 @@
 """What a config names is looked for, made once and kept."""
 
+import dataclasses
 import importlib
 import pathlib
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from configs import base
 from unimse_jax import config as config_lib
 from unimse_jax import experiment, pipeline
+from unimse_jax.data.batching import BatchPlan
 from unimse_jax.errors import InputError
 from unimse_jax.models import UniMSE
 
@@ -97,6 +100,79 @@ def test_every_label_is_written_within_the_target_length(tiny_config, tmp_path):
       assert len(row.target) <= opened.pipeline.collator.target_length
       written = opened.pipeline.tokenizer.decode(row.target)
       assert not opened.pipeline.label_text.parse(written).malformed
+
+
+def test_numbers_are_drawn_anew_each_step_near_the_rated_ones(
+  tiny_config, tmp_path
+):
+  config = tiny_config(
+    {"loss.number_spread": 100.0, "decoding.max_new_tokens": 40}
+  )
+  opened = experiment.open_experiment(config, tmp_path)
+  # The corpus has one number of each sign: halve some, so that there are two.
+  examples = [
+    dataclasses.replace(
+      each, label=dataclasses.replace(each.label, intensity=value / 2)
+    )
+    if (value := each.label.intensity) and number % 2
+    else each
+    for number, each in enumerate(opened.mixture.examples["train"])
+  ]
+  loaded = dataclasses.replace(opened.mixture, examples={"train": examples})
+  # Halves may have more tokens than any label that the length was made for.
+  collator = dataclasses.replace(opened.pipeline.collator, target_length=40)
+  longer = dataclasses.replace(opened.pipeline, collator=collator)
+  opened = dataclasses.replace(opened, mixture=loaded, pipeline=longer)
+  batcher = opened.training_batcher()
+  plan = BatchPlan(tuple(range(len(batcher.encoded))), 64)
+  size = len(plan.rows)
+  own = slice(0, size)
+
+  def written(draw):
+    target = batcher.batch(plan, size, own, draw)["decoder_target_tokens"]
+    return [*map(opened.pipeline.tokenizer.decode, target)]
+
+  first = written((0, 0))
+  assert first == written((0, 0)) != written((0, 1)) != written((1, 1))
+  # Without a draw, as in an evaluation, targets are the rated ones.
+  rated = batcher.batch(plan, size, own)["decoder_target_tokens"]
+  changed = 0
+  for text, target in zip(first, rated, strict=True):
+    polarity, number, mood = opened.pipeline.tokenizer.decode(target).split(
+      ", "
+    )
+    new_polarity, new_number, new_mood = text.split(", ")
+    assert (new_polarity, new_mood) == (polarity, mood)
+    assert np.sign(float(new_number)) == np.sign(float(number))
+    changed += new_number != number
+  assert changed
+
+
+def test_without_a_spread_targets_are_the_rated_ones(tiny_config, tmp_path):
+  opened = experiment.open_experiment(tiny_config(), tmp_path)
+  assert opened.training_batcher().redraw is None
+
+
+def test_labels_that_contradict_themselves_stay_legal_and_are_told(
+  tiny_config, tmp_path, caplog
+):
+  """Rounded to no decimal, "positive, 0.4" is a positive 0."""
+  config = tiny_config({"label.decimals": 0})
+  opened = experiment.open_experiment(config, tmp_path / "a")
+  assert opened.pipeline.label_text.contradictions == frozenset()
+  loaded = opened.mixture
+  example = loaded.examples["train"][0]
+  example = dataclasses.replace(
+    example,
+    label=dataclasses.replace(
+      example.label, polarity="positive", intensity=0.4
+    ),
+  )
+  loaded = dataclasses.replace(loaded, examples={"train": [example]})
+  with caplog.at_level("WARNING"):
+    found = experiment._contradictions(loaded, opened.pipeline.label_text)
+  assert ("positive", "intensity", "0") in found
+  assert "contradict themselves in" in caplog.text
 
 
 def test_too_large_a_vocabulary_for_the_t5_is_refused(

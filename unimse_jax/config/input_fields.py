@@ -12,7 +12,9 @@ class TextConfig:
 
   prefix: str = "sst2 sentence: "
   """What every text starts with: a task that T5 was pre-trained on (D17). ""
-  where T5 starts from random weights, to which it means nothing."""
+  where T5 starts from random weights, to which it means nothing. "{corpus}" in
+  it is the name of the text's corpus; a clip of no corpus is read with what
+  stands before that."""
   prefixes: tuple[str, ...] = ()
   """Entries "corpus=prefix" for corpora that have another one (D17)."""
   window: int = field(2, at_least=0, at_most=8)
@@ -62,9 +64,10 @@ class LabelConfig:
   trimmed; or "raw", as the authors' files print float32 (D24)."""
   decimals: int = field(2, at_least=0, at_most=3)
   """Digits after the point of "rounded" numbers (D24)."""
-  snap: bool = False
+  snap: bool = True
   """Reads a written number as the nearest intensity of the training labels, and
-  constrained decoding then writes no other (D24)."""
+  constrained decoding then writes no other (D24): tens of numbers instead of
+  601, which the mean and median of decoding.intensity are the cheaper for."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -149,3 +149,7 @@ class LossConfig:
   completed_weight: float = field(1.0, at_least=0)
   """Weight in L^task of label fields that are a donor's; annotated ones weigh
   1. Lower it where completed labels are little better than a guess."""
+  number_spread: float = field(0.0, at_least=0)
+  """Numbers that know their neighbours: each time a label is learnt, its number
+  is drawn around the rated one, from a Gaussian of this standard deviation (in
+  points of the score) over the rated numbers of its sign; 0: as rated (D24)."""

@@ -92,13 +92,18 @@ class DecodingConfig:
   constrained: bool = field(True, free=True)
   """Only legal label texts are written (D26); False: whatever the model
   writes."""
+  consistent: bool = field(True, free=True)
+  """The grammar ties the sign of the number, and the emotions to which their
+  scheme gives a polarity, to the polarity that was written: no "negative, 2,
+  joy" (D26). Of no effect without decoding.constrained."""
   beams: int = field(1, at_least=1, free=True)
   """Texts kept at every place; 1: greedy (D26)."""
   length_penalty: float = field(0.0, at_least=0, free=True)
   """Above 0 favours longer texts in beams."""
-  intensity: Literal["greedy", "mean", "median"] = field("greedy", free=True)
-  """The predicted number: as written ("greedy"), or the "mean" or "median" of
-  the distribution over all numbers."""
+  intensity: Literal["greedy", "mean", "median"] = field("median", free=True)
+  """The predicted number (D26): as written ("greedy"), or of the distribution
+  over all numbers the "mean", which has the least expected squared error, or
+  the "median", which has the least expected absolute error."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -18,12 +18,20 @@ from unimse_jax.data import augmentation, sampling
 from unimse_jax.data.features import FeatureTransform, as_read
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.tokenizer import EOS, PAD
+from unimse_jax.labels import UniversalLabel
 
 # Batches whose rows are sorted together. In a larger window lengths are more
 # alike, in a smaller one a row meets more different others.
 _WINDOW = 64
 
+# Of the generator that redraws a row's target.
+_TARGETS = 1
+
 Batch = dict[str, np.ndarray]
+# (label, generator) -> target tokens with </s>, and the weight of each.
+Redraw = Callable[
+  [UniversalLabel, np.random.Generator], tuple[list[int], list[float]]
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,12 +262,22 @@ class Collator:
 
 @dataclasses.dataclass(frozen=True)
 class Batcher:
-  """Turns plans into batches of one split."""
+  """Turns plans into batches of one split.
+
+  Attributes:
+    mixture: whose records are read.
+    split: of the mixture.
+    encoded: of every example of the split.
+    collator: makes the arrays.
+    redraw: another target, with its weights, for a label; None where targets
+      are always the same.
+  """
 
   mixture: Mixture
   split: str
   encoded: Sequence[Encoded]
   collator: Collator
+  redraw: Redraw | None = None
 
   @property
   def lengths(self) -> list[int]:
@@ -283,8 +301,8 @@ class Batcher:
       plan: the whole batch.
       size: of the whole batch.
       own: the rows of this process.
-      draw: (seed, step) of a training batch, from which the augmentation of
-        each row follows; None: nothing is augmented.
+      draw: (seed, step) of a training batch, from which the augmentation and
+        the redrawn target of each row follow; None: rows as they are.
     """
     chosen = plan.rows[own]
     examples = self.mixture.examples[self.split]
@@ -292,13 +310,27 @@ class Batcher:
       self.mixture.frames(self.split, examples[row])
       for row in (chosen if self.collator.config.modalities else ())
     ]
-    rows = [self.encoded[row] for row in chosen]
+    rows = [self._encoded(row, draw) for row in chosen]
     generators = None
     if draw is not None and augmentation.is_on(self.collator.augment):
       generators = [np.random.default_rng([*draw, row]) for row in chosen]
     return self.collator.collate(
       rows, frames, own.stop - own.start, plan.length, generators
     )
+
+  def _encoded(self, row: int, draw: tuple[int, int] | None) -> Encoded:
+    """An example's tokens; its target redrawn where the split's are."""
+    encoded = self.encoded[row]
+    if self.redraw is None or draw is None:
+      return encoded
+    label = self.mixture.examples[self.split][row].label
+    # Not the generator of the frames' augmentation: the two are independent.
+    rng = np.random.default_rng([*draw, row, _TARGETS])
+    target, weights = self.redraw(label, rng)
+    # One that would be cut, and so lose its end, keeps the target it has.
+    if len(target) > max(self.collator.target_length, len(encoded.target)):
+      return encoded
+    return dataclasses.replace(encoded, target=target, weights=weights)
 
 
 def prefetch(

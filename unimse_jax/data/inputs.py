@@ -8,6 +8,7 @@ from unimse_jax.data.tokenizer import EOS, Tokenizer
 from unimse_jax.errors import InputError
 
 CONTEXT, CURRENT = 0, 1  # segment ids
+_CORPUS = "{corpus}"  # stands for a corpus's name in a prefix
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,9 +18,14 @@ class _Turn:
 
 
 def prefix(corpus: str, config: TextConfig) -> str:
-  """What every text of a corpus starts with (D17)."""
+  """What every text of a corpus starts with (D17).
+
+  "{corpus}" in it is the corpus's name; a text of no corpus starts with what
+  stands before that.
+  """
   exceptions = dict(each.split("=", 1) for each in config.prefixes)
-  return exceptions.get(corpus, config.prefix)
+  start, mark, end = exceptions.get(corpus, config.prefix).partition(_CORPUS)
+  return f"{start}{corpus}{end}" if mark and corpus else start
 
 
 def turns(

@@ -6,7 +6,6 @@ the model never learnt, and not those that `probabilities` scores.
 """
 
 import itertools
-import operator
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -65,8 +64,9 @@ def compile_grammar(
   """The least automaton of all legal label texts, each cut as in training.
 
   Legal is every word of every slot in the slots' order, numbers as they are
-  written; never the word for a missing field. A number that the vocabulary
-  cannot write is left out.
+  written; never the word for a missing field. Where the labels are consistent,
+  only the words that agree with the polarity follow it. A number that the
+  vocabulary cannot write is left out.
 
   Args:
     label_text: the slots, their classes and how they are written.
@@ -78,9 +78,13 @@ def compile_grammar(
       fits into `length`; or there are too many texts.
   """
   surfaces = vocabulary.surfaces()
-  words = _writable_words(label_text, vocabulary, surfaces)
-  parts = _parts(words, label_text.separator, surfaces)
-  rows = _least_automaton([*_token_sequences(parts, vocabulary)])
+  chains = [
+    _parts(words, label_text.separator, surfaces)
+    for words in _chains(label_text, vocabulary, surfaces)
+  ]
+  rows = _least_automaton(
+    [[*_token_sequences(parts, vocabulary)] for parts in chains]
+  )
   tokens = sorted({token for row in rows for token, _ in row})
   column = {token: place for place, token in enumerate(tokens)}
   next_states = np.full((len(rows) + 1, len(tokens)), _ILLEGAL, np.int32)
@@ -95,6 +99,34 @@ def compile_grammar(
       f"vocabulary, found {length - 1}."
     )
   return TokenAutomaton(np.array(tokens, np.int32), next_states, distance)
+
+
+def _chains(
+  label_text: LabelText,
+  vocabulary: Vocabulary,
+  surfaces: Sequence[bytes | None],
+) -> list[list[list[str]]]:
+  """Sets of texts in each of which any word may follow any other.
+
+  Each is a list of every slot's words: one for each polarity, where the other
+  fields are tied to it, else one for all.
+
+  Raises:
+    InputError: the vocabulary cannot write some class, or no number.
+  """
+  words = _writable_words(label_text, vocabulary, surfaces)
+  if not label_text.consistent:
+    return [words]
+  chains = []
+  for polarity in words[0]:
+    tied = [[polarity]]
+    for slot, kept in zip(label_text.slots[1:], words[1:], strict=True):
+      legal = set(label_text.words_after(polarity, slot))
+      # Where the vocabulary has no number of its sign, any other will do: else
+      # the polarity itself could never be written.
+      tied.append([word for word in kept if word in legal] or kept)
+    chains.append(tied)
+  return chains
 
 
 def _writable_words(
@@ -211,28 +243,34 @@ def _token_sequences(
 
 
 def _least_automaton(
-  parts: Sequence[Sequence[_Tokens]],
+  chains: Sequence[Sequence[Sequence[_Tokens]]],
 ) -> list[tuple[tuple[int, int], ...]]:
   """Per state the legal tokens and the states behind them; 0 is the start.
 
-  Built from the end: states with the same future are the same. No sequence of
-  a part begins another one, for each ends in what no word has, the separator
-  or </s>.
+  Built from the end: states with the same future are the same, whichever chain
+  they are of. No sequence of a part begins another one, for each ends in what
+  no word has, the separator or </s>; nor do first parts of different chains,
+  for each begins with a polarity of its own.
   """
   known: dict[tuple[tuple[int, int], ...], int] = {}
-  start = -1  # behind the last part; numbers are turned round below
+  end = -1  # of a text; numbers are turned round below
 
-  def state(sequences: Sequence[_Tokens], depth: int, end: int) -> int:
-    if len(sequences[0]) == depth:
-      return end
-    groups = itertools.groupby(sequences, key=operator.itemgetter(depth))
-    row = tuple(
-      (token, state([*group], depth + 1, end)) for token, group in groups
-    )
+  def state(sequences: Sequence[tuple[_Tokens, int]], depth: int) -> int:
+    """The state at a depth of sequences, each with the state behind it."""
+    tokens, behind = sequences[0]
+    if len(tokens) == depth:
+      return behind
+    groups = itertools.groupby(sequences, key=lambda pair: pair[0][depth])
+    row = tuple((token, state([*group], depth + 1)) for token, group in groups)
     return known.setdefault(row, len(known))
 
-  for sequences in reversed(parts):
-    start = state(sequences, 0, start)
+  first = []
+  for parts in chains:
+    behind = end
+    for part in reversed(parts[1:]):
+      behind = state([(tokens, behind) for tokens in part], 0)
+    first += [(tokens, behind) for tokens in parts[0]]
+  state(sorted(first), 0)
   last = len(known) - 1
   return [
     tuple((token, last - following) for token, following in row)

@@ -21,14 +21,14 @@ _TEXTS = 64  # of a tree: what log P of all its tokens costs in memory
 
 @struct.dataclass
 class PackedTexts:
-  """G trees of M texts each, for each of P contexts.
+  """G trees of M texts each.
 
   Attributes:
-    tokens: int32[G, P, N], decoder input; the root is the start token.
-    positions: int32[G, P, N], the place of each token in its text.
-    visible: bool[G, P, N, N], whether the first token may see the second.
-    nodes: int32[G, P, M, D], the tokens behind which each text's tokens stand.
-    targets: int32[G, P, M, D], the texts' tokens, padded.
+    tokens: int32[G, N], decoder input; the root is the start token.
+    positions: int32[G, N], the place of each token in its text.
+    visible: bool[G, N, N], whether the first token may see the second.
+    nodes: int32[G, M, D], the tokens behind which each text's tokens stand.
+    targets: int32[G, M, D], the texts' tokens, padded.
   """
 
   tokens: np.ndarray
@@ -38,36 +38,31 @@ class PackedTexts:
   targets: np.ndarray
 
 
-def pack(contexts: Sequence[Sequence[Sequence[int]]]) -> PackedTexts:
-  """Packs the texts of every context, equally many, in their order."""
-  blocks = [
-    [_tree(texts[start : start + _TEXTS]) for texts in contexts]
-    for start in range(0, len(contexts[0]), _TEXTS)
+def pack(texts: Sequence[Sequence[int]]) -> PackedTexts:
+  """Packs texts, given as tokens, in their order."""
+  trees = [
+    _tree(texts[start : start + _TEXTS])
+    for start in range(0, len(texts), _TEXTS)
   ]
-  trees = [tree for block in blocks for tree in block]
-  shape = tuple(
+  count, rows, depth = (
     max(size)
     for size in zip(
       *((len(tokens), *nodes.shape) for tokens, _, _, nodes, _ in trees),
       strict=True,
     )
   )
-  count, texts, depth = shape
 
   def fill(part: int, sizes: tuple[int, ...]) -> np.ndarray:
     return np.array(
       [
-        [
-          np.pad(
-            tree[part],
-            [
-              (0, size - have)
-              for size, have in zip(sizes, tree[part].shape, strict=True)
-            ],
-          )
-          for tree in block
-        ]
-        for block in blocks
+        np.pad(
+          tree[part],
+          [
+            (0, size - have)
+            for size, have in zip(sizes, tree[part].shape, strict=True)
+          ],
+        )
+        for tree in trees
       ]
     )
 
@@ -77,8 +72,8 @@ def pack(contexts: Sequence[Sequence[Sequence[int]]]) -> PackedTexts:
     tokens=fill(0, (count,)),
     positions=fill(1, (count,)),
     visible=visible,
-    nodes=fill(3, (texts, depth)),
-    targets=fill(4, (texts, depth)),
+    nodes=fill(3, (rows, depth)),
+    targets=fill(4, (rows, depth)),
   )
 
 
@@ -116,9 +111,8 @@ def log_probabilities(
   encoded: jax.Array,
   encoder_mask: jax.Array,
   packed: PackedTexts,
-  context: jax.Array,
 ) -> jax.Array:
-  """log P of every packed text of each row's context.
+  """log P of every packed text, for every row.
 
   Args:
     model: with a method `score_tokens(tokens, encoded, encoder_mask, tree)`.
@@ -126,34 +120,28 @@ def log_probabilities(
     encoded: [B, S, D].
     encoder_mask: bool[B, S].
     packed: the texts.
-    context: int32[B], which of the P contexts a row has.
 
   Returns:
     float32[B, G * M]; an empty text has probability one.
   """
+  rows = len(encoder_mask)
 
-  def score_row(
-    trees: PackedTexts, encoded: jax.Array, mask: jax.Array, number: jax.Array
-  ) -> jax.Array:
-    tree = jax.tree.map(lambda leaf: leaf[number], trees)
+  def score(tree: PackedTexts) -> jax.Array:
     logits = model.apply(
       {"params": params},
-      tree.tokens[None],
-      jax.tree.map(lambda leaf: leaf[None], encoded),
-      mask[None],
+      jnp.broadcast_to(tree.tokens, (rows, *tree.tokens.shape)),
+      encoded,
+      encoder_mask,
       (tree.positions, tree.visible),
       method="score_tokens",
-    )[0]
-    log_p = logits[tree.nodes, tree.targets]
-    log_p -= jax.nn.logsumexp(logits, axis=-1)[tree.nodes]
+    )
+    log_p = logits[:, tree.nodes, tree.targets]
+    log_p -= jax.nn.logsumexp(logits, axis=-1)[:, tree.nodes]
     return jnp.where(tree.targets == PAD, 0.0, log_p).sum(-1)
 
-  rows = jax.vmap(score_row, in_axes=(None, 0, 0, 0))
   # One tree after the other: the logits of all would not fit into memory.
-  found = jax.lax.map(
-    lambda trees: rows(trees, encoded, encoder_mask, context), packed
-  )
-  return found.transpose(1, 0, 2).reshape(len(context), -1)
+  found = jax.lax.map(score, packed)
+  return found.transpose(1, 0, 2).reshape(rows, -1)
 
 
 def estimates(

@@ -1,5 +1,6 @@
 """The universal label: what may be said, and how it is written."""
 
+from unimse_jax.labels.neighbours import NeighbouringNumbers
 from unimse_jax.labels.schemes import (
   POLARITIES,
   EmotionScheme,
@@ -13,6 +14,7 @@ __all__ = [
   "EmotionScheme",
   "LabelSchema",
   "LabelText",
+  "NeighbouringNumbers",
   "ParsedLabel",
   "UniversalLabel",
 ]

@@ -108,6 +108,11 @@ class LabelSchema:
     middle = ("intensity",) if self.intensity else ()
     return ("polarity", *middle, *(scheme.name for scheme in self.schemes))
 
+  def polarity_of(self, slot: str, word: str) -> str:
+    """The polarity that a class of an emotion slot implies; "" if it varies."""
+    tables = {scheme.name: scheme.polarity for scheme in self.schemes}
+    return tables[slot].get(word, "")
+
   def classes(self, slot: str) -> tuple[str, ...]:
     """What may stand in a closed slot.
 

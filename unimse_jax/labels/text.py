@@ -4,11 +4,12 @@ import bisect
 import dataclasses
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from unimse_jax.labels.schemes import (
   EMOTION,
   INTENSITY_RANGE,
+  POLARITIES,
   LabelSchema,
   UniversalLabel,
 )
@@ -48,6 +49,10 @@ class LabelText:
     grid: the training split's intensities, rising. With it the number slot
       holds their texts alone.
     snap: reads a number as the nearest one of the grid.
+    consistent: ties the number's sign and the emotions to the polarity, see
+      `words_after`.
+    contradictions: (polarity, slot, word) of training labels that break the
+      tie; they stay legal.
   """
 
   schema: LabelSchema
@@ -56,6 +61,8 @@ class LabelText:
   raw: bool = False
   grid: tuple[float, ...] = ()
   snap: bool = False
+  consistent: bool = False
+  contradictions: frozenset[tuple[str, str, str]] = frozenset()
 
   def write(self, label: UniversalLabel) -> str:
     """The text that the model learns to write."""
@@ -102,6 +109,43 @@ class LabelText:
       low, high = (round(end * steps) for end in INTENSITY_RANGE)
       return tuple(self.field(step / steps) for step in range(low, high + 1))
     return self.schema.classes(slot)
+
+  def words_after(self, polarity: str, slot: str) -> tuple[str, ...]:
+    """What may stand in a slot of a text that begins with this polarity.
+
+    With `consistent`: numbers of the polarity's sign, of neutral 0 alone, and
+    the classes to which their scheme gives this polarity or none. A slot that
+    has no such word is not tied.
+    """
+    words = self.words(slot)
+    if not self.consistent or slot == "polarity":
+      return words
+    return (
+      tuple(word for word in words if self._agrees(polarity, slot, word))
+      or words
+    )
+
+  def find_contradictions(
+    self, labels: Iterable[UniversalLabel]
+  ) -> frozenset[tuple[str, str, str]]:
+    """(polarity, slot, word) of labels whose text breaks the tie."""
+    found = set()
+    for label in labels:
+      polarity, *fields = self.fields(label)
+      for slot, word in zip(self.slots[1:], fields, strict=True):
+        if word != UNKNOWN and not self._agrees(polarity, slot, word):
+          found.add((polarity, slot, word))
+    return frozenset(found)
+
+  def _agrees(self, polarity: str, slot: str, word: str) -> bool:
+    """Whether a field says nothing against the polarity."""
+    if (polarity, slot, word) in self.contradictions:
+      return True
+    if slot != "intensity":
+      return self.schema.polarity_of(slot, word) in ("", polarity)
+    number = float(word)
+    sign = "neutral" if not number else POLARITIES[-1 if number > 0 else 0]
+    return sign == polarity
 
   def parse(self, text: str) -> ParsedLabel:
     """Reads generated text; never fails.

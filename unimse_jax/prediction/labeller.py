@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -36,9 +35,9 @@ class Labelled:
       slot is missing where a field before it was malformed.
     free: what the model writes without the grammar; None where `output` is
       that, or it was not asked for.
-    intensity: "greedy" (the number as written), "mean" and "median" of the
-      distribution over all numbers; empty where they were not asked for, or a
-      field before the number was malformed.
+    intensity: "greedy" (the number as written, None where it was malformed),
+      "mean" and "median" of the distribution over all numbers, whatever
+      polarity they follow; empty where they were not asked for.
     embedding: float32[D], mean over the tokens of the last fused encoder layer
       (F^(j), Figure 4); None where probabilities were not asked for.
   """
@@ -136,27 +135,13 @@ class Labeller:
     parsed: Sequence[ParsedLabel],
   ) -> list[Mapping[str, float | None]]:
     """The number as written, and the estimates of its distribution."""
-    contexts = [self._numbers.context(label) for label in parsed]
-    padded = np.zeros(self.batch_size, np.int32)
-    padded[: len(contexts)] = [context or 0 for context in contexts]
-    own = multihost.own_rows(self.batch_size)
-    place = sharding.batch_sharding(self._mesh)
     log_p = self._numbers.score(
-      params,
-      encoded,
-      encoder_mask,
-      self._numbers.packed,
-      jax.make_array_from_process_local_data(place, padded[own]),
+      params, encoded, encoder_mask, self._numbers.packed
     )
-    log_p = multihost.gather_rows(log_p)[:, : len(self._numbers.values)]
+    log_p = multihost.gather_rows(log_p)[: len(parsed)]
     return [
-      {}
-      if context is None
-      else {"greedy": label.fields["intensity"]}
-      | intensity.estimates(
-        self._numbers.values, probabilities.normalized(log_p[row])
-      )
-      for row, (context, label) in enumerate(zip(contexts, parsed, strict=True))
+      {"greedy": label.fields["intensity"], **self._numbers.estimates(row)}
+      for row, label in zip(log_p, parsed, strict=True)
     ]
 
   def _probabilities(
@@ -192,17 +177,20 @@ class Labeller:
   ) -> np.ndarray:
     """int32[words, B, T]: each row's text for each class of each slot.
 
-    A slot after a malformed field has no text: its rows stay empty.
+    A slot after a malformed field has no text, nor has a class that may not
+    follow the row's polarity: those rows stay empty.
     """
     pipeline = self._pipeline
     last = pipeline.label_text.slots[-1]
     found: dict[tuple[int, int], list[int]] = {}
     for row, label in enumerate(parsed):
+      polarity = label.fields["polarity"] or ""
       for place, (slot, word) in enumerate(words):
         text = probabilities.candidate(
           label.fields, slot, word, pipeline.label_text
         )
-        if text is not None:
+        legal = word in pipeline.label_text.words_after(polarity, slot)
+        if legal and text is not None:
           tokens = pipeline.tokenizer.encode(text) + [EOS] * (slot == last)
           found[place, row] = tokens
     longest = max(map(len, found.values()), default=1)
@@ -217,12 +205,17 @@ class Labeller:
 def _by_slot(
   log_p: np.ndarray, words: Sequence[tuple[str, str]], known: np.ndarray
 ) -> Probabilities:
-  """Probabilities of one row; float32[words], bool[words]."""
+  """Probabilities of one row; float32[words], bool[words].
+
+  A class that has no text has probability 0, a slot without any none.
+  """
   found: Probabilities = {}
   for slot in dict.fromkeys(slot for slot, _ in words):
     places = [place for place, (name, _) in enumerate(words) if name == slot]
-    if known[places].all():
-      values = probabilities.normalized(log_p[places])
+    if known[places].any():
+      values = probabilities.normalized(
+        np.where(known[places], log_p[places], -np.inf)
+      )
       found[slot] = {
         words[place][1]: float(value)
         for place, value in zip(places, values, strict=True)
@@ -281,42 +274,41 @@ def _mean_over_tokens(values: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 class _Numbers:
-  """All intensities behind everything that may stand before them."""
+  """All that a label may begin with, as far as its number.
+
+  The distribution over numbers sums over the polarities: a number that follows
+  the polarity that happened to be written is wrong whenever that is.
+  """
 
   def __init__(self, pipeline: Pipeline):
     text = pipeline.label_text
-    words = text.words("intensity")
-    # Rising, so that neighbours share their beginnings and a median is found.
-    words = sorted(words, key=float)
-    self.values = np.array([text.number(word) for word in words])
-    self._before = text.slots[: text.slots.index("intensity")]
-    self._contexts = [
-      *itertools.product(*(text.words(slot) for slot in self._before))
+    pairs = [
+      (polarity, word)
+      for polarity in text.words("polarity")
+      # Rising, so that neighbours share their beginnings.
+      for word in sorted(text.words_after(polarity, "intensity"), key=float)
     ]
+    values = np.array([text.number(word) for _, word in pairs])
+    self._rising = np.argsort(values, kind="stable")
+    self._values = values[self._rising]
     end = [EOS] * (text.slots[-1] == "intensity")
     self.packed = intensity.pack(
-      [
-        [self._tokens(pipeline, context, word) + end for word in words]
-        for context in self._contexts
-      ]
+      [self._tokens(pipeline, *pair) + end for pair in pairs]
     )
     self.score = jax.jit(
       functools.partial(intensity.log_probabilities, pipeline.model)
     )
 
-  def _tokens(
-    self, pipeline: Pipeline, context: Sequence[str], word: str
-  ) -> list[int]:
-    fields = dict(zip(self._before, context, strict=True))
+  def _tokens(self, pipeline: Pipeline, polarity: str, word: str) -> list[int]:
     text = probabilities.candidate(
-      fields, "intensity", word, pipeline.label_text
+      {"polarity": polarity}, "intensity", word, pipeline.label_text
     )
     return pipeline.tokenizer.encode(text)
 
-  def context(self, label: ParsedLabel) -> int | None:
-    """The number of the fields that stand before; None: not legal."""
-    before = tuple(label.fields[slot] for slot in self._before)
-    return self._contexts.index(before) if before in self._contexts else None
+  def estimates(self, log_p: np.ndarray) -> Mapping[str, float]:
+    """Estimates of one row's number; float32[G * M], as they are packed."""
+    shares = probabilities.normalized(log_p[self._rising])
+    return intensity.estimates(self._values, shares)
 
 
 def _with_intensity(label: ParsedLabel, value: float | None) -> ParsedLabel:

@@ -135,7 +135,7 @@ class _Run:
     config = experiment.config
     self.config, self.experiment, self.mesh = config, experiment, mesh
     self.checkpointer, self.guard = checkpointer, guard
-    self.batcher = experiment.batcher("train")
+    self.batcher = experiment.training_batcher()
     self.order = BatchOrder(self.batcher.lengths, self.batcher.corpora, config)
     self.total_steps = self.order.steps_per_epoch * config.train.epochs
     self.evaluator = Evaluator(experiment, mesh)

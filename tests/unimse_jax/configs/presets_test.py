@@ -12,6 +12,9 @@ _PAPER = {
   "text.lowercase",  # D21
   "label.fields",  # D22
   "decoding.constrained",  # D26
+  "decoding.consistent",  # D26
+  "decoding.intensity",  # D26
+  "label.snap",  # D24
 }
 _AUTHORS = {
   "name",
@@ -23,6 +26,9 @@ _AUTHORS = {
   "label.numbers",  # D24
   "decoding.max_new_tokens",  # D25
   "decoding.constrained",  # D26
+  "decoding.consistent",  # D26
+  "decoding.intensity",  # D26
+  "label.snap",  # D24
   "train.batch_size",  # D29
   "train.selection",  # D33
   "data.labels",  # D34

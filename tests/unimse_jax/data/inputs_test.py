@@ -143,6 +143,16 @@ def test_a_corpus_may_have_a_prefix_of_its_own():
   assert encoded(other, prefixes=prefixes)[0] == "PUVW$"
 
 
+def test_a_prefix_may_name_the_corpus():
+  for corpus, start in (("meld", "Smeld:"), ("mine", "Smine:"), ("", "S")):
+    given = example(corpus=corpus, before=(), after=())
+    assert encoded(given, prefix="S{corpus}:")[0] == f"{start}UVW$"
+  # An exception may name it too, and one without it is as it stands.
+  given = example(before=(), after=())
+  assert encoded(given, prefixes=("meld={corpus}",))[0] == "meldUVW$"
+  assert encoded(given, prefix="S{x}")[0] == "S{x}UVW$"
+
+
 def test_same_speaker_context_skips_the_other_party():
   given = example(before=("b", "a", "z"), after=("c", "d"))
   record = dataclasses.replace(

@@ -27,6 +27,21 @@ _IEMOCAP = EmotionScheme(
   ),
 )
 _SCHEMA = LabelSchema(intensity=True, schemes=(_MELD, _IEMOCAP))
+# The classes whose polarity is fixed, as the schemes have them.
+_FIXED = {"neutral": "neutral", "joy": "positive", "excited": "positive"}
+_TIED = LabelSchema(
+  intensity=True,
+  schemes=tuple(
+    EmotionScheme(
+      scheme.name,
+      {
+        word: "" if word == "surprise" else _FIXED.get(word, "negative")
+        for word in scheme.classes
+      },
+    )
+    for scheme in (_MELD, _IEMOCAP)
+  ),
+)
 # Words of which one begins another, and with a space in the middle.
 _AWKWARD = LabelSchema(
   intensity=False,
@@ -56,6 +71,21 @@ _LABELS = [
   ),
   pytest.param(LabelText(_SCHEMA, " , ", 1), 33, id="spaced comma"),
   pytest.param(LabelText(_AWKWARD), 24, id="awkward"),
+  pytest.param(LabelText(_TIED, consistent=True), 33, id="consistent"),
+  pytest.param(
+    LabelText(_TIED, ",", raw=True, grid=_GRID, consistent=True),
+    20,
+    id="consistent, raw numbers",
+  ),
+  pytest.param(
+    LabelText(
+      _TIED.three_field(),
+      consistent=True,
+      contradictions=frozenset({("positive", "emotion", "anger")}),
+    ),
+    33,
+    id="consistent, with an exception",
+  ),
 ]
 _TEXTS = [
   "the film was great, really",
@@ -132,7 +162,9 @@ def write_at_random(
 def test_random_outputs_are_legal_texts_in_time(vocabulary, text, length):
   """Letters and bytes alone need more places: as many as they need."""
   far = grammar.compile_grammar(text, vocabulary, 1000)
-  length = max(length, int(far.distance[0]) + 2)
+  # Five more than the shortest text, so that there are others: "excited" has
+  # four letters more than "joy".
+  length = max(length, int(far.distance[0]) + 5)
   automaton = grammar.compile_grammar(text, vocabulary, length)
   words = [set(text.words(slot)) for slot in text.slots]
   rng = np.random.default_rng(0)
@@ -152,8 +184,14 @@ def test_random_outputs_are_legal_texts_in_time(vocabulary, text, length):
 
 
 def all_texts(text: LabelText) -> list[str]:
-  words = map(text.words, text.slots)
-  return [text.separator.join(fields) for fields in itertools.product(*words)]
+  found = []
+  for polarity in text.words("polarity"):
+    words = [text.words_after(polarity, slot) for slot in text.slots[1:]]
+    found += [
+      text.separator.join((polarity, *fields))
+      for fields in itertools.product(*words)
+    ]
+  return found
 
 
 def accepted(automaton: grammar.TokenAutomaton, tokens: list[int]) -> bool:
@@ -212,11 +250,40 @@ def test_another_cut_of_a_legal_text_is_not_accepted(shared_data):
   assert not accepted(automaton, other)
 
 
-def test_no_two_states_have_the_same_future(vocabulary):
-  automaton = grammar.compile_grammar(LabelText(_SCHEMA), vocabulary, 200)
+@pytest.mark.parametrize(("text", "length"), _LABELS)
+def test_no_two_states_have_the_same_future(vocabulary, text, length):
+  automaton = grammar.compile_grammar(text, vocabulary, 200)
   assert len(np.unique(automaton.next_states, axis=0)) == len(
     automaton.next_states
   )
+
+
+@pytest.mark.parametrize(
+  "written",
+  ["negative, 2, surprise, anger", "neutral, 0.2, neutral, neutral"]
+  + ["positive, 0, joy, excited", "positive, 1.6, anger, excited"],
+)
+def test_a_text_that_contradicts_itself_cannot_be_written(shared_data, written):
+  vocabulary = Tokenizer(tokenizer.find(str(shared_data / "t5_vocab")))
+  tokens = [*vocabulary.encode(written), EOS]
+  for consistent in (False, True):
+    text = LabelText(_TIED, consistent=consistent)
+    automaton = grammar.compile_grammar(text, vocabulary, 33)
+    assert accepted(automaton, tokens) is not consistent
+
+
+def test_surprise_may_follow_every_polarity_but_its_number_is_tied(shared_data):
+  vocabulary = Tokenizer(tokenizer.find(str(shared_data / "t5_vocab")))
+  text = LabelText(_TIED, consistent=True)
+  automaton = grammar.compile_grammar(text, vocabulary, 33)
+  for written in (
+    "negative, -2, surprise, anger",
+    "positive, 2, surprise, joy",
+    "neutral, 0, surprise, neutral",
+  ):
+    assert accepted(automaton, [*vocabulary.encode(written), EOS])
+  # Numbers, MELD's classes, IEMOCAP's: of each polarity.
+  assert count_paths(automaton) == 300 * 5 * 3 + 1 * 2 * 1 + 300 * 2 * 2
 
 
 def test_ten_schemes_are_no_more_work_than_their_neighbours(shared_data):
@@ -288,6 +355,10 @@ def test_numbers_that_the_vocabulary_lacks_are_left_out():
   automaton = grammar.compile_grammar(text, letters, 100)
   # 0, 1, 2, 3, and 0.1 to 2.3 without 4 to 9.
   assert count_paths(automaton) == 3 * (4 + 3 * 3) * 7 * 6
+  # Without a minus "negative" can still be written, with what numbers exist.
+  tied = LabelText(_TIED, decimals=1, consistent=True)
+  automaton = grammar.compile_grammar(tied, letters, 100)
+  assert count_paths(automaton) == 13 * 5 * 3 + 1 * 2 * 1 + 12 * 2 * 2
   words = Letters("abcdefghijklmnopqrstuvwxyz, ")
   with pytest.raises(InputError, match="any intensity"):
     grammar.compile_grammar(text, words, 100)

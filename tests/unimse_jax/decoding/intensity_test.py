@@ -25,18 +25,16 @@ def test_packed_texts_score_as_each_alone(tiny_model, make_batch, fill, count):
   )(batch)
   mask = batch["encoder_mask"]
   rng = np.random.default_rng(0)
-  contexts = [random_texts(rng, count), random_texts(rng, count)]
-  context = np.array([1, 0, 1], np.int32)
-  packed = intensity.pack(contexts)
+  texts = random_texts(rng, count)
+  packed = intensity.pack(texts)
   found = jax.jit(
     lambda packed: intensity.log_probabilities(
-      model, params, encoded, mask, packed, context
+      model, params, encoded, mask, packed
     )
   )(packed)
   targets = np.zeros((count, 3, 5), np.int32)
-  for row, number in enumerate(context):
-    for place, text in enumerate(contexts[number]):
-      targets[place, row, : len(text)] = text
+  for place, text in enumerate(texts):
+    targets[place, :, : len(text)] = text
   expected = jax.jit(
     lambda targets: probabilities.log_probabilities(
       model, params, encoded, mask, targets
@@ -47,12 +45,12 @@ def test_packed_texts_score_as_each_alone(tiny_model, make_batch, fill, count):
 
 
 def test_every_beginning_stands_once():
-  packed = intensity.pack([[[5, 6, 7], [5, 6, 8], [5, 9, 7]]])
+  packed = intensity.pack([[5, 6, 7], [5, 6, 8], [5, 9, 7]])
   # Start, 5, 5 6, 5 9: the last tokens are only read off.
-  assert packed.tokens.tolist() == [[[0, 5, 6, 9]]]
-  assert packed.positions.tolist() == [[[0, 1, 2, 2]]]
+  assert packed.tokens.tolist() == [[0, 5, 6, 9]]
+  assert packed.positions.tolist() == [[0, 1, 2, 2]]
   assert packed.visible.astype(int).tolist() == [
-    [[[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]]
+    [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]
   ]
 
 

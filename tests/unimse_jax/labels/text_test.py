@@ -1,5 +1,6 @@
 """Label <-> text: every label comes back, and bad text never raises."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -150,6 +151,39 @@ def test_slots_and_their_words_are_all_that_is_written():
     assert words[0] == "-3" and words[-1] == "3" and "0" in words
   with pytest.raises(KeyError):
     LabelText(LabelSchema(False, (_MELD,))).words("intensity")
+
+
+def test_only_words_that_agree_with_the_polarity_follow_it():
+  text = LabelText(_SCHEMA, decimals=0, consistent=True)
+  assert text.words_after("negative", "intensity") == ("-3", "-2", "-1")
+  assert text.words_after("neutral", "intensity") == ("0",)
+  assert text.words_after("positive", "intensity") == ("1", "2", "3")
+  assert text.words_after("negative", "meld") == ("anger",)
+  # "sadness" has no polarity in this scheme: it may stand anywhere.
+  assert text.words_after("positive", "iemocap") == ("excited", "sadness")
+  # No class of MELD's is neutral here: then any may follow.
+  assert text.words_after("neutral", "meld") == ("joy", "anger")
+  assert text.words_after("neutral", "polarity") == POLARITIES
+  loose = LabelText(_SCHEMA, decimals=0)
+  assert loose.words_after("negative", "meld") == ("joy", "anger")
+
+
+def test_what_training_labels_say_against_their_polarity_stays_legal():
+  labels = [
+    UniversalLabel("positive", 0.04, {"meld": "anger", "iemocap": "sadness"}),
+    UniversalLabel("negative", -1.0, {"meld": None, "iemocap": "sadness"}),
+  ]
+  text = LabelText(_SCHEMA, decimals=1, consistent=True)
+  found = text.find_contradictions(labels)
+  # 0.04 is rounded to 0.
+  assert found == {
+    ("positive", "intensity", "0"),
+    ("positive", "meld", "anger"),
+  }
+  text = dataclasses.replace(text, contradictions=found)
+  assert text.words_after("positive", "intensity")[:2] == ("0", "0.1")
+  assert text.words_after("positive", "meld") == ("joy", "anger")
+  assert text.words_after("negative", "intensity")[-1] == "-0.1"
 
 
 def test_three_fields_are_those_of_algorithm_1():

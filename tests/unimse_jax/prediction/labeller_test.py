@@ -146,36 +146,56 @@ def test_class_probabilities_are_those_of_brute_force(
   text = opened.pipeline.label_text
   for row, each in enumerate(labelled[:3]):
     polarity, number, _ = each.output.split(text.separator)
+    moods = text.words_after(polarity, "moods")
     expected = {
-      "polarity": [f"{word}," for word in text.words("polarity")],
-      "moods": [
-        f"{polarity}, {number}, {word}" for word in text.words("moods")
-      ],
+      "polarity": {word: f"{word}," for word in text.words("polarity")},
+      "moods": {word: f"{polarity}, {number}, {word}" for word in moods},
     }
     assert set(each.probabilities) == set(expected)
     for slot, texts in expected.items():
-      found = list(each.probabilities[slot].values())
+      found = each.probabilities[slot]
+      assert tuple(found) == text.words(slot)
+      # What may not follow the polarity has no probability.
+      assert {word for word in found if found[word]} <= set(texts)
+      found = [found[word] for word in texts]
       assert sum(found) == pytest.approx(1, abs=1e-9)
-      shares = softmax(brute_force(row, texts, slot == "moods"))
+      shares = softmax(brute_force(row, [*texts.values()], slot == "moods"))
       # float32 log-probabilities of about -100.
       np.testing.assert_allclose(found, shares, rtol=1e-3, atol=1e-6)
 
 
 def test_the_numbers_are_those_of_brute_force(labelled, opened, brute_force):
+  """Over all polarities, whichever was written."""
   text = opened.pipeline.label_text
-  words = text.words("intensity")
-  values = np.array([float(word) for word in words])
-  assert len(values) == 601
+  pairs = sorted(
+    (
+      (float(word), f"{polarity}, {word},")
+      for polarity in text.words("polarity")
+      for word in text.words_after(polarity, "intensity")
+    ),
+  )
+  values = np.array([value for value, _ in pairs])
+  assert len(values) == 601  # each number follows its own polarity alone
   for row, each in enumerate(labelled[:2]):
-    polarity, number, _ = each.output.split(text.separator)
-    shares = softmax(
-      brute_force(row, [f"{polarity}, {word}," for word in words], False)
-    )
+    _, number, _ = each.output.split(text.separator)
+    shares = softmax(brute_force(row, [written for _, written in pairs], False))
     assert each.intensity["greedy"] == float(number)
     # As above, times numbers up to 3.
     assert each.intensity["mean"] == pytest.approx(shares @ values, abs=1e-3)
     middle = values[np.searchsorted(np.cumsum(shares), 0.5)]
     assert each.intensity["median"] == pytest.approx(middle)
+
+
+def test_without_ties_every_number_follows_every_polarity(label, labelled):
+  loose = label(text={"consistent": False, "decimals": 1})
+  tied = label(text={"consistent": True, "decimals": 1})
+  for each, before in zip(loose, tied, strict=True):
+    assert each.intensity["mean"] != before.intensity["mean"]
+    assert min(each.probabilities["moods"].values()) > 0
+    fields = before.parsed.fields
+    signs = {"negative": -1, "neutral": 0, "positive": 1}
+    assert np.sign(fields["intensity"]) == signs[fields["polarity"]]
+    assert before.probabilities["moods"][fields["moods"]] == 1  # one of each
 
 
 @pytest.mark.parametrize("chosen", ["mean", "median"])
