@@ -31,7 +31,7 @@ ROWS = (
   ("pmf_half_of_layers", "PMF in the later half of the layers"),
   ("pmf_all_layers", "PMF in all layers"),
   ("pmf_first_layers", "PMF in the first layers"),
-  ("pmf_decoder", "PMF in the decoder too"),
+  ("pmf_encoder", "PMF in the encoder alone"),
   ("pmf_parallel", "PMF beside the feed-forward"),
   ("pmf_cross_attention", "PMF by cross-attention"),
   ("contrastive_last_layer", "CL at the last PMF layer"),

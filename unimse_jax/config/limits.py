@@ -95,6 +95,12 @@ def _check_model(config: Config) -> list[str]:
       "looks at these layers, found 0; model.pmf = False leaves out the "
       "adapters alone, loss.alpha = loss.beta = 0 the loss"
     )
+  if model.pmf_units == "stream" and model.adapter_init == "authors_random":
+    faults.append(
+      "config.model.adapter_init: expected identity or near_identity with "
+      "model.pmf_units = stream, found authors_random; a random W of all that "
+      "is joined wants model.pmf_units = none"
+    )
   if not model.pmf or model.pmf_place != "cross_attention":
     return faults
   refusals = {
@@ -118,28 +124,28 @@ def layer_faults(
   """What is wrong with the choice of PMF layers for a T5 of this depth."""
   model = config.model
   numbers = model.pmf_layer_numbers
-  # Both stacks have the same layers, where the decoder is asked about.
-  depths = {"encoder": encoder_layers}
-  if model.pmf_decoder or model.contrastive_decoder:
-    depths["decoder"] = decoder_layers
   if list(numbers) != sorted(set(numbers)) or min(numbers, default=0) < 0:
     return [
       "config.model.pmf_layer_numbers: expected rising numbers from 0, found "
       f"{numbers}"
     ]
   faults = []
+  if not numbers and model.pmf_layers > encoder_layers:
+    faults.append(
+      f"config.model.pmf_layers: expected at most t5.encoder_layers = "
+      f"{encoder_layers}, found {model.pmf_layers}"
+    )
+  if numbers and numbers[-1] >= encoder_layers:
+    faults.append(
+      "config.model.pmf_layer_numbers: expected numbers below "
+      f"t5.encoder_layers = {encoder_layers}, found {numbers}"
+    )
+  # A decoder of fewer layers has PMF after those of them that it has.
+  depths = {"encoder": encoder_layers}
+  if model.contrastive_decoder:
+    depths["decoder"] = decoder_layers
   for stack, depth in depths.items():
-    if not numbers and model.pmf_layers > depth:
-      faults.append(
-        f"config.model.pmf_layers: expected at most t5.{stack}_layers = "
-        f"{depth}, found {model.pmf_layers}"
-      )
-    if numbers and numbers[-1] >= depth:
-      faults.append(
-        "config.model.pmf_layer_numbers: expected numbers below "
-        f"t5.{stack}_layers = {depth}, found {numbers}"
-      )
-    last = numbers[-1] if numbers else depth - 1
+    last = max((each for each in numbers if each < depth), default=depth - 1)
     if model.contrastive_layers == "pre_block" and last == 0:
       faults.append(
         "config.model.contrastive_layers: expected a PMF layer with a layer "

@@ -62,8 +62,9 @@ class ModelConfig:
   pmf_layer_numbers: tuple[int, ...] = ()
   """In place of model.pmf_layers any layers, rising, counted from 0 (D5)."""
   pmf_decoder: bool = True
-  """PMF also after the decoder's layers of these numbers (D5): voice and face
-  then reach the label's logits through one linear map."""
+  """PMF also after the decoder's last layers, or those of these numbers, as far
+  as it has them (D5): voice and face then reach the label's logits through one
+  linear map."""
   pmf_place: Literal["after", "parallel", "cross_attention"] = "after"
   """Where PMF sits (D6): "after" the feed-forward and its residual; "parallel":
   W^d reads the feed-forward's input instead; "cross_attention": every token
@@ -81,7 +82,7 @@ class ModelConfig:
   """How adapters start (D2). "identity": step 0 equals plain T5;
   "near_identity": W starts N(0, 1e-3) on voice and face, so that the LSTMs have
   a gradient at once; "authors_random": W as torch starts a linear map, which
-  undoes T5 at step 0."""
+  undoes T5 at step 0 (with model.pmf_units = "none" alone)."""
   adapter_norm: bool = False
   """RMSNorm of the text before W^d (D2)."""
   pmf_units: Literal["stream", "none"] = "stream"

@@ -57,9 +57,10 @@ class UniMSEConfig(ModelConfig):
     return {"audio": self.audio_frames, "video": self.video_frames}[modality]
 
   def _last_layers(self, layers: int) -> tuple[int, ...]:
-    return self.pmf_layer_numbers or tuple(
-      range(layers - self.pmf_layers, layers)
-    )
+    """Of a stack that has so many; fewer where it lacks some."""
+    if self.pmf_layer_numbers:
+      return tuple(each for each in self.pmf_layer_numbers if each < layers)
+    return tuple(range(max(layers - self.pmf_layers, 0), layers))
 
   @property
   def fused_layers(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ _PAPER = {
   "decoding.consistent",  # D26
   "decoding.intensity",  # D26
   "label.snap",  # D24
+  "data.long_clips",  # D41
 }
 _AUTHORS = {
   "name",
@@ -34,6 +35,7 @@ _AUTHORS = {
   "data.labels",  # D34
   "data.donors",  # D34
   "data.donor_classes",  # D37
+  "data.long_clips",  # D41
 }
 # The sections of the text and training decisions, D17 to D43; the network and
 # its losses (D1 to D16, D27, D28) are tested beside them.

@@ -18,6 +18,7 @@ _CONFIG = LossConfig(
   temperature=0.1,
   normalize=True,
   count_positive_twice=False,
+  contrastive_units="nats",
   absent="left_out",
   completed_weight=1.0,
 )
@@ -62,6 +63,20 @@ def test_weights_count_tokens_and_rows_with_the_modality(make_batch):
   assert found["video"] == 3
   nothing = {name: np.zeros_like(array) for name, array in batch.items()}
   assert set(map(float, losses.weights(nothing).values())) == {1.0}
+
+
+def test_a_guess_at_the_pairs_costs_one_in_units_of_chance(make_batch):
+  """D9: whatever the number of layers and of candidates."""
+  batch = make_batch()
+  config = dataclasses.replace(_CONFIG, contrastive_units="chance")
+  for layers in (1, 2):
+    output = make_output(layers)
+    same = jax.tree.map(jnp.ones_like, (output.anchors, output.keys))
+    output = output.replace(anchors=same[0], keys=same[1])
+    _, parts = losses.total(output, batch, losses.weights(batch), config)
+    for name in ("audio", "video"):
+      # All similarities are equal; float32.
+      assert parts[f"contrastive_{name}"] == pytest.approx(1.0, rel=1e-5)
 
 
 def test_equation_5(make_batch):

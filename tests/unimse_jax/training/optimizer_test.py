@@ -22,6 +22,7 @@ _CONFIG = OptimizerConfig(
   lr_t5=3e-1,
   lr_pmf=2e-1,
   lr_main=1e-1,
+  lr_segment=4e-1,
   trainable=".*",
   frozen="^$",
   weight_decay=0.0,
@@ -72,6 +73,8 @@ def test_each_group_has_its_learning_rate():
       rate = 0.3
     elif path.startswith("fusion"):
       rate = 0.2
+    elif path.startswith("segment"):
+      rate = 0.4
     # Adam's first step is the learning rate times the gradient's sign, but for
     # its epsilon and float32 powers.
     np.testing.assert_allclose(value, 1 - rate, atol=1e-5, err_msg=path)
