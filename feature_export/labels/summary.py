@@ -11,8 +11,7 @@ from feature_export.labels.label_mixture import LabelMixture
 _EXAMPLES = 2  # shown per slot
 # Share of dialogues with one donor throughout; a larger one is no coincidence.
 _MOST_MONOTONOUS = 0.5
-# Cosines of sentences that say about the same are above 0.6 with SimCSE as with
-# MiniLM; of unrelated ones they scatter around 0.
+# Texts of so small a cosine have hardly anything in common.
 _UNRELATED = 0.2
 
 
