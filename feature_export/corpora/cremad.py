@@ -75,9 +75,10 @@ def _find_clips(
   """
   clips, remarks, pointers = defaultdict(dict), [], []
   for path in files.paths:
-    if path.suffix not in _SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
       continue
-    match = _NAME.fullmatch(path.name)
+    match = _NAME.fullmatch(path.stem + suffix)
     if match is None or match[2] not in _SENTENCES:
       remarks.append(Remark(path.name, "unused: file with another name"))
     elif _is_pointer(path):
@@ -85,7 +86,7 @@ def _find_clips(
     else:
       clip = "_".join(match.groups()[:3])
       level = "XX" if match[4] == "X" else match[4]
-      clips[f"{clip}_{level}"].setdefault(path.suffix, path)
+      clips[f"{clip}_{level}"].setdefault(suffix, path)
       if level != match[4]:
         remarks.append(Remark(path.name, "repaired: level X read as XX"))
   if pointers and not clips:

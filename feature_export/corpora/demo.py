@@ -21,6 +21,7 @@ from feature_export.corpora import manifest
 from feature_export.corpora.schemes import IEMOCAP, MELD, EmotionScheme
 from feature_export.corpora.utterance import Corpus
 from feature_export.errors import InputError
+from feature_export.processes import without_main_module
 from feature_export.synthesis import face, phrases, voice
 from feature_export.synthesis.affect import Affect, draw_affect
 
@@ -261,7 +262,8 @@ def _generate(folder: Path, seed: int, clips: int) -> None:
   # Spawned, because a fork of a process with running threads may hang.
   context = get_context("spawn")
   with ProcessPoolExecutor(_PROCESSES, mp_context=context) as pool:
-    made = pool.map(_make_media, *zip(*jobs, strict=True), chunksize=16)
+    with without_main_module():
+      made = pool.map(_make_media, *zip(*jobs, strict=True), chunksize=16)
     for _ in tqdm(
       made, "drawing the demo", len(jobs), unit="clip", disable=None
     ):

@@ -27,7 +27,8 @@ _CLIP_FOLDERS = {
   "dev_splits_complete": "dev",
   "output_repeated_splits_test": "test",
 }
-_CLIP_NAME = re.compile(r"(final_videos_test)?(dia\d+_utt\d+)\.mp4")
+# Official clips are .mp4; some copies hold their sound alone, as .wav.
+_CLIP_NAME = re.compile(r"(final_videos_test)?(dia\d+_utt\d+)\.(mp4|wav)")
 _COLUMNS = (
   *("Utterance", "Speaker", "Emotion", "Sentiment"),
   *("Dialogue_ID", "Utterance_ID"),
@@ -196,6 +197,8 @@ def _read_row(
   text = repair_text(row["Utterance"])
   if text != row["Utterance"].strip():
     remarks.append(Remark(name, "repaired: Windows-1252 characters"))
+  if text.lower() in ("", "nan"):  # pandas writes an empty cell as nan
+    remarks.append(Remark(name, "doubted: empty text", text))
   utterance = Utterance(
     id=name,
     split=split,
@@ -204,7 +207,7 @@ def _read_row(
     turn=turn,
     speaker=repair_text(row["Speaker"]),
     audio=media,
-    video=media,
+    video=media if media and media.path.suffix == ".mp4" else None,
     polarity=(row["Sentiment"] or "").strip().lower(),
     emotion=(row["Emotion"] or "").strip().lower(),
   )
@@ -253,11 +256,12 @@ def _make_notes(files: SourceFiles, clips: _Clips, twins: str) -> list[str]:
   ]
   if not clips.chosen:
     return [*notes, "no clips of MELD.Raw found: text only"]
-  return [
-    *notes,
+  notes.append(
     f"{len(clips.chosen)} clips of MELD.Raw, {len(clips.twins)} of them "
-    f"final_videos_test twins (--twins {twins})",
-  ]
+    f"final_videos_test twins (--twins {twins})"
+  )
+  sounds = sum(path.suffix == ".wav" for path in clips.chosen.values())
+  return [*notes, f"{sounds} of them sound alone (.wav)"] if sounds else notes
 
 
 def load(raw: Path, twins: str = "plain", bad_clips: str = "drop") -> Corpus:

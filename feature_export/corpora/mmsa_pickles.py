@@ -7,7 +7,7 @@ are in unaligned files only; `text` and `text_bert` (BERT vectors) are not
 used: the words are in `raw_text`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,9 @@ from feature_export.errors import InputError, list_faults
 # our split -> the file's
 SPLIT_KEYS = {"train": "train", "validation": "valid", "test": "test"}
 FILES = ("aligned_50.pkl", "unaligned_50.pkl")
-_NEEDED = ("raw_text", "audio", "vision", "id", "regression_labels")
+_NEEDED = ("raw_text", "id", "regression_labels")
+_MODALITIES = {"audio": "audio", "video": "vision"}  # ours -> the file's
+_SMALL_SCALE = 1.0  # largest score of CH-SIMS, whose labels are in [-1, 1]
 
 
 def _find_file(raw: Path) -> Path:
@@ -102,8 +104,11 @@ def _read_split(
 ) -> Iterator[Utterance]:
   """Yields the utterances of one split, in the file's order."""
   count = len(part["id"])
-  audio_lengths = _lengths(part, "audio_lengths", count)
-  video_lengths = _lengths(part, "vision_lengths", count)
+  lengths = {
+    modality: _lengths(part, f"{key}_lengths", count)
+    for modality, key in _MODALITIES.items()
+    if key in part
+  }
   for row in range(count):
     video_id, _, clip = to_text(part["id"][row]).rpartition("$_$")
     name = f"{video_id}_{clip}" if video_id else clip
@@ -114,12 +119,12 @@ def _read_split(
       # No dialogue, as from every other layout: the sentences of a monologue
       # are no turns, and UniMSE gives MOSI and MOSEI no context.
       speaker=video_id,
-      audio=cleaner.clean(
-        name, "audio", part["audio"][row], audio_lengths[row]
-      ),
-      video=cleaner.clean(
-        name, "video", part["vision"][row], video_lengths[row]
-      ),
+      **{
+        modality: cleaner.clean(
+          name, modality, part[_MODALITIES[modality]][row], of_rows[row]
+        )
+        for modality, of_rows in lengths.items()
+      },
       intensity=float(np.ravel(part["regression_labels"][row])[0]),
     )
 
@@ -131,12 +136,37 @@ def _load_content(path: Path) -> Mapping:
     InputError: not of this layout.
   """
   content = load_pickle(path)
-  faults = structure_faults(content, _NEEDED)
+  present = []
+  if isinstance(content, Mapping):
+    # Extracted with one modality alone, all splits lack the other.
+    present = [
+      key
+      for key in _MODALITIES.values()
+      if any(
+        key in part for part in content.values() if isinstance(part, Mapping)
+      )
+    ]
+  needed = present or [*_MODALITIES.values()]
+  faults = structure_faults(content, (_NEEDED[0], *needed, *_NEEDED[1:]))
   if faults:
     raise InputError(
       list_faults(f"{path} is not a feature file of MMSA", faults)
     )
   return content
+
+
+def _make_notes(
+  content: Mapping, utterances: Sequence[Utterance]
+) -> Iterator[str]:
+  """Yields what is odd about the file as a whole."""
+  for key in _MODALITIES.values():
+    if key not in content["train"]:
+      yield f"no {key} in the file: absent throughout"
+  if all(abs(each.intensity) <= _SMALL_SCALE for each in utterances):
+    yield (
+      "doubted: all scores lie in [-1, 1], the scale of CH-SIMS; taken as they "
+      "are, on the scale of MOSI, [-3, 3]"
+    )
 
 
 def load(raw: Path, name: str | None, nonfinite: str) -> Corpus:
@@ -160,12 +190,14 @@ def load(raw: Path, name: str | None, nonfinite: str) -> Corpus:
     for split, key in SPLIT_KEYS.items()
     for each in _read_split(content[key], split, cleaner)
   )
-  unaligned = "audio_lengths" in content["train"]
+  unaligned = any(
+    f"{key}_lengths" in content["train"] for key in _MODALITIES.values()
+  )
   return Corpus(
     _corpus_name(path, check, name),
     tuple(utterances),
     None,
-    (f"registry: {check}", *cleaner.notes()),
+    (f"registry: {check}", *cleaner.notes(), *_make_notes(content, utterances)),
     tuple(cleaner.remarks),
     StoredSettings(
       "mmsa_unaligned" if unaligned else "mmsa_aligned",

@@ -88,9 +88,9 @@ def _find_clips(
   clips: dict[str, dict[str, Path]] = defaultdict(dict)
   songs, remarks = 0, []
   for path in files.paths:
-    if path.suffix not in (".wav", ".mp4"):
+    if path.suffix.lower() not in (".wav", ".mp4"):
       continue
-    match = _NAME.fullmatch(path.name)
+    match = _NAME.fullmatch(path.name.lower())
     if match is None:
       remarks.append(Remark(path.name, "unused: file with another name"))
     elif match[2] != _SPEECH:

@@ -23,7 +23,7 @@ from feature_export.features.findings import Finding
 from feature_export.features.settings import ExtractionSettings
 
 # Raise it when a change of this package changes the features.
-_EXTRACTION_VERSION = 4
+_EXTRACTION_VERSION = 5
 _DEPENDENCIES = (
   *("av", "librosa", "numpy", "opencv-python-headless", "pillow"),
   *("soundfile", "timm", "torch"),

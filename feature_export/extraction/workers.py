@@ -26,6 +26,7 @@ from feature_export.extraction.store import FeatureStore
 from feature_export.features.extracted import Features, absent
 from feature_export.features.findings import Finding
 from feature_export.features.settings import ExtractionSettings
+from feature_export.processes import without_main_module
 
 _READY = "ready"
 _START_SECONDS = 600.0  # a slow disk takes long to give PyTorch
@@ -89,7 +90,8 @@ class _Worker:
     self._process = context.Process(
       target=_work, args=(other, settings), daemon=True
     )
-    self._process.start()
+    with without_main_module():
+      self._process.start()
     # The process must hold the only other end, or reading would not fail when
     # it dies.
     other.close()

@@ -21,11 +21,25 @@ from feature_export.features.source import (
   container_origin,
 )
 
-# libsndfile seeks to the sample; every other container goes through FFmpeg.
+# libsndfile seeks to the sample; every other container goes through FFmpeg. So
+# do codecs with frames, which libsndfile reads in WAV and starts too early in.
 _SNDFILE_SUFFIXES = (".wav", ".flac")
+_SNDFILE_SUBTYPES = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+_UNKNOWN_LENGTH = str(2**32 - 1)  # bytes; what a WAV header of a stream has
+_ABSURD_LENGTH = 2**40  # samples; libsndfile gives 2**63 - 1 for unknown
 # Frames of AAC, MP3 and Opus overlap, so the first ones after a seek come out
 # wrong. At 16 kHz the longest last 0.064 s; 0.2 s hold three of them.
 _PREROLL = 0.2
+# A frame of MP3 may use what those before it have left over, up to 511 bytes:
+# 14 frames at the lowest bit rate of 16 kHz. Until then the decoder is silent.
+_MP3_PREROLL = 1.0
+# Frames whose time is further from the end of those before have lost sound
+# between them, or repeat some. s; containers round times to milliseconds, and
+# clocks of recorders drift a little.
+_GAP = 0.05
+# How much further back a seek goes when it has landed behind the wanted place,
+# as in MPEG-TS, which has no index. s; the last one is the beginning.
+_RETRIES = (0.0, 2.0, 10.0, math.inf)
 _SILENT = 1e-4  # peak to peak; -80 dBFS, three steps of 16 bits
 _BEYOND = 4.0  # lossy codecs overshoot full scale a little, never this much
 # More than two channels are mixed to two by ITU-R BS.775, and their mean taken,
@@ -67,6 +81,12 @@ def _read_sndfile(
 
   try:
     with soundfile.SoundFile(media.path) as file:
+      if not file.subtype.startswith(_SNDFILE_SUBTYPES):
+        return None
+      # The header has no length where a recorder was killed or wrote a stream;
+      # FFmpeg reads to the end.
+      if not 0 < len(file) < _ABSURD_LENGTH:
+        return None
       # libsndfile does not tell which channel is which; FFmpeg does.
       if file.channels > 2:
         return None
@@ -74,7 +94,8 @@ def _read_sndfile(
       check_length(media, len(file) / rate, settings.far_seconds, inspection)
       # libsndfile corrects the length of a truncated file, and says so only in
       # its log.
-      if "should be" in file.extra_info.partition("data :")[2].split("\n")[0]:
+      header = file.extra_info.partition("data :")[2].partition("\n")[0]
+      if "should be" in header and _UNKNOWN_LENGTH not in header:
         inspection.report("short", "the file has lost its end")
       first = min(round((media.start or 0.0) * rate), len(file))
       last = len(file) if media.end is None else round(media.end * rate)
@@ -92,48 +113,85 @@ def _read_sndfile(
 
 
 class _Recorder:
-  """Collects decoded frames of sound, mixed to one channel."""
+  """Puts decoded frames of sound where their times say, mixed to one channel.
+
+  Attributes:
+    begin: time of the first sample, in s; None: frames have no times.
+    rate: samples/s.
+    channels: number of channels.
+    errors: packets that could not be decoded.
+    gaps: (start, end) in s of stretches without sound, which become silence.
+  """
 
   def __init__(self):
-    self._to_planar = None
-    self.pieces: list[np.ndarray] = []
-    self.begin: float | None = None  # s, of the first sample
+    self._to_packed = None
+    self._pieces: list[np.ndarray] = []
+    self._count = 0
+    self.begin: float | None = None
     self.rate = 0
     self.channels = 0
     self.errors = 0
+    self.gaps: list[tuple[float, float]] = []
+
+  @property
+  def end(self) -> float:
+    """Time after the last sample, in s."""
+    return (self.begin or 0.0) + (self._count / self.rate if self.rate else 0.0)
 
   def add(self, frame, time: float | None) -> None:
-    """Appends one frame, which starts at `time` in s; None: unknown."""
+    """Adds one frame, which starts at `time` in s; None: unknown."""
     import av
 
-    if self._to_planar is None:
+    if self._to_packed is None:
       self.rate = frame.sample_rate
       self.channels = frame.layout.nb_channels
-      self._to_planar = av.AudioResampler(format="fltp")
+      # Packed: PyAV reads beyond its array of planes with eight of them.
+      self._to_packed = av.AudioResampler(format="flt")
       self.begin = time
-    names = [channel.name for channel in frame.layout.channels]
     try:
-      self.pieces += [
-        mix_down(piece.to_ndarray(), names)
-        for piece in self._to_planar.resample(frame)
-      ]
+      pieces = [self._mix(piece) for piece in self._to_packed.resample(frame)]
     except ValueError as error:
       raise MediaError("unreadable", "the sound's format changes") from error
+    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+    if time is not None and self.begin is not None:
+      late = time - self.end
+      if late > _GAP:
+        self.gaps.append((self.end, time))
+        self._append(np.zeros(round(late * self.rate), np.float32))
+      elif late < -_GAP:  # sound that is there already
+        samples = samples[round(-late * self.rate) :]
+    self._append(samples)
 
-  def samples(self) -> np.ndarray:
-    return np.concatenate(self.pieces) if self.pieces else np.zeros(0, "f4")
+  def _mix(self, frame) -> np.ndarray:
+    names = [channel.name for channel in frame.layout.channels]
+    packed = frame.to_ndarray().reshape(-1, len(names))
+    return mix_down(np.ascontiguousarray(packed.T), names)
+
+  def _append(self, samples: np.ndarray) -> None:
+    self._pieces.append(samples)
+    self._count += len(samples)
+
+  def cut(self, start: float, end: float) -> np.ndarray:
+    """The samples from start to end, in s; what begins late is silent first."""
+    if not self._pieces:
+      return np.zeros(0, np.float32)
+    samples, begin = np.concatenate(self._pieces), self.begin or 0.0
+    if begin - start > _GAP and begin < end and self._count:
+      silence = np.zeros(round((begin - start) * self.rate), np.float32)
+      samples, begin = np.concatenate([silence, samples]), start
+      self.gaps.insert(0, (start, start + len(silence) / self.rate))
+    first = max(0, round((start - begin) * self.rate))
+    last = None
+    if math.isfinite(end):
+      last = max(0, round((end - begin) * self.rate))
+    return samples[first:last]
 
 
-def _record(container, stream, start: float, end: float) -> _Recorder:
-  """Decodes a stretch of a sound track, from a little before its start."""
+def _decode(container, stream, end: float) -> _Recorder:
+  """Decodes a sound track from where its container stands up to `end` in s."""
   import av
 
   origin = container_origin(container)
-  if start:
-    # This goes to a place at or before the wanted one; what is too much is cut
-    # later.
-    place = max(0.0, start - _PREROLL) + origin
-    container.seek(int(place / stream.time_base), stream=stream, backward=True)
   recorder = _Recorder()
   for packet in container.demux(stream):
     try:
@@ -151,17 +209,66 @@ def _record(container, stream, start: float, end: float) -> _Recorder:
   return recorder
 
 
-def _open_track(container):
-  if not container.streams.audio:
+def _record(container, stream, start: float, end: float) -> _Recorder:
+  """Decodes a stretch of a sound track, from a little before its start."""
+  if not start:
+    return _decode(container, stream, end)
+  origin = container_origin(container)
+  is_mp3 = stream.codec_context.name.startswith("mp3")
+  early = start - (_MP3_PREROLL if is_mp3 else _PREROLL)
+  for back in _RETRIES:
+    # This goes to a place at or before the wanted one; what is too much is cut
+    # later.
+    place = max(0.0, early - back) + origin
+    container.seek(int(place / stream.time_base), stream=stream, backward=True)
+    recorder = _decode(container, stream, end)
+    if recorder.begin is None:
+      # The frames have no times, so samples are counted from the beginning.
+      container.seek(0)
+      return _decode(container, stream, math.inf)
+    if recorder.begin <= start:
+      break
+  return recorder
+
+
+def _open_track(container, inspection: Inspection):
+  """The sound track that a player takes: the default one, or the first."""
+  import av
+
+  streams = container.streams.audio
+  if not streams:
     raise MediaError("no_track", "no sound track")
-  return container.streams.audio[0]
+  default = av.stream.Disposition.default
+  chosen = next((each for each in streams if each.disposition & default), None)
+  chosen = chosen or streams[0]
+  if len(streams) > 1:
+    number = list(streams).index(chosen) + 1
+    inspection.report("several_tracks", f"track {number} of {len(streams)}")
+  return chosen
+
+
+def _report_losses(
+  recorder: _Recorder, start: float, end: float, inspection: Inspection
+) -> None:
+  """Reports what is missing between start and end, in s."""
+  if recorder.errors:
+    inspection.report(
+      "damaged", f"{recorder.errors} packets of sound cannot be decoded"
+    )
+  gaps = [(max(first, start), min(last, end)) for first, last in recorder.gaps]
+  gaps = [gap for gap in gaps if gap[1] - gap[0] > _GAP]
+  if gaps:
+    lost = sum(last - first for first, last in gaps)
+    inspection.report(
+      "gaps", f"{lost:.2f} s without sound, from {gaps[0][0]:.2f} s on"
+    )
 
 
 def _decode_samples(
   container, media: Media, settings: AudioSettings, inspection: Inspection
 ) -> Waveform:
-  """Decodes the first sound track of an open container, cut to `media`."""
-  stream = _open_track(container)
+  """Decodes the sound track of an open container, cut to `media`."""
+  stream = _open_track(container, inspection)
   length = stream.duration and float(stream.duration * stream.time_base)
   length = length or (container.duration or 0) / 1_000_000
   check_length(media, length, settings.far_seconds, inspection)
@@ -171,28 +278,18 @@ def _decode_samples(
   # one sample: the rate in the header may be half of the true one (HE-AAC).
   limit = min(end, start + settings.max_seconds + 0.01)
   recorder = _record(container, stream, start, limit)
-  if start and recorder.begin is None:
-    # The container has no times, so samples are counted from its beginning.
-    container.seek(0)
-    recorder = _record(container, stream, 0.0, math.inf)
-  rate, begin = recorder.rate, recorder.begin or 0.0
-  samples = recorder.samples()
-  if recorder.errors:
-    if not samples.size:
-      raise MediaError("unreadable", "no packet of the sound can be decoded")
-    inspection.report(
-      "damaged", f"{recorder.errors} packets of sound cannot be decoded"
-    )
-  first = max(0, round((start - begin) * rate))
-  last = None if math.isinf(limit) else max(0, round((limit - begin) * rate))
-  due = min(limit, length) if math.isinf(end) and length else limit
-  there = begin + len(samples) / rate if rate else 0.0
-  # `due` is infinite where the length is not known.
-  if samples[first:].size and there < due - END_TOLERANCE < math.inf:
+  samples, there = recorder.cut(start, limit), recorder.end
+  if recorder.errors and not len(samples):
+    raise MediaError("unreadable", "no packet of the sound can be decoded")
+  _report_losses(recorder, start, limit, inspection)
+  due = limit
+  if math.isinf(end):  # and without a length nothing says where it should end
+    due = min(limit, length) if length else math.inf
+  if len(samples) and there < due - END_TOLERANCE < math.inf:
     inspection.report("short", f"ends at {there:.1f} of {due:.1f} s")
   if recorder.channels > 2:
     inspection.report("many_channels", f"{recorder.channels} channels")
-  return Waveform(samples[first:last], rate)
+  return Waveform(samples, recorder.rate)
 
 
 def _read_container(

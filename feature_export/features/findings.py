@@ -64,6 +64,12 @@ KINDS: dict[str, Kind] = {
   "many_channels": Kind(
     ("keep", "absent"), ("audio",), "more than two channels, mixed down"
   ),
+  "several_tracks": Kind(
+    ("keep",), ("audio",), "several sound tracks: the default one is taken"
+  ),
+  "gaps": Kind(
+    ("keep",), ("audio",), "no sound between some times: silence instead"
+  ),
   "low_rate": Kind(
     ("keep", "absent"), ("audio",), "sampled below 16 kHz: no high bands"
   ),
@@ -102,11 +108,15 @@ class Finding:
 
 
 def default_policies(modality: str) -> dict[str, str]:
-  """Kind -> action, for every kind of a modality."""
+  """Kind -> action, for every kind of a modality.
+
+  Kinds that are kept whatever anyone says have no policy, and so are no part of
+  the settings and of their hash.
+  """
   return {
     name: kind.actions[0]
     for name, kind in KINDS.items()
-    if modality in kind.modalities
+    if modality in kind.modalities and kind.actions != ("keep",)
   }
 
 
@@ -147,7 +157,8 @@ class Inspection:
     Raises:
       MediaError: the policy is "absent".
     """
-    action = self._policies[kind]
+    # Stored settings may be older than a kind.
+    action = self._policies.get(kind, KINDS[kind].actions[0])
     if action == "absent":
       raise MediaError(kind, detail)
     self._findings.append(Finding(kind, action, detail))

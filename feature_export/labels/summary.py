@@ -11,6 +11,8 @@ from feature_export.labels.label_mixture import LabelMixture
 _EXAMPLES = 2  # shown per slot
 # Share of dialogues with one donor throughout; a larger one is no coincidence.
 _MOST_MONOTONOUS = 0.5
+# Texts of so small a cosine have hardly anything in common.
+_UNRELATED = 0.2
 
 
 def _show_value(value: float | str) -> str:
@@ -114,4 +116,20 @@ def warn_of_copies(
       yield (
         f"warning: {slot}: {same} of {several} dialogues have one and the same "
         "donor throughout; were their texts or labels copied from row to row?"
+      )
+
+
+def warn_of_strangers(
+  mixture: LabelMixture, completions: Sequence[dict[str, Donor]]
+) -> Iterator[str]:
+  """Yields a warning for every slot with donors of unrelated texts."""
+  for slot in mixture.slots:
+    cosines = [each[slot].similarity for each in completions if slot in each]
+    far = sum(cosine < _UNRELATED for cosine in cosines)
+    if far:
+      yield (
+        f"warning: {slot}: {far} of {len(cosines)} completions "
+        f"({far / len(cosines):.1%}) have a donor of similarity below "
+        f"{_UNRELATED:g}, down to {min(cosines):.2f}: its text says something "
+        "else. More donors would help; `completed` has each similarity."
       )

@@ -46,6 +46,28 @@ def test_latin_1_file_is_repaired(raw):
   assert utterances["dev/dia0_utt0"].text == "I\u2019m a caf\u00e9"
 
 
+def test_texts_that_pandas_lost_are_doubted(raw, by_kind):
+  (raw / "dev_sent_emo.csv").write_text(
+    HEADER + "nan,Ross,joy,positive,0,0\n,Ross,joy,positive,0,1\n"
+  )
+  assert by_kind(meld.load(raw))["doubted: empty text"] == [
+    ("dev/dia0_utt0", "nan"),
+    ("dev/dia0_utt1", ""),
+  ]
+
+
+def test_clips_converted_to_wav_are_its_sound(raw, touch):
+  folder = raw / "train_splits"
+  sound = touch(folder / "dia0_utt0.wav")
+  touch(folder / "dia0_utt2.wav")
+  both = touch(folder / "dia0_utt2.mp4")
+  corpus = meld.load(raw)
+  first, second = corpus.utterances[:2]
+  assert (first.audio, first.video) == (Media(sound), None)
+  assert (second.audio, second.video) == (Media(both), Media(both))
+  assert "1 of them sound alone (.wav)" in corpus.notes
+
+
 @pytest.fixture
 def clips(raw, touch):
   """Both nestings, a twin beside a plain clip and a twin alone."""

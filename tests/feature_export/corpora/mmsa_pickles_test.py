@@ -92,6 +92,37 @@ def test_the_registry_knows_mmsa_s_four_files():
   }
 
 
+def test_one_modality_alone_is_taken_and_the_other_is_absent(tmp_path):
+  parts = {
+    key: {
+      name: values
+      for name, values in _part([f"{key}$_$1", f"{key}$_$2"], True).items()
+      if not name.startswith("audio")
+    }
+    for key in ("train", "valid", "test")
+  }
+  path = _write(tmp_path, "unaligned_50.pkl", **parts)
+  corpus = mmsa_pickles.load(path, "mosi", "zero")
+  first = corpus.utterances[0]
+  assert len(first.audio.values) == 0
+  assert first.video.values.shape == (3, 20)
+  assert corpus.stored.source == "mmsa_unaligned"
+  assert "no audio in the file: absent throughout" in corpus.notes
+
+
+def test_scores_on_another_scale_are_doubted(tmp_path):
+  path = _write(tmp_path, "unaligned_50.pkl")
+  assert "doubted" not in str(mmsa_pickles.load(path, "mosi", "zero").notes)
+  small = {"regression_labels": np.array([-1.0, 0.8], np.float32)}
+  parts = {
+    key: _part([f"{key}$_$1", f"{key}$_$2"], True) | small
+    for key in ("train", "valid", "test")
+  }
+  path = _write(tmp_path, "unaligned_50.pkl", **parts)
+  notes = mmsa_pickles.load(path, "mosi", "zero").notes
+  assert any("all scores lie in [-1, 1]" in each for each in notes)
+
+
 def test_what_is_not_such_a_file(tmp_path):
   path = _write(tmp_path, "aligned_50.pkl", False, valid={"audio": 1}, test=3)
   with pytest.raises(InputError) as caught:

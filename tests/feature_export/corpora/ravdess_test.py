@@ -37,6 +37,13 @@ def test_file_name_fields(tmp_path):
   }
 
 
+def test_suffixes_may_be_in_capitals(tmp_path):
+  _actors(tmp_path, 5)
+  _touch(tmp_path / "Actor_06", "03-01-03-01-02-01-06.WAV")
+  last = ravdess.load(tmp_path).utterances[-1]
+  assert last.audio.path.name == "03-01-03-01-02-01-06.WAV"
+
+
 def test_modalities_of_a_clip_are_paired(tmp_path, by_kind):
   _actors(tmp_path, 6)
   _touch(

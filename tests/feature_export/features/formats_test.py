@@ -40,21 +40,50 @@ def _noise(rate: int, channels: int) -> np.ndarray:
 
 
 def _write_sound(
-  path: Path, samples: np.ndarray, rate: int, layout: str
+  path: Path,
+  samples: np.ndarray,
+  rate: int,
+  layout: str,
+  codec: str = "",
+  lost: tuple[float, float] = (0.0, 0.0),
+  pictures: bool = False,
+  **options: str,
 ) -> Path:
+  """Writes a sound track; the packets between the times `lost` are left out."""
   import av
 
-  codec = CONTAINERS[path.suffix[1:]][0]
-  with av.open(str(path), "w") as container:
+  codec = codec or CONTAINERS[path.suffix[1:]][0]
+  with av.open(str(path), "w", options=options) as container:
+    grey = container.add_stream("mpeg4", rate=10) if pictures else None
     stream = container.add_stream(codec, rate=rate, layout=layout)
+    if grey is not None:
+      _mux_grey(container, grey, seconds=samples.shape[1] / rate)
+
+    def mux(packets) -> None:
+      for packet in packets:
+        if not lost[0] <= packet.pts * packet.time_base < lost[1]:
+          container.mux(packet)
+
     for first in range(0, samples.shape[1], 1000):
       part = np.ascontiguousarray(samples[:, first : first + 1000])
       frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=layout)
       frame.sample_rate, frame.pts = rate, first
       frame.time_base = Fraction(1, rate)
-      container.mux(stream.encode(frame))
-    container.mux(stream.encode(None))
+      mux(stream.encode(frame))
+    mux(stream.encode(None))
   return path
+
+
+def _mux_grey(container, stream, seconds: float) -> None:
+  """Adds grey pictures from 0 s on, so that the sound may start later."""
+  import av
+
+  stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+  grey = np.full((32, 32, 3), 90, np.uint8)
+  for _ in range(round(seconds * 10)):
+    frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
+    container.mux(stream.encode(frame))
+  container.mux(stream.encode(None))
 
 
 def _read(path: Path, *interval: float):
@@ -118,6 +147,146 @@ def test_stereo_is_the_mean_and_surround_keeps_the_voice(tmp_path, suffix):
   assert kinds == ["many_channels"]
   level = np.sqrt(np.mean(surround[2] ** 2) / 2)  # the centre at -3 dB
   assert np.sqrt(np.mean(found.samples**2)) == pytest.approx(level, rel=0.05)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "ts"])
+def test_lost_sound_is_silence_and_moves_nothing(tmp_path, suffix):
+  """An interval behind the gap, the gap itself, and the whole."""
+  samples = _noise(16000, 1)
+  codec = "pcm_s16le" if suffix in ("mkv", "avi") else "aac"
+  path = tmp_path / f"a.{suffix}"
+  _write_sound(path, samples, 16000, "mono", codec, lost=(1.0, 2.0))
+  if suffix == "avi":
+    # It has no times: what is behind the gap follows what is before.
+    assert abs(len(_read(path)[0].samples) - 3 * 16000) < 2000
+    return
+  # 64 ms of AAC's frames are lost or kept as a whole, either side.
+  slack = 2 * 1024
+  whole, kinds = _read(path)
+  assert kinds == ["gaps"]
+  assert abs(len(whole.samples) - 4 * 16000) < slack
+  assert not whole.samples[16000 + slack : 32000 - slack].any()
+  behind = slice(32000 + slack, 56000)
+  assert abs(_lag(whole.samples[behind], samples[0, behind])) <= 1024 + 16
+  cut, kinds = _read(path, 2.5, 3.5)
+  assert (len(cut.samples), kinds) == (16000, [])
+  assert abs(_lag(cut.samples, whole.samples[40000:56000])) <= 16
+  half, kinds = _read(path, 1.5, 2.5)
+  assert kinds == ["gaps"]
+  assert not half.samples[: 8000 - slack].any()
+  assert np.abs(half.samples[-4000:]).max() > 0.01
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
+def test_sound_that_starts_late_is_silent_first(tmp_path, suffix):
+  samples = _noise(16000, 1)
+  path = tmp_path / f"a.{suffix}"
+  codec = "pcm_s16le" if suffix == "mkv" else "aac"
+  _write_sound(path, samples, 16000, "mono", codec, (-1.0, 1.0), pictures=True)
+  whole, kinds = _read(path)
+  assert kinds == ["gaps"]
+  assert abs(len(whole.samples) - 4 * 16000) < 2048
+  assert not whole.samples[: 16000 - 2048].any()
+  behind = slice(18000, 56000)
+  assert abs(_lag(whole.samples[behind], samples[0, behind])) <= 1024 + 16
+  cut, kinds = _read(path, 0.5, 1.5)
+  assert (len(cut.samples), kinds) == (16000, ["gaps"])
+  assert not cut.samples[: 8000 - 2048].any()
+
+
+def test_mp3_in_a_wav_file_starts_with_its_sound(tmp_path):
+  """What a frame borrows from those before it is there after a seek."""
+  import av
+
+  samples = _noise(16000, 1)
+  path = tmp_path / "a.wav"
+  _write_sound(tmp_path / "a.mp3", samples, 16000, "mono", bitrate="16k")
+  with (
+    av.open(str(tmp_path / "a.mp3")) as source,
+    av.open(str(path), "w", format="wav") as target,
+  ):
+    stream = target.add_stream_from_template(source.streams.audio[0])
+    for packet in source.demux(audio=0):
+      if packet.size:
+        packet.stream = stream
+        target.mux(packet)
+  cut, kinds = _read(path, 2.0, 3.0)
+  assert (len(cut.samples), kinds) == (16000, [])
+  assert np.abs(cut.samples[:1600]).max() > 0.01
+  whole, _ = _read(path)
+  assert abs(_lag(cut.samples, whole.samples[32000:48000])) <= 1105
+
+
+@pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
+def test_wav_of_a_recorder_that_was_killed(tmp_path, write_tone, length):
+  path = write_tone(tmp_path / "a.wav", seconds=2.0)
+  content = bytearray(path.read_bytes())
+  place = content.index(b"data") + 4
+  content[place : place + 4] = length.to_bytes(4, "little")
+  path.write_bytes(content)
+  waveform, kinds = _read(path)
+  assert (len(waveform.samples), kinds) == (32000, [])
+
+
+def test_flac_of_a_stream_has_no_length(tmp_path):
+  import soundfile
+
+  path = tmp_path / "a.flac"
+  soundfile.write(path, _noise(16000, 1)[0], 16000)
+  content = bytearray(path.read_bytes())
+  content[21] &= 0xF0  # 36 bits of STREAMINFO
+  content[22:26] = bytes(4)
+  path.write_bytes(content)
+  waveform, kinds = _read(path)
+  assert (len(waveform.samples), kinds) == (SECONDS * 16000, [])
+
+
+@pytest.mark.parametrize("channels", [7, 8, 16])
+def test_many_microphones_are_mixed(tmp_path, channels):
+  """PyAV reads beyond its array of planes with eight of them."""
+  import soundfile
+
+  samples = _noise(16000, channels)
+  path = tmp_path / "a.wav"
+  soundfile.write(path, samples.T, 16000)
+  waveform, kinds = _read(path)
+  assert kinds == ["many_channels"]
+  assert len(waveform.samples) == SECONDS * 16000
+
+
+def test_the_default_sound_track_is_taken(tmp_path):
+  import av
+
+  path = tmp_path / "a.mkv"
+  with av.open(str(path), "w") as container:
+    streams = [
+      container.add_stream("pcm_s16le", rate=16000, layout="mono")
+      for _ in range(2)
+    ]
+    streams[0].disposition = av.stream.Disposition(0)
+    streams[1].disposition = av.stream.Disposition.default
+    for loud, stream in zip((0.1, 0.4), streams, strict=True):
+      tone = loud * np.sin(np.arange(16000, dtype=np.float32) / 5)[None]
+      frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+      frame.sample_rate, frame.pts = 16000, 0
+      container.mux(stream.encode(frame))
+      container.mux(stream.encode(None))
+  waveform, kinds = _read(path)
+  assert kinds == ["several_tracks"]
+  assert np.abs(waveform.samples).max() == pytest.approx(0.4, abs=0.01)
+
+
+def test_a_recording_without_a_length_is_whole(tmp_path):
+  """What a browser's MediaRecorder writes: no duration, no index."""
+  path = tmp_path / "a.mkv"
+  _write_sound(path, _noise(48000, 1), 48000, "mono", pictures=True, live="1")
+  waveform, kinds = _read(path)
+  assert kinds == []
+  assert abs(len(waveform.samples) / 48000 - SECONDS) < 0.03
+  inspection = Inspection(default_policies("video"))
+  assert len(list(extract_frames(Media(path), _frames(4), inspection))) == 4
+  assert [each.kind for each in inspection.findings()] == ["still"]
+  _read(path, 1.0, 2.0)
 
 
 def _write_pictures(
@@ -199,7 +368,7 @@ def _has_b_frames(path: Path) -> bool:
 @pytest.mark.parametrize(
   ("codec", "suffix"),
   [
-    *(("libx264", suffix) for suffix in ("mp4", "mkv", "avi")),
+    *(("libx264", suffix) for suffix in ("mp4", "mkv", "avi", "ts")),
     *(("mpeg4", suffix) for suffix in ("mp4", "avi")),
   ],
 )
@@ -216,6 +385,24 @@ def test_b_frames_do_not_move_the_frames_chosen(
   assert _shown(path, 4, 1.0, 3.0) == [31, 43, 56, 68]
   assert _shown(path, 6, 0.5, 0.9) == [13, 15, 16, 18, 20, 21]
   assert _shown(path, 5, 2.0, 2.2) == [50, 51, 52, 53, 54]
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("interval", [(0.0, 3.2), (1.0, 2.0), (2.0, 3.0)])
+def test_program_streams_of_camcorders_lose_nothing(
+  tmp_path, interval, b_frames
+):
+  path = _write_pictures(
+    tmp_path / "a.mpg",
+    list(range(80)),
+    "mpeg2video",
+    b_frames=b_frames,
+    unit=25,
+  )
+  start, end = interval
+  middles = start + (np.arange(5) + 0.5) / 5 * (end - start)
+  # Frames so small share a packet with one time, and FFmpeg guesses the others.
+  np.testing.assert_allclose(_shown(path, 5, *interval), middles * 25, atol=1.5)
 
 
 def test_only_what_is_needed_is_decoded(tmp_path, monkeypatch):
