@@ -259,7 +259,8 @@ def test_logits_of_a_sliced_encoder_are_those_of_its_mask(
   tiny_model, make_batch, fill
 ):
   batch = make_batch()
-  sliced, whole = tiny_model(marking="slice_encoder"), tiny_model()
+  sliced = tiny_model(marking="slice_encoder")
+  whole = tiny_model(marking="none")
   variables = {"params": fill(whole, batch)}
   found = sliced.apply(variables, batch).logits
   encoded = whole.apply(variables, batch, method="encode")
