@@ -147,9 +147,12 @@ class Task:
 
 
 def _rows_and_arrays(
-  batcher: Batcher, plan: BatchPlan, size: int
+  batcher: Batcher,
+  plan: BatchPlan,
+  size: int,
+  draw: tuple[int, int] | None = None,
 ) -> tuple[Sequence[int], Batch]:
-  return plan.rows, batcher.batch(plan, size, slice(0, size))
+  return plan.rows, batcher.batch(plan, size, slice(0, size), draw)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,14 +292,16 @@ def climb(make: Callable[[Task, int], Rung], task: Task) -> dict[str, float]:
   """Trains one rung; "train", "validation", "test" accuracy, "wf1" of test."""
   config = task.experiment.config
   batcher = task.experiment.batcher("train")
-  order = BatchOrder(batcher.lengths, config, batcher.corpora)
+  order = BatchOrder(batcher.lengths, batcher.corpora, config)
   steps = order.steps_per_epoch * config.train.epochs
   interval = order.steps_per_epoch * config.train.evaluate_every_epochs
   rung = make(task, steps)
   key, size = jax.random.key(config.seed), config.train.batch_size
   state, best, kept = rung.state, -1.0, None
   batches = prefetch(
-    lambda step: _rows_and_arrays(batcher, order.plan(step), size),
+    lambda step: _rows_and_arrays(
+      batcher, order.plan(step), size, (config.seed, step)
+    ),
     range(steps),
   )
   for number, (rows, arrays) in enumerate(batches):
