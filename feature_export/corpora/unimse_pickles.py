@@ -25,8 +25,8 @@ from feature_export.corpora.source_files import read_table
 from feature_export.corpora.stored import FeatureCleaner
 from feature_export.corpora.unimse_samples import (
   SampleReader,
+  leave_out_unknown_polarity,
   match_sample_file,
-  remark_unknown_polarity,
 )
 from feature_export.corpora.utterance import (
   SPLITS,
@@ -230,7 +230,8 @@ def _build(
   """A corpus of cleaned utterances."""
   fitted, widths = cleaner.finish(utterances)
   if name == "meld":
-    cleaner.remarks += remark_unknown_polarity(fitted)
+    fitted, left_out = leave_out_unknown_polarity(fitted)
+    cleaner.remarks += left_out
   return Corpus(
     name,
     tuple(fitted),

@@ -13,7 +13,7 @@ score or emotion.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -212,12 +212,22 @@ class SampleReader:
     utterances += turns
 
 
-def remark_unknown_polarity(
+def leave_out_unknown_polarity(
   utterances: Iterable[Utterance],
-) -> Iterator[Remark]:
-  """Yields MELD's surprises whose polarity a bare label does not say."""
+) -> tuple[list[Utterance], list[Remark]]:
+  """Takes the label off MELD's surprises that do not say which kind they are.
+
+  Dev and test files have the emotion alone, and a surprise may be positive or
+  negative. Without a polarity there is no universal label, so such an utterance
+  would keep the whole corpus from being labelled.
+  """
+  kept, remarks = [], []
   for each in utterances:
     if (
       each.emotion and not each.polarity and not MELD.polarity.get(each.emotion)
     ):
-      yield Remark(each.id, "polarity unknown", each.emotion)
+      kind = "left out: polarity unknown"
+      remarks.append(Remark(each.id, kind, each.emotion))
+      each = replace(each, emotion="")
+    kept.append(each)
+  return kept, remarks

@@ -29,7 +29,7 @@ except ImportError as error:
 
 
 class _MakeRecord(beam.DoFn):
-  """(utterance, context) in, (id, record) out."""
+  """Makes (id, record) of (utterance, context)."""
 
   def __init__(
     self,

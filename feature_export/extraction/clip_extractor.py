@@ -85,7 +85,7 @@ class ClipExtractor:
     )
 
   def extract_now(self, utterance: Utterance) -> Extraction:
-    """Both steps for one clip: what Apache Beam calls."""
+    """Both steps for one clip, at once: for Apache Beam."""
     for _ in self.extract([utterance]):
       pass
     return self.collect(utterance)

@@ -127,7 +127,7 @@ class Workers:
   def __init__(
     self, settings: ExtractionSettings, jobs: int, clip_seconds: float
   ):
-    """Starts nothing yet.
+    """Prepares; processes start with the first medium.
 
     Args:
       settings: settings of the features, weights and device.
@@ -248,7 +248,10 @@ class Workers:
       self._workers.remove(worker)
       worker.kill()
       if worker.task is None:
-        raise InputError("An extraction process does not start.")
+        raise InputError(
+          f"An extraction process did not start within {_START_SECONDS:g} s. "
+          "Use a smaller --jobs, or a faster disk for the Python packages."
+        )
       detail = f"more than {self._seconds:g} s"
       yield worker.task, self._lose("time_limit", worker.task, detail)
 

@@ -123,7 +123,13 @@ class _Recorder:
     gaps: (start, end) in s of stretches without sound, which become silence.
   """
 
-  def __init__(self):
+  def __init__(self, timed: bool):
+    """Starts empty.
+
+    Args:
+      timed: True: the container stores times; False: FFmpeg reckons them.
+    """
+    self._timed = timed
     self._to_packed = None
     self._pieces: list[np.ndarray] = []
     self._count = 0
@@ -153,7 +159,7 @@ class _Recorder:
     except ValueError as error:
       raise MediaError("unreadable", "the sound's format changes") from error
     samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-    if time is not None and self.begin is not None:
+    if self._timed and time is not None and self.begin is not None:
       late = time - self.end
       if late > _GAP:
         self.gaps.append((self.end, time))
@@ -192,7 +198,9 @@ def _decode(container, stream, end: float) -> _Recorder:
   import av
 
   origin = container_origin(container)
-  recorder = _Recorder()
+  # AVI has no times of sound. Those that FFmpeg reckons from bytes are wrong
+  # where the bit rate varies.
+  recorder = _Recorder(timed=container.format.name != "avi")
   for packet in container.demux(stream):
     try:
       frames = packet.decode()

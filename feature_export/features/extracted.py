@@ -10,7 +10,7 @@ from feature_export.features.findings import Finding
 
 @dataclass(frozen=True)
 class Features:
-  """What became of one medium.
+  """The features of one medium, and what was odd about it.
 
   Attributes:
     values: float16[L, D]; L = 0: absent.

@@ -325,7 +325,7 @@ def format_scores(result: dict) -> str:
     ]
     + [
       f"labels of all slots right: {every['right']} of {every['n']}, "
-      f"{every['accuracy']:.3f} (no interval: labels of one sample hang "
-      "together)"
+      f"{every['accuracy']:.3f} (no interval: labels of one sample "
+      "are not independent)"
     ]
   )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from feature_export.corpora.schemes import POLARITIES
-from feature_export.corpora.utterance import polarity_of_intensity
+from feature_export.corpora.utterance import SPLITS, polarity_of_intensity
 from feature_export.errors import InputError, list_faults
 from feature_export.labels.nearest import TIE, search
 
@@ -50,8 +50,16 @@ class Sample:
 
   @property
   def key(self) -> tuple[str, str, str]:
-    """What identifies a sample, and orders donors that tie."""
+    """What identifies a sample."""
     return (self.corpus, self.split, self.id)
+
+  @property
+  def order(self) -> tuple[str, int, str]:
+    """What orders donors that tie: train before validation before test.
+
+    By their names, test would come first and give its labels to all others.
+    """
+    return (self.corpus, SPLITS.index(self.split), self.id)
 
   def label(self, slot: str) -> float | str | None:
     """The annotation of a slot, or None."""
@@ -106,7 +114,7 @@ def _group_by_text(
 ) -> list[list[int]]:
   """Groups the positions of equal texts, in (corpus, split, id) order."""
   groups = defaultdict(list)
-  for position in sorted(positions, key=lambda at: samples[at].key):
+  for position in sorted(positions, key=lambda at: samples[at].order):
     groups[int(text_rows[position])].append(position)
   return list(groups.values())
 
@@ -143,7 +151,7 @@ def _choose(
   best = max(cosine for cosine, _ in ranked)
   tied = sorted(
     (position for cosine, position in ranked if cosine >= best - TIE),
-    key=lambda position: samples[position].key,
+    key=lambda position: samples[position].order,
   )
   chosen = tied[0]
   if rules.ties == "majority":

@@ -134,7 +134,7 @@ def label_corpora(options: argparse.Namespace) -> None:
   print(summarise(mixture, completions, meta["empty"]))
   if options.donors != "train":
     for slot, counts in meta["donor_splits"].items():
-      print(f"{slot}: donors by split {counts}; all but train leak")
+      print(f"{slot}: donors by split {counts}; those outside train leak")
   for warn in (warn_of_copies, warn_of_strangers):
     for warning in warn(mixture, completions):
       print(warning, file=sys.stderr)

@@ -244,7 +244,7 @@ def test_leaking_donors_are_counted_by_split(data, tmp_path, capsys):
   meta = json.loads(meta_file(out).read_text())
   # The same words as v1_0 stand in the test split of friends.
   assert meta["donor_splits"]["meld"]["test"] > 0
-  assert "all but train leak" in capsys.readouterr().out
+  assert "those outside train leak" in capsys.readouterr().out
   assert _run(data, out, "films,friends") == 0
   meta = json.loads(meta_file(out).read_text())
   for counts in meta["donor_splits"].values():

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from feature_export import export, verify
+from feature_export import export, universal_labels, verify
 from feature_export.corpora import unimse_pickles
 from feature_export.errors import InputError
 from unimse_jax.data.mixture import Mixture
@@ -63,6 +63,7 @@ def samples(tmp_path):
     _sample("-2.0", f"{_MOSI}_7", "bad"),
     _sample(1.0, f"{_MOSEI}_3", "fine"),
     _sample("surprise", "Ross", "what"),
+    _sample("joy", "Joey", "yes"),
     _sample("exc", "Ses02F_impro02_F000", "wow"),
   ]
   suffix = "align_v4_0610_a_6c_sep_contexts_speaker_v.pkl"
@@ -116,7 +117,9 @@ def test_meld_samples_keep_their_context(samples):
   assert by_id["train/1"].text == "Joey one mark only"
   kinds = [(each.id, each.kind) for each in meld.remarks]
   assert ("train/1", "context not split from the text") in kinds
-  assert ("validation/0", "polarity unknown") in kinds
+  assert ("validation/0", "left out: polarity unknown") in kinds
+  # A surprise of unknown kind has no universal label.
+  assert not by_id["validation/0"].labelled
   assert ("test/0", "audio all zero: absent") in kinds
 
 
@@ -333,6 +336,9 @@ def test_the_training_side_reads_them(samples, tmp_path):
   )
   metadata = records["meld"].metadata
   assert metadata["audio"]["stored"] == "unimse"
+  labels = ["--data", str(data), "--corpora", "meld"]
+  labels += ["--out", str(tmp_path / "labels.jsonl")]
+  assert universal_labels.main(labels) == 0
   assert (
     metadata["settings_sha256"] == (records["mosi"].metadata["settings_sha256"])
   )

@@ -102,6 +102,21 @@ def test_ties_go_to_the_lowest_corpus_split_and_id():
   assert found == {"m": "meld/train/a"}
 
 
+def test_ties_go_to_train_before_the_held_out_splits():
+  """By their names, test would be the lowest."""
+  samples = [
+    _msa("m", "hello", 1.0),
+    _erc("a", "hello", "joy", split="test"),
+    _erc("b", "hello", "joy", split="validation"),
+    _erc("c", "hello", "joy"),
+  ]
+  rules = Rules("all_splits")
+  for wanted in ("meld/train/c", "meld/validation/b", "meld/test/a"):
+    found = _complete(samples, {"hello": 0.3}, "meld", rules)
+    assert found == {"m": wanted}
+    samples.pop()
+
+
 def test_donors_are_train_only_unless_asked():
   samples = [
     _msa("m", "a", 1.0),
