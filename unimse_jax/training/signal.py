@@ -130,15 +130,15 @@ def sentences(metrics: Mapping[str, float], dialogues: bool) -> Iterator[str]:
       yield (
         f"After the first epoch {modality} changes at most {value:.2%} of the "
         f"text stream ({name}), less than {FAINT:.0%}: the label hardly "
-        "depends on it. Look at the learning rates of the adapters and the "
-        "modality encoders, and at docs/troubleshooting.md, `changes at most`."
+        "depends on it. Look at optimizer.lr_pmf and optimizer.lr_main, and at "
+        "docs/troubleshooting.md, `changes at most`."
       )
   mark = metrics.get(f"signal/{_SEGMENTS}", math.inf)
   if dialogues and mark < FAINT:
     yield (
       f"After the first epoch the segment rows differ by {mark:.2%} of a "
       f"token embedding (signal/{_SEGMENTS}), less than {FAINT:.0%}: the model "
-      "hardly knows which turn it labels. Look at the learning rate of the "
-      "segment embedding, at text.marking, and at docs/troubleshooting.md, "
-      "`the segment rows differ by`."
+      "hardly knows which turn it labels. Look at optimizer.lr_segment, at "
+      "text.marking, and at docs/troubleshooting.md, `the segment rows differ "
+      "by`."
     )

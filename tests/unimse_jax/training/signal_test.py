@@ -108,10 +108,12 @@ def test_a_modality_that_no_row_has_is_no_number(tiny_model, fill, batch):
   assert found["signal/layers_1/video"] > 0
 
 
+# The table's RMS is 4: rows of 0.02 are that many of it, or a 4th of that.
+@pytest.mark.parametrize(("units", "mark"), [("table", 0.02), ("none", 0.005)])
 def test_saturated_units_and_segment_rows_are_as_they_were_made(
-  tiny_model, fill, batch
+  units, mark, tiny_model, fill, batch
 ):
-  model = tiny_model()
+  model = tiny_model(segment_units=units)
   params = fill(model, batch)
   down = params["fusion_layers_1"]["down"]
   down["kernel"] = jnp.zeros_like(down["kernel"])
@@ -124,7 +126,7 @@ def test_saturated_units_and_segment_rows_are_as_they_were_made(
   params["t5"]["shared"]["embedding"] = table
   found = measure(model, params, batch)
   assert found["signal/layers_1/saturated"] == pytest.approx(3 / 6)
-  assert found["signal/segments"] == pytest.approx(0.02 / 4)
+  assert found["signal/segments"] == pytest.approx(mark)
 
 
 def test_gradient_norms_of_the_groups_make_the_whole():
