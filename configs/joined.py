@@ -21,8 +21,6 @@ def get_config() -> ConfigDict:
   config.data.buckets = (24, 48)
   config.text.max_tokens = 48
   config.tokenizer.vocab_size = 2000
-  config.loss.alpha = 0.1
-  config.loss.beta = 0.1
   config.optimizer.lr_t5 = 1e-3
   config.train.epochs = 12
   config.train.evaluate_every_epochs = 2

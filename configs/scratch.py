@@ -26,8 +26,6 @@ def get_config() -> ConfigDict:
   config.t5.dropout = 0.2
   config.t5.dtype = "float32"  # small, and often on a CPU
   config.optimizer.lr_t5 = 1e-3
-  config.optimizer.lr_pmf = 1e-3
-  config.optimizer.lr_main = 1e-3
   config.optimizer.weight_decay = 1e-2
   config.optimizer.schedule = "linear"
   config.optimizer.warmup_steps = 200

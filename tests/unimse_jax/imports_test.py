@@ -68,6 +68,7 @@ def test_models_are_nothing_but_jax_flax_numpy_and_their_config():
     "collections",
     "dataclasses",
     "flax",
+    "functools",
     "jax",
     "math",
     "numpy",

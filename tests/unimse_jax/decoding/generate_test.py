@@ -24,7 +24,7 @@ def batch(make_batch):
 @pytest.fixture(scope="module")
 def params(model, batch, fill):
   """Large weights, so that rows write different texts."""
-  return fill(model, batch, seed=2, scale=0.8)
+  return fill(model, batch, seed=3, scale=0.8)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,17 @@ def score(model, params):
       {"params": params}, tokens, encoded, mask, method="score_tokens"
     )
   )
+
+
+def chosen(encoded, rows):
+  """Some rows of what the decoder reads."""
+  return jax.tree.map(lambda leaf: leaf[rows], encoded)
+
+
+def widened(encoded, places: int):
+  """With so many places of nonsense behind the text."""
+  pad = ((0, 0), (0, places), (0, 0))
+  return encoded.replace(text=np.pad(encoded.text, pad, constant_values=3.0))
 
 
 def plain_loop(score, encoded, mask) -> np.ndarray:
@@ -177,11 +188,11 @@ def test_companions_and_padding_do_not_change_a_row(greedy, encoded, batch):
   together = np.asarray(greedy(encoded, mask))
   order = [3, 1, 4, 0, 2]
   np.testing.assert_array_equal(
-    greedy(encoded[np.array(order)], mask[order]), together[order]
+    greedy(chosen(encoded, np.array(order)), mask[order]), together[order]
   )
-  alone = greedy(encoded[2:3], mask[2:3])
+  alone = greedy(chosen(encoded, slice(2, 3)), mask[2:3])
   np.testing.assert_array_equal(alone[0], together[2])
-  wider = np.pad(encoded, ((0, 0), (0, 4), (0, 0)), constant_values=3.0)
+  wider = widened(encoded, 4)
   found = greedy(wider, np.pad(mask, ((0, 0), (0, 4))))
   np.testing.assert_array_equal(found, together)
 
@@ -301,8 +312,9 @@ def test_beams_do_not_depend_on_companions_and_padding(
   mask = batch["encoder_mask"]
   together = np.asarray(search(encoded, mask))
   for row in range(len(mask)):
-    alone = search(encoded[row : row + 1], mask[row : row + 1])
+    own = slice(row, row + 1)
+    alone = search(chosen(encoded, own), mask[own])
     np.testing.assert_array_equal(alone[0], together[row])
-  wider = np.pad(encoded, ((0, 0), (0, 4), (0, 0)), constant_values=3.0)
+  wider = widened(encoded, 4)
   found = search(wider, np.pad(mask, ((0, 0), (0, 4))))
   np.testing.assert_array_equal(found, together)

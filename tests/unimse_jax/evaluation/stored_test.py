@@ -78,8 +78,7 @@ def test_embeddings_are_means_over_the_tokens_of_the_row_alone(
 
 def _last_layer(model, batch) -> jax.Array:
   """What the last encoder layer passes on after PMF, before the last norm."""
-  x = model.t5.embed(batch["encoder_input_tokens"])
-  x = x + model.segment_embedding(batch["segment_ids"])
+  x = model._embed(batch)
   modalities = model._read_modalities(batch, True)
   seen = []
   fuse = model._fuser("encoder", modalities, [])

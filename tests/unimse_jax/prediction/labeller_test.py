@@ -117,7 +117,7 @@ def brute_force(opened, arrays, noise):
     lambda row, targets: probabilities.log_probabilities(
       model,
       noise,
-      encoded[row][None],
+      jax.tree.map(lambda leaf, row=row: leaf[row][None], encoded),
       mask[row][None],
       targets[:, None],
     )
