@@ -42,6 +42,12 @@ def build_parser() -> argparse.ArgumentParser:
   parser.add_argument(
     "--out", type=local_path, required=True, help="FILE.jsonl"
   )
+  parser.add_argument(
+    "--sentences",
+    action="store_true",
+    help="also writes FILE.sentences.npz, the vectors of the training texts, "
+    "for t5.warm_start = sentences",
+  )
   flags.add_rule_flags(parser)
   flags.add_audit_flags(parser)
   return parser

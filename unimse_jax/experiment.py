@@ -16,7 +16,13 @@ from jax.sharding import Mesh
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax import pretrained
 from unimse_jax.config import Config
-from unimse_jax.data import features, inputs, mixture, tokenizer
+from unimse_jax.data import (
+  features,
+  inputs,
+  mixture,
+  sentences,
+  tokenizer,
+)
 from unimse_jax.data.batching import Batcher
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.records import SPLITS
@@ -119,6 +125,8 @@ def check_inputs(config: Config) -> None:
     checks.append(lambda: pretrained.locate(config.t5.pretrained))
   if config.tokenizer.path:
     checks.append(lambda: tokenizer.find(config.tokenizer.path))
+  if config.t5.warm_start == "sentences" and not faults:
+    checks.append(lambda: sentences.find(config.data.labels))
   for check in checks:
     try:
       check()

@@ -11,6 +11,7 @@ from feature_export.corpora.schemes import POLARITIES
 from feature_export.corpora.utterance import SPLITS
 from feature_export.labels.completion import INTENSITY
 from feature_export.labels.label_mixture import LabelMixture
+from feature_export.labels.training_sentences import sentences_file
 
 
 def _count_empty(rows: Sequence[dict], slots: Sequence[str]) -> dict[str, int]:
@@ -63,17 +64,31 @@ def meta_file(labels: Path) -> Path:
   return labels.with_suffix(".meta.json")
 
 
-def write(labels: Path, rows: Sequence[dict], meta: dict) -> None:
-  """Writes labels and meta file; each appears whole or not at all.
+def write(
+  labels: Path,
+  rows: Sequence[dict],
+  meta: dict,
+  sentences: bytes | None = None,
+) -> None:
+  """Writes labels, sentences and meta file; each appears whole or not at all.
 
-  The meta file holds the hash of the labels, so two files of different runs
-  can be told.
+  The meta file holds the hashes of the others, so files of different runs can
+  be told.
+
+  Args:
+    labels: FILE.jsonl.
+    rows: its rows.
+    meta: content of the meta file, without the hashes.
+    sentences: content of FILE.sentences.npz; None: none is written.
   """
   content = "".join(json.dumps(row) + "\n" for row in rows).encode()
   meta = {**meta, "labels_sha256": hashlib.sha256(content).hexdigest()}
-  described = json.dumps(meta, indent=2).encode() + b"\n"
+  files = {labels: content}
+  if sentences is not None:
+    meta["sentences_sha256"] = hashlib.sha256(sentences).hexdigest()
+    files[sentences_file(labels)] = sentences
+  files[meta_file(labels)] = json.dumps(meta, indent=2).encode() + b"\n"
   labels.parent.mkdir(parents=True, exist_ok=True)
-  files = {labels: content, meta_file(labels): described}
   for file, data in files.items():
     file.with_name(file.name + ".partial").write_bytes(data)
   for file in files:

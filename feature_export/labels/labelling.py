@@ -27,6 +27,7 @@ from feature_export.labels.summary import (
   warn_of_copies,
   warn_of_strangers,
 )
+from feature_export.labels.training_sentences import pack
 from feature_export.records.reader import find_dataset
 
 CACHE_FOLDER = ".cache"
@@ -115,7 +116,7 @@ def label_corpora(options: argparse.Namespace) -> None:
   _check_present(options.data, names)
   datasets = [load_dataset(options.data, name) for name in names]
   mixture = mix(datasets, options.donor_classes)
-  encoder, completions = _find_donors(mixture, options)
+  encoder, completions, sentences = _read_texts(mixture, options)
   dropped = {}
   if options.donor_classes == "authors_drop":
     mixture, completions, dropped = drop_outside(mixture, completions)
@@ -130,7 +131,7 @@ def label_corpora(options: argparse.Namespace) -> None:
   meta |= _describe_rules(options)
   meta["dropped"] = dropped
   meta["donor_splits"] = describe_donors(mixture, completions)
-  write(options.out, rows, meta)
+  write(options.out, rows, meta, sentences)
   print(summarise(mixture, completions, meta["empty"]))
   if options.donors != "train":
     for slot, counts in meta["donor_splits"].items():
@@ -144,18 +145,20 @@ def label_corpora(options: argparse.Namespace) -> None:
   print(f"settings and hashes: {meta_file(options.out)}")
 
 
-def _find_donors(
+def _read_texts(
   mixture: LabelMixture, options: argparse.Namespace
-) -> tuple[dict | None, list[dict[str, Donor]]]:
+) -> tuple[dict | None, list[dict[str, Donor]], bytes | None]:
   """Completes a mixture.
 
   Returns:
-    Name and hash of the encoder (None: none was needed), and for each sample:
-    slot -> donor.
+    Name and hash of the encoder (None: none was needed); for each sample: slot
+    -> donor; and the content of the file that --sentences asks for.
   """
+  completions: list[dict[str, Donor]] = [{} for _ in mixture.samples]
   if not mixture.incomplete:
-    print("Every slot is annotated: nothing to complete, no encoder needed.")
-    return None, [{} for _ in mixture.samples]
+    print("Every slot is annotated: nothing to complete.")
+    if not options.sentences:
+      return None, completions, None
   encoder = load_encoder(options.encoder, options.device)
   print(f"Sentence encoder: {encoder.name}, weights {encoder.sha256[:12]}")
   started = time.perf_counter()
@@ -163,7 +166,8 @@ def _find_donors(
     mixture.samples, encoder, options.data / CACHE_FOLDER
   )
   embedded = time.perf_counter()
-  completions = complete(mixture, text_rows, embeddings, _rules(options))
+  if mixture.incomplete:
+    completions = complete(mixture, text_rows, embeddings, _rules(options))
   print(
     f"{len(embeddings)} distinct texts embedded in {embedded - started:.1f} s, "
     f"donors ({options.donors}) found in "
@@ -174,4 +178,7 @@ def _find_donors(
     "sha256": encoder.sha256,
     "dimension": embeddings.shape[1],
   }
-  return described, completions
+  sentences = None
+  if options.sentences:
+    sentences = pack(mixture.samples, text_rows, embeddings)
+  return described, completions, sentences

@@ -168,6 +168,11 @@ def _check_rest(config: Config) -> list[str]:
       re.compile(getattr(config.optimizer, name))
     except re.error as error:
       faults.append(f"config.optimizer.{name}: no regular expression, {error}")
+  if config.t5.pretrained and config.t5.warm_start != "none":
+    faults.append(
+      "config.t5.warm_start: expected none with t5.pretrained, whose weights "
+      f"know more, found {config.t5.warm_start!r}"
+    )
   if "," not in config.label.separator:
     faults.append(
       "config.label.separator: expected a text with a comma, found "

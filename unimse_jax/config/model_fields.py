@@ -33,6 +33,12 @@ class T5Fields:
   dropout: float = field(0.1, at_least=0, below=1)
   """Share of T5's activations that a training step drops; of pretrained ones
   too."""
+  warm_start: Literal["none", "sentences"] = "none"
+  """What random weights learn before the training proper: "sentences": to give
+  each training text the vector that the sentence encoder gave it, which
+  feature_export.universal_labels --sentences stores."""
+  warm_start_epochs: int = field(4, at_least=1)
+  """Epochs of "sentences", over the training texts."""
   dtype: Literal["float32", "bfloat16"] = "bfloat16"
   """Of the computation; parameters, norms, softmax and logits stay float32.
   "float32" where the device is slow in bfloat16, as a CPU is."""

@@ -150,7 +150,9 @@ def load(
 
 def _provenance(corpora: dict[str, CorpusRecords], meta: dict) -> dict:
   """The hashes of what a run has learnt from."""
-  return {
+  # Of the vectors that a warm start learns from, where there are any.
+  sentences = [name for name in ("sentences_sha256",) if name in meta]
+  return {name: meta[name] for name in sentences} | {
     "labels_sha256": meta["labels_sha256"],
     "labels_donors": meta["donors"],
     "labels_encoder": meta["encoder"],

@@ -32,6 +32,7 @@ from unimse_jax.training.assembly import (
 )
 from unimse_jax.training.preemption import PreemptionGuard, agreed
 from unimse_jax.training.train_state import TrainState
+from unimse_jax.training.warm_start import warm_start
 from unimse_jax.training.writer import MetricWriter, read_scores
 
 
@@ -158,7 +159,13 @@ class _Run:
       restored = self.checkpointer.restore(self.assembly.abstract_state)
       logging.info("Resuming from step %d.", restored.step)
       return restored.state
-    return self.assembly.create_state(self.experiment.initial_params(self.mesh))
+    params = self.experiment.initial_params(self.mesh)
+    if self.config.t5.warm_start == "sentences":
+      steps = self.order.steps_per_epoch * self.config.t5.warm_start_epochs
+      params = warm_start(
+        self.experiment, params, self.mesh, self.batcher, self.order.plan, steps
+      )
+    return self.assembly.create_state(params)
 
   def _batches(self, start: int) -> Iterator[Batch]:
     size = self.config.train.batch_size

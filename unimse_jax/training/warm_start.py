@@ -1,0 +1,177 @@
+"""A T5 of random weights first learns what its texts mean.
+
+Where no pretrained T5 can be had, its encoder is taught to give each training
+text the vector that the sentence encoder gave it when the labels were
+completed (distillation; Hinton et al. 2015). The label comes into it nowhere,
+and no held-out text. What it leaves are the initial parameters of the training
+proper: a run that is killed before its first checkpoint does it again.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tqdm
+from absl import logging
+from jax.sharding import Mesh
+
+from unimse_jax.data import sentences
+from unimse_jax.data.batching import (
+  Batch,
+  Batcher,
+  BatchPlan,
+  collate_text,
+  prefetch,
+)
+from unimse_jax.experiment import Experiment
+from unimse_jax.models import T5
+from unimse_jax.parallel import multihost, sharding
+from unimse_jax.training.optimizer import make_optimizer
+
+_TARGET = "sentence_vectors"
+
+
+def distance(
+  params: Any, batch: dict[str, jax.Array], key: jax.Array, *, t5: T5
+) -> jax.Array:
+  """Mean over the rows of 1 - cos(W m, s).
+
+  m is the mean of the encoder's output over the utterance's own tokens, s the
+  sentence encoder's vector, W a linear map that is thrown away afterwards.
+
+  Args:
+    params: {"t5": its encoder and embedding, "head": {"kernel": W^T
+      float32[width, D]}}.
+    batch: `collate_text`'s arrays, and `sentence_vectors` float32[B, D].
+    key: of dropout.
+    t5: the module.
+  """
+  encoded = t5.apply(
+    {"params": params["t5"]},
+    batch["encoder_input_tokens"],
+    batch["encoder_mask"],
+    False,
+    method="encode",
+    rngs={"dropout": key},
+  )
+  own = batch["encoder_mask"] & (batch["segment_ids"] == 1)
+  total = jnp.einsum("BSD,BS->BD", encoded.astype(jnp.float32), own)
+  # The cosine does not see the length: the sum does as well as the mean.
+  found = optax.losses.cosine_distance(
+    total @ params["head"]["kernel"], batch[_TARGET], epsilon=1e-6
+  )
+  rows = own.any(axis=1)
+  return (found * rows).sum() / jnp.maximum(rows.sum(), 1)
+
+
+def warm_start(
+  experiment: Experiment,
+  params: Any,
+  mesh: Mesh,
+  batcher: Batcher,
+  plan: Callable[[int], BatchPlan],
+  steps: int,
+) -> Any:
+  """The parameters, T5's taught what the training texts mean.
+
+  Rates, warm-up and decay are those of the training proper, its last step that
+  of the warm start.
+
+  Args:
+    experiment: its config and model.
+    params: the initial ones, placed on the mesh.
+    mesh: of the devices.
+    batcher: of the training split; its texts alone are read.
+    plan: step -> its batch.
+    steps: of the warm start.
+
+  Raises:
+    InputError: the exporter's vectors are missing or not of these labels.
+  """
+  config = experiment.config
+  examples = experiment.mixture.examples[batcher.split]
+  vectors = sentences.load(config.data.labels, examples)
+  key, head = _random(config.seed, config.t5.width, vectors.shape[1], mesh)
+  # The decoder has no gradient here, and must not decay.
+  reads = {name: params["t5"][name] for name in ("shared", "encoder")}
+  learnt = {"t5": reads, "head": {"kernel": head}}
+  optimizer = make_optimizer(config.optimizer, learnt, steps)
+  places = tuple(
+    sharding.state_sharding(shapes, mesh)
+    for shapes in (learnt, jax.eval_shape(optimizer.init, learnt))
+  )
+  update = jax.jit(
+    functools.partial(
+      _update, optimizer=optimizer, t5=T5(experiment.pipeline.model.config.t5)
+    ),
+    out_shardings=(*places, sharding.replicated(mesh)),
+    donate_argnums=(0, 1),
+  )
+  state = jax.jit(optimizer.init, out_shardings=places[1])(learnt)
+  values = []
+  own = multihost.own_rows(config.train.batch_size)
+  batches = prefetch(
+    lambda step: _batch(batcher, plan(step), own, vectors), range(steps)
+  )
+  bar = tqdm.tqdm(batches, "warm start", steps, unit="step", disable=None)
+  for number, arrays in enumerate(bar):
+    batch = sharding.shard_batch(arrays, mesh)
+    learnt, state, value = update(learnt, state, batch, key, number)
+    values.append(value)
+  tenth = max(steps // 10, 1)
+  first, last = (
+    float(np.mean(jax.device_get(part)))
+    for part in (values[:tenth], values[-tenth:])
+  )
+  logging.info(
+    "Warm start, %d steps: cosine of the texts' vectors %.3f, at last %.3f.",
+    *(steps, 1 - first, 1 - last),
+  )
+  return params | {"t5": params["t5"] | learnt["t5"]}
+
+
+def _random(
+  seed: int, width: int, dimension: int, mesh: Mesh
+) -> tuple[jax.Array, jax.Array]:
+  """The key of the dropout and the initial W^T, on the whole mesh."""
+
+  def make() -> tuple[jax.Array, jax.Array]:
+    of_head, of_dropout = jax.random.split(jax.random.key(seed))
+    head = jax.random.normal(of_head, (width, dimension))
+    return of_dropout, width**-0.5 * head
+
+  return jax.jit(make, out_shardings=sharding.replicated(mesh))()
+
+
+def _update(
+  learnt: Any,
+  state: optax.OptState,
+  batch: dict[str, jax.Array],
+  key: jax.Array,
+  number: jax.Array,
+  *,
+  optimizer: optax.GradientTransformation,
+  t5: T5,
+) -> tuple[Any, optax.OptState, jax.Array]:
+  """One step: what is learnt, the optimizer's state, the distance before."""
+  value, gradient = jax.value_and_grad(distance)(
+    learnt, batch, jax.random.fold_in(key, number), t5=t5
+  )
+  updates, state = optimizer.update(gradient, state, learnt)
+  return optax.apply_updates(learnt, updates), state, value
+
+
+def _batch(
+  batcher: Batcher, plan: BatchPlan, own: slice, vectors: np.ndarray
+) -> Batch:
+  """The texts of a plan's rows `own` (this process's), and their vectors."""
+  rows, size = list(plan.rows[own]), own.stop - own.start
+  target = np.zeros((size, vectors.shape[1]), np.float32)
+  target[: len(rows)] = vectors[rows]
+  encoded = [batcher.encoded[row] for row in rows]
+  # No label is read here: the shortest of them will do.
+  return collate_text(encoded, size, plan.length, 1) | {_TARGET: target}
