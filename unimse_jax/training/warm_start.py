@@ -8,7 +8,7 @@ proper: a run that is killed before its first checkpoint does it again.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -122,16 +122,21 @@ def warm_start(
     batch = sharding.shard_batch(arrays, mesh)
     learnt, state, value = update(learnt, state, batch, key, number)
     values.append(value)
-  tenth = max(steps // 10, 1)
+  _log(values)
+  return params | {"t5": params["t5"] | learnt["t5"]}
+
+
+def _log(distances: Sequence[jax.Array]) -> None:
+  """Says how near the vectors came, in the first and in the last tenth."""
+  tenth = max(len(distances) // 10, 1)
   first, last = (
     float(np.mean(jax.device_get(part)))
-    for part in (values[:tenth], values[-tenth:])
+    for part in (distances[:tenth], distances[-tenth:])
   )
   logging.info(
     "Warm start, %d steps: cosine of the texts' vectors %.3f, at last %.3f.",
-    *(steps, 1 - first, 1 - last),
+    *(len(distances), 1 - first, 1 - last),
   )
-  return params | {"t5": params["t5"] | learnt["t5"]}
 
 
 def _random(

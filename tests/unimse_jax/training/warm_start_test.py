@@ -30,7 +30,7 @@ def _started(config, workdir, steps):
   opened = experiment.open_experiment(config, workdir)
   mesh = assembly.make_mesh(config)
   batcher = opened.batcher("train")
-  order = trainer.BatchOrder(batcher.lengths, config, batcher.corpora)
+  order = trainer.BatchOrder(batcher.lengths, batcher.corpora, config)
   params = opened.initial_params(mesh)
   before = jax.tree.map(np.array, params)
   after = warm_start.warm_start(
