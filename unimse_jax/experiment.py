@@ -172,7 +172,7 @@ def open_experiment(config: Config, workdir: pathlib.Path) -> Experiment:
 def _make_pipeline(
   config: Config, workdir: pathlib.Path, loaded: Mixture
 ) -> None:
-  """Writes what the pipeline needs, as far as it is not there yet."""
+  """Writes those files of the pipeline that do not exist yet."""
   label_text = pipeline_lib.make_label_text(config, loaded.slots, loaded.grid)
   _make_tokenizer(config, workdir, loaded, label_text)
   _make_transform(config, workdir, loaded)

@@ -44,7 +44,7 @@ class Pipeline:
   label_text: how labels are written and read.
   collator: makes batches.
   model: UniMSE.
-  data_sha256: of the corpora and labels that it was made from.
+  data_sha256: hash of the corpora and labels that it was made from.
   extraction: settings of the features that it was trained on ("audio",
     "video", "settings_sha256"); empty in runs that are older than the field.
   """
@@ -147,7 +147,7 @@ def make_label_text(
 
   Args:
     config: its label section.
-    slots: of the universal labels' .meta.json.
+    slots: what a label holds, from the universal labels' .meta.json.
     grid: the intensities of the training labels, rising.
     contradictions: (polarity, slot, word) of training labels in which the
       polarity and another field contradict each other.
@@ -194,7 +194,7 @@ def write_model_file(
 
 
 def discard(workdir: pathlib.Path) -> None:
-  """Removes the files that make a pipeline, as far as they are there."""
+  """Removes those of the files of a pipeline that exist."""
   for name in (TOKENIZER_FILE, FEATURES_FILE, MODEL_FILE):
     (workdir / name).unlink(missing_ok=True)
 
@@ -205,8 +205,8 @@ def open_pipeline(
   """Opens what training left in a workdir.
 
   Args:
-    config: of the run.
-    workdir: of the run, or a folder with the same files.
+    config: config of the run.
+    workdir: workdir of the run, or a folder with the same files.
     vocabulary: the SentencePiece file, where it lies elsewhere.
 
   Raises:

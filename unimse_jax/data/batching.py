@@ -78,9 +78,9 @@ def plan_epoch(
     corpora: of each row.
     buckets: rising padded lengths; the last holds the longest row.
     batch_size: rows of a full batch.
-    seed: of the order.
+    seed: number that the order is drawn from.
     epoch: from 0.
-    temperature: of the corpora's shares, see `sampling`.
+    temperature: evens out the corpora's shares, see `sampling`.
     mixing: from 0 to 1.
   """
   rng = np.random.default_rng([seed, epoch])
@@ -193,7 +193,7 @@ class Collator:
   """Tokens and frames of some rows -> the arrays that the model reads.
 
   Attributes:
-    transform: of the frames.
+    transform: brings frames to the scale that the model reads.
     config: which modalities, and how many frames of each.
     augment: what training changes in the voices.
     target_length: T.
@@ -266,7 +266,7 @@ class Batcher:
 
   Attributes:
     mixture: whose records are read.
-    split: of the mixture.
+    split: train, validation or test.
     encoded: of every example of the split.
     collator: makes the arrays.
     redraw: another target, with its weights, for a label; None where targets
@@ -299,7 +299,7 @@ class Batcher:
 
     Args:
       plan: the whole batch.
-      size: of the whole batch.
+      size: rows of the whole batch.
       own: the rows of this process.
       draw: (seed, step) of a training batch, from which the augmentation and
         the redrawn target of each row follow; None: rows as they are.

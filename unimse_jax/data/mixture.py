@@ -46,7 +46,7 @@ class Mixture:
 
   Attributes:
     corpora: name -> records.
-    slots: of the labels, as in their .meta.json.
+    slots: what a label holds, as in the labels' .meta.json.
     examples: split -> list[Example], corpus after corpus.
     provenance: hashes of datasets and labels, for the results file.
   """
@@ -114,7 +114,7 @@ def load(
 
   Args:
     data_dir: where the exporter wrote.
-    names: of the corpora.
+    names: corpora of the mixture.
     labels: their universal labels, FILE.jsonl.
     donors: the splits that labels may be completed from (D34).
     donor_classes: "scheme", or "authors_drop", whose labels leave records out
@@ -341,11 +341,11 @@ def _join(
   """The examples of a corpus's split.
 
   Args:
-    records: of the corpus.
+    records: the corpus's records.
     split: its split.
     rows: from `_read_labels`.
     dropped: so many records have no label on purpose.
-    path: of the labels.
+    path: labels file, for messages.
   """
   examples, missing = [], []
   for number, record in enumerate(records.texts[split]):

@@ -45,7 +45,7 @@ def load(labels: str, examples: Sequence[Example]) -> np.ndarray:
 
   Args:
     labels: FILE.jsonl.
-    examples: of the training split.
+    examples: training split, in its order.
 
   Raises:
     InputError: see `find`; or an example has no vector.

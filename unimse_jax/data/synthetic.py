@@ -204,7 +204,7 @@ def make_batch(
     lengths: int[N], N <= size, encoder tokens of the rows.
     size: B; rows beyond N are empty.
     length: S.
-    seed: of the noise.
+    seed: number that the noise is drawn from.
 
   Returns:
     The arrays of `batching.collate_text` and `batching.collate_frames`.

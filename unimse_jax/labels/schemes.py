@@ -44,7 +44,7 @@ class LabelSchema:
 
   Attributes:
     intensity: whether there is such a slot.
-    schemes: of the emotion slots.
+    schemes: classes of each emotion slot.
     sources: of the three-field form, the schemes that its one emotion slot
       stands for; empty otherwise.
   """

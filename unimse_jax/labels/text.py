@@ -44,7 +44,7 @@ class LabelText:
   Attributes:
     schema: the slots.
     separator: between the fields (D23).
-    decimals: of the intensity (D24).
+    decimals: digits of the intensity behind the point (D24).
     raw: writes the intensity as the authors' files do; `decimals` is unused.
     grid: the training split's intensities, rising. With it the number slot
       holds their texts alone.

@@ -62,7 +62,7 @@ def forward_flops(
 
   Args:
     config: shape of the model.
-    lengths: of the examples; B numbers give B results.
+    lengths: tokens and frames of the examples; B numbers give B results.
     frame_widths: modality -> M.
 
   Returns:

@@ -62,12 +62,12 @@ def _out(
   """W of Eq. 2, with bias: maps the concatenation back to T5's width.
 
   Args:
-    kind: of the start (D2): "identity" passes the text through, so does
+    kind: start of W (D2): "identity" passes the text through, so does
       "near_identity" with N(0, 1e-3) for the modalities, "authors_random" is
       torch's default.
     inputs: width of the concatenation.
     width: D.
-    dtype: of the computation.
+    dtype: type of the computation.
   """
   if kind == "authors_random":
     kernel, bias = _uniform(inputs), _uniform(inputs)
@@ -83,9 +83,9 @@ def _difference(kind: str, width: int, dtype: jnp.dtype) -> nn.Dense:
   """W of Eq. 2 less the identity on the text, with bias.
 
   Args:
-    kind: of the start (D2): "identity" or "near_identity", as in `_out`.
+    kind: start of W (D2): "identity" or "near_identity", as in `_out`.
     width: D.
-    dtype: of the computation.
+    dtype: type of the computation.
   """
 
   def near(key, shape, dtype=jnp.float32) -> jax.Array:

@@ -48,7 +48,7 @@ def sow_changes(
 
   Args:
     module: UniMSE.
-    name: of the layer, as in the metrics.
+    name: the layer's name in the metrics.
     fuse: (before, after, modalities) -> output of the adapter.
     before: [B, S, D], the layer's stream before its feed-forward.
     after: [B, S, D], the text stream that the adapter fuses into.
@@ -88,7 +88,7 @@ def sow_saturation(
 
   Args:
     module: the adapter.
-    activation: of its hidden units.
+    activation: function of its hidden units.
     inputs: [B, S, W] of the activation.
   """
   if not is_wanted(module):

@@ -60,7 +60,7 @@ class Labeller:
 
     Args:
       pipeline: whose labels are written.
-      mesh: of the devices.
+      mesh: devices to run on.
       also_free: decodes without the grammar too, from the same encoded batch,
         where the config asks for the grammar.
 
@@ -90,7 +90,7 @@ class Labeller:
     """Labels of the first `rows` rows of a batch.
 
     Args:
-      params: of the model.
+      params: the model's parameters.
       arrays: this process's rows of a batch of `batch_size` rows.
       rows: rows, over all processes, that hold an utterance.
       with_probabilities: scores the closed slots too.
