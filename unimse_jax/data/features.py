@@ -51,7 +51,7 @@ def as_read(
 def pool(frames: np.ndarray, count: int) -> np.ndarray:
   """A clip in fewer frames, each the mean over an equal part of it.
 
-  A frame that lies in two parts counts in both, as far as it lies in them.
+  A frame that lies in two parts counts in both, by the share of it in each.
 
   Args:
     frames: float[A, N].

@@ -57,7 +57,10 @@ class UniMSEConfig(ModelConfig):
     return {"audio": self.audio_frames, "video": self.video_frames}[modality]
 
   def _last_layers(self, layers: int) -> tuple[int, ...]:
-    """Of a stack that has so many; fewer where it lacks some."""
+    """Numbers of the PMF layers of a stack with `layers` layers.
+
+    Fewer than the config asks for where the stack does not have them all.
+    """
     if self.pmf_layer_numbers:
       return tuple(each for each in self.pmf_layer_numbers if each < layers)
     return tuple(range(max(layers - self.pmf_layers, 0), layers))

@@ -274,7 +274,7 @@ def _mean_over_tokens(values: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 class _Numbers:
-  """All that a label may begin with, as far as its number.
+  """All that a label may begin with, up to its number.
 
   The distribution over numbers sums over the polarities: a number that follows
   the polarity that happened to be written is wrong whenever that is.

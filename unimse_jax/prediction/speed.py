@@ -61,10 +61,10 @@ def measure(
   """Times whole predictions of one batch, from arrays to labels.
 
   Args:
-    config: of the run; only `intensity` of its decoding is not varied.
-    model: of the config.
-    params: of the model.
-    mesh: of the devices.
+    config: config of the run; its decoding varies in all but `intensity`.
+    model: the config's model.
+    params: the model's parameters.
+    mesh: devices to run on.
     steps: timed batches.
     warmup: batches before them, beside the one that compiles.
 

@@ -99,7 +99,7 @@ def figures(sums: Sums) -> dict[str, jax.Array]:
 
 
 def gradient_norms(grads: Any) -> dict[str, jax.Array]:
-  """Of each group of parameters that there is, before clipping."""
+  """Norms of the gradients of each group of parameters, before clipping."""
   groups = trees.match(GROUPS, grads)
   squares: dict[str, jax.Array] = {}
   for group, leaf in zip(
@@ -114,7 +114,7 @@ def sentences(metrics: Mapping[str, float], dialogues: bool) -> Iterator[str]:
   """One for each modality, and for the segment mark, that is below FAINT.
 
   Args:
-    metrics: of a step.
+    metrics: one step's metrics.
     dialogues: whether the texts hold turns that the mark must tell apart.
   """
   most: dict[str, tuple[float, str]] = {}

@@ -35,8 +35,8 @@ def train_step(
   Args:
     state: the state at step n.
     batch: arrays with B rows.
-    key: of the run; dropout draws from fold_in(key, n), so that a resumed run
-      draws the same.
+    key: the run's key; dropout draws from fold_in(key, n), so that a resumed
+      run draws the same.
     model: UniMSE.
     optimizer: built outside of jit.
     loss: weights and kind of the losses.

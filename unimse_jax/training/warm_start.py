@@ -84,10 +84,10 @@ def warm_start(
   Args:
     experiment: its config and model.
     params: the initial ones, placed on the mesh.
-    mesh: of the devices.
-    batcher: of the training split; its texts alone are read.
+    mesh: devices to run on.
+    batcher: training split, of which only the texts are read.
     plan: step -> its batch.
-    steps: of the warm start.
+    steps: number of steps of the warm start.
 
   Raises:
     InputError: the exporter's vectors are missing or not of these labels.
