@@ -32,10 +32,12 @@ def main() -> int:
     raise InputError(
       f"--output: expected a file in a directory that exists, found {output}."
     )
+  from unimse_jax.benchmarking import (
+    prediction_speed,
+    throughput,
+    throughput_table,
+  )
   from unimse_jax.parallel import multihost
-  from unimse_jax.prediction import speed
-  from unimse_jax.reporting import throughput_table
-  from unimse_jax.training import throughput
 
   multihost.initialize()
   report = throughput.measure(config, _STEPS.value, _WARMUP.value)
@@ -43,7 +45,7 @@ def main() -> int:
   if multihost.is_first():
     print(throughput_table.format_report(report))
     size = report["decoding"]["batch_size"]
-    print(speed.format_report(report["prediction"], size))
+    print(prediction_speed.format_report(report["prediction"], size))
     if output:
       write_atomically(output, json.dumps(report, indent=2).encode())
   return 0
@@ -51,13 +53,15 @@ def main() -> int:
 
 def _measure_prediction(config: Config) -> dict[str, dict[str, float]]:
   """Whole predictions with the weights that a run would start from."""
-  from unimse_jax.prediction import speed
-  from unimse_jax.training import assembly, workload
+  from unimse_jax.benchmarking import prediction_speed, workload
+  from unimse_jax.parallel.mesh import make_mesh
 
-  mesh = assembly.make_mesh(config)
+  mesh = make_mesh(**vars(config.parallel))
   model = workload.synthetic_model(config)
   params = workload.random_params(config, model, mesh)
-  return speed.measure(config, model, params, mesh, _STEPS.value, _WARMUP.value)
+  return prediction_speed.measure(
+    config, model, params, mesh, _STEPS.value, _WARMUP.value
+  )
 
 
 if __name__ == "__main__":

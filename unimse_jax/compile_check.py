@@ -20,7 +20,7 @@ def main() -> int:
   config = command_line.read_config(_CONFIG)
   # Nothing runs here: leave the accelerators of this machine to others.
   os.environ.setdefault("JAX_PLATFORMS", "cpu")
-  from unimse_jax.training import ahead_of_time
+  from unimse_jax.benchmarking import ahead_of_time
 
   found = ahead_of_time.check(config, _TOPOLOGY.value)
   print(f"{config.name} on {_TOPOLOGY.value}")

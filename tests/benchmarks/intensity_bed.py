@@ -49,9 +49,9 @@ from unimse_jax.evaluation.metrics import (  # noqa: E402
 )
 from unimse_jax.evaluation.scoring import LabelledExample  # noqa: E402
 from unimse_jax.experiment import Experiment, open_experiment  # noqa: E402
+from unimse_jax.parallel.mesh import make_mesh  # noqa: E402
 from unimse_jax.pipeline import restore_params  # noqa: E402
 from unimse_jax.training import trainer  # noqa: E402
-from unimse_jax.training.assembly import make_mesh  # noqa: E402
 
 CORPORA = ("mosi", "meld")
 # Factor of the compound score, and steps of a point that raters' means have.
@@ -295,7 +295,7 @@ def run(options: argparse.Namespace, seed: int) -> None:
   trainer.train(config, workdir)
   seconds = time.perf_counter() - start
   experiment = open_experiment(config, workdir)
-  mesh = make_mesh(config)
+  mesh = make_mesh(**vars(config.parallel))
   params, chosen = restore_params(experiment.pipeline, mesh, workdir)
   start = time.perf_counter()
   predictions = Evaluator(experiment, mesh).predict(params, "test", True)

@@ -23,15 +23,18 @@ import tqdm
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from unimse_jax import config as config_lib  # noqa: E402
-from unimse_jax.data import synthetic, tokenizer  # noqa: E402
-from unimse_jax.parallel.mesh import make_mesh  # noqa: E402
-from unimse_jax.pipeline import Pipeline  # noqa: E402
-from unimse_jax.prediction import speed  # noqa: E402
-from unimse_jax.prediction.labeller import Labelled, Labeller  # noqa: E402
-from unimse_jax.training.workload import (  # noqa: E402
+from unimse_jax.benchmarking import (  # noqa: E402
+  prediction_speed,
+  synthetic,
+)
+from unimse_jax.benchmarking.workload import (  # noqa: E402
   init_params,
   synthetic_model,
 )
+from unimse_jax.data import tokenizer  # noqa: E402
+from unimse_jax.parallel.mesh import make_mesh  # noqa: E402
+from unimse_jax.pipeline import Pipeline  # noqa: E402
+from unimse_jax.prediction.labeller import Labelled, Labeller  # noqa: E402
 
 # Times the initial weights: the rows of a batch then differ in what they write.
 _SCALE = 3.0
@@ -105,7 +108,9 @@ def main() -> None:
     flags.config, flags.vocabulary, flags.batch_size, flags.beams
   )
   vocabulary = tokenizer.Tokenizer(tokenizer.find(config.tokenizer.path))
-  pipeline = speed.make_pipeline(config, synthetic_model(config), vocabulary)
+  pipeline = prediction_speed.make_pipeline(
+    config, synthetic_model(config), vocabulary
+  )
   start = time.perf_counter()
   labeller = Labeller(pipeline, make_mesh(devices=1))
   labelled = write_labels(labeller, pipeline, flags.outputs, flags.scored)

@@ -24,15 +24,22 @@ import numpy as np
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from unimse_jax import config as config_lib  # noqa: E402
-from unimse_jax.data import synthetic  # noqa: E402
+from unimse_jax.benchmarking import (
+  synthetic,  # noqa: E402
+  workload,  # noqa: E402
+)
 from unimse_jax.models import signal as model_signal  # noqa: E402
-from unimse_jax.training import signal, workload  # noqa: E402
-from unimse_jax.training.assembly import assemble, make_mesh  # noqa: E402
+from unimse_jax.parallel.mesh import make_mesh  # noqa: E402
+from unimse_jax.training import signal  # noqa: E402
+from unimse_jax.training.assembly import assemble  # noqa: E402
 
 
 def compile_step(config, batch):
   """The compiled step, a state to start from, and CPU seconds to compile."""
-  mesh, model = make_mesh(config), workload.synthetic_model(config)
+  mesh, model = (
+    make_mesh(**vars(config.parallel)),
+    workload.synthetic_model(config),
+  )
   params = workload.random_params(config, model, mesh)
   shapes = jax.eval_shape(lambda: params)
   parts = assemble(config, model, shapes, mesh, total_steps=1000)

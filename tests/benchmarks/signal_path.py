@@ -59,7 +59,8 @@ from unimse_jax.evaluation.metrics import emotion_scores  # noqa: E402
 from unimse_jax.experiment import Experiment  # noqa: E402
 from unimse_jax.labels.schemes import POLARITIES  # noqa: E402
 from unimse_jax.models import UniMSE  # noqa: E402
-from unimse_jax.training.assembly import assemble, make_mesh  # noqa: E402
+from unimse_jax.parallel.mesh import make_mesh  # noqa: E402
+from unimse_jax.training.assembly import assemble  # noqa: E402
 from unimse_jax.training.optimizer import make_optimizer  # noqa: E402
 from unimse_jax.training.train_state import TrainState, create  # noqa: E402
 from unimse_jax.training.trainer import BatchOrder  # noqa: E402
@@ -217,7 +218,7 @@ def make_head(kind: type[FusedHead], task: Task, steps: int) -> Rung:
   key = jax.random.key(config.seed)
   fresh = jax.jit(model.init)(key, example)["params"]
   # The other rungs' initial weights, and the pretrained T5 where there is one.
-  params = task.experiment.initial_params(make_mesh(config))
+  params = task.experiment.initial_params(make_mesh(**vars(config.parallel)))
   params = {name: params.get(name, fresh[name]) for name in fresh}
   optimizer = make_optimizer(config.optimizer, params, steps)
 
@@ -257,7 +258,7 @@ def make_head(kind: type[FusedHead], task: Task, steps: int) -> Rung:
 def make_whole(task: Task, steps: int) -> Rung:
   """The whole model with the trainer's own step and decoding."""
   experiment = task.experiment
-  mesh = make_mesh(experiment.config)
+  mesh = make_mesh(**vars(experiment.config.parallel))
   pipeline, mixture = experiment.pipeline, experiment.mixture
   parts = assemble(
     experiment.config, pipeline.model, pipeline.abstract_params(), mesh, steps

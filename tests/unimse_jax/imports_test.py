@@ -46,7 +46,7 @@ assert "unimse_jax.checkpoints.checkpointer" not in ours, ours
   "module",
   [
     "unimse_jax.models",
-    "unimse_jax.training.throughput",
+    "unimse_jax.benchmarking.throughput",
     "unimse_jax.training.assembly",
     "unimse_jax.decoding.generate",
   ],

@@ -6,6 +6,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh
 
+from unimse_jax.errors import InputError
+
 AXES = ("data", "fsdp", "model")
 
 
@@ -25,12 +27,12 @@ def make_mesh(
       of a topology that is not there do to compile for.
 
   Raises:
-    ValueError: the sizes do not divide the number of devices.
+    InputError: the sizes do not divide the number of devices.
   """
   available = jax.devices() if available is None else list(available)
   count = devices or len(available)
   if count > len(available) or count % (fsdp * model):
-    raise ValueError(
+    raise InputError(
       f"Expected parallel.fsdp x parallel.model = {fsdp} x {model} to divide "
       f"the number of devices in use ({count} of {len(available)} "
       f"{available[0].platform} devices)."

@@ -173,7 +173,7 @@ class Predictor:
 def _make_mesh(devices: int) -> Mesh:
   try:
     return mesh_lib.make_mesh(devices=devices)
-  except ValueError as error:
+  except InputError as error:
     raise InputError(
       f"devices: expected 0 (all) to {jax.device_count()}, found {devices}."
     ) from error

@@ -5,7 +5,7 @@ what is measured or checked is what trains. Needs no files and no orbax.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,7 +15,6 @@ from jax.sharding import Mesh
 
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
-from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.parallel import sharding
 from unimse_jax.training.optimizer import make_optimizer
 from unimse_jax.training.train_state import TrainState, create
@@ -43,24 +42,6 @@ class Assembly:
       out_shardings=self.sharding,
     )
     return make(params)
-
-
-def make_mesh(
-  config: Config, available: Sequence[jax.Device] | None = None
-) -> Mesh:
-  """The mesh of a config; InputError where the devices do not allow it.
-
-  Args:
-    config: its parallel section.
-    available: the devices to choose from; None for all that jax finds.
-  """
-  parallel = config.parallel
-  try:
-    return mesh_lib.make_mesh(
-      parallel.fsdp, parallel.model, parallel.devices, available
-    )
-  except ValueError as error:
-    raise InputError(str(error)) from error
 
 
 def check_batch_size(config: Config, mesh: Mesh) -> None:

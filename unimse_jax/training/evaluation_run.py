@@ -14,8 +14,8 @@ from unimse_jax.errors import InputError
 from unimse_jax.evaluation import openings, results, selection
 from unimse_jax.evaluation.evaluator import Evaluation, Evaluator
 from unimse_jax.parallel import multihost
+from unimse_jax.parallel.mesh import make_mesh
 from unimse_jax.training import board, workdir
-from unimse_jax.training.assembly import make_mesh
 from unimse_jax.training.writer import read_scores
 
 
@@ -45,7 +45,7 @@ def evaluate(
       f"--split: no corpus of {', '.join(config.data.corpora)} has a "
       f"{split} split."
     )
-  mesh = make_mesh(config)
+  mesh = make_mesh(**vars(config.parallel))
   params, selected = pipeline.restore_params(experiment.pipeline, mesh, path)
   source = results.provenance(experiment)
   opened = None

@@ -22,14 +22,11 @@ from unimse_jax.evaluation import selection
 from unimse_jax.evaluation.evaluator import Evaluator
 from unimse_jax.experiment import Experiment
 from unimse_jax.parallel import multihost, sharding
+from unimse_jax.parallel.mesh import make_mesh
 from unimse_jax.pipeline import BEST, CHECKPOINTS
 from unimse_jax.training import signal
 from unimse_jax.training import workdir as workdir_lib
-from unimse_jax.training.assembly import (
-  assemble,
-  check_batch_size,
-  make_mesh,
-)
+from unimse_jax.training.assembly import assemble, check_batch_size
 from unimse_jax.training.preemption import PreemptionGuard, agreed
 from unimse_jax.training.train_state import TrainState
 from unimse_jax.training.warm_start import warm_start
@@ -89,7 +86,7 @@ def train(config: Config, workdir: pathlib.Path) -> Outcome:
     InputError: something that the config names is missing or does not fit.
     FloatingPointError: the loss is no longer finite; the last checkpoint is.
   """
-  mesh = make_mesh(config)
+  mesh = make_mesh(**vars(config.parallel))
   check_batch_size(config, mesh)
   experiment_lib.check_inputs(config)
   fresh = not (workdir / workdir_lib.CONFIG_NAME).exists()

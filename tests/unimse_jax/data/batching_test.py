@@ -7,8 +7,9 @@ import pytest
 
 from configs import base
 from unimse_jax import config as config_lib
+from unimse_jax.benchmarking import synthetic
 from unimse_jax.config import DataConfig
-from unimse_jax.data import batching, synthetic
+from unimse_jax.data import batching
 from unimse_jax.data.batching import Encoded
 
 _BUCKETS = (8, 16, 32)

@@ -15,6 +15,7 @@ from unimse_jax import experiment, pipeline
 from unimse_jax.checkpoints.checkpointer import Checkpointer
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import results
+from unimse_jax.parallel.mesh import make_mesh
 from unimse_jax.training import assembly, evaluation_run, trainer
 
 _ROOT = pathlib.Path(__file__).parents[3]
@@ -52,7 +53,7 @@ def train_until(
 
 def last_state(config, workdir: pathlib.Path):
   """The whole state of the newest checkpoint: parameters and moments."""
-  mesh = assembly.make_mesh(config)
+  mesh = make_mesh(**vars(config.parallel))
   opened = experiment.open_experiment(config, workdir)
   parts = assembly.assemble(
     config,

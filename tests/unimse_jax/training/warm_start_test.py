@@ -11,7 +11,8 @@ from absl import logging
 from unimse_jax import experiment
 from unimse_jax.errors import InputError
 from unimse_jax.models import T5
-from unimse_jax.training import assembly, trainer, warm_start
+from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.training import trainer, warm_start
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def config(corpora, label_writer, tiny_config):
 
 def _started(config, workdir, steps):
   opened = experiment.open_experiment(config, workdir)
-  mesh = assembly.make_mesh(config)
+  mesh = make_mesh(**vars(config.parallel))
   batcher = opened.batcher("train")
   order = trainer.BatchOrder(batcher.lengths, batcher.corpora, config)
   params = opened.initial_params(mesh)

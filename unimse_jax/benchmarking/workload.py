@@ -12,8 +12,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from unimse_jax.benchmarking import synthetic
 from unimse_jax.config import Config
-from unimse_jax.data import synthetic
 from unimse_jax.data.batching import BatchPlan, plan_epoch
 from unimse_jax.data.tokenizer import EOS
 from unimse_jax.decoding import generate

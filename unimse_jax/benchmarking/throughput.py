@@ -17,24 +17,9 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from unimse_jax.config import Config
-from unimse_jax.data import synthetic
-from unimse_jax.data.batching import BatchPlan
-from unimse_jax.data.tokenizer import EOS
-from unimse_jax.decoding import grammar
-from unimse_jax.decoding.grammar import TokenAutomaton
-from unimse_jax.errors import InputError, lacks_memory
-from unimse_jax.models import UniMSE
-from unimse_jax.models.flops import Lengths, train_flops
-from unimse_jax.parallel import multihost, sharding
-from unimse_jax.training.assembly import (
-  Assembly,
-  assemble,
-  check_batch_size,
-  make_mesh,
-)
-from unimse_jax.training.train_state import TrainState
-from unimse_jax.training.workload import (
+from unimse_jax.benchmarking import synthetic
+from unimse_jax.benchmarking.flops import Lengths, train_flops
+from unimse_jax.benchmarking.workload import (
   Workload,
   encode_and_decode,
   init_params,
@@ -43,6 +28,17 @@ from unimse_jax.training.workload import (
   random_params,
   synthetic_model,
 )
+from unimse_jax.config import Config
+from unimse_jax.data.batching import BatchPlan
+from unimse_jax.data.tokenizer import EOS
+from unimse_jax.decoding import grammar
+from unimse_jax.decoding.grammar import TokenAutomaton
+from unimse_jax.errors import InputError, lacks_memory
+from unimse_jax.models import UniMSE
+from unimse_jax.parallel import multihost, sharding
+from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.training.assembly import Assembly, assemble, check_batch_size
+from unimse_jax.training.train_state import TrainState
 
 # Dense bfloat16 FLOP/s of one device, by what jax calls it; first match wins.
 # NVIDIA: data sheets, without sparsity; TPU: per chip, Google's system pages.
@@ -108,13 +104,13 @@ def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
     warmup: runs before them.
 
   Returns:
-    Values of JSON types, times in s; `reporting.throughput_table` names them.
+    Values of JSON types, times in s; `throughput_table` names them.
 
   Raises:
     InputError: the devices do not allow the mesh or the batch size, or have
       too little memory.
   """
-  mesh = make_mesh(config)
+  mesh = make_mesh(**vars(config.parallel))
   check_batch_size(config, mesh)
   workload = make_workload(config)
   model = synthetic_model(config)

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from unimse_jax.training import ahead_of_time
-from unimse_jax.training.ahead_of_time import Compiled
+from unimse_jax.benchmarking import ahead_of_time
+from unimse_jax.benchmarking.ahead_of_time import Compiled
 
 ROOT = pathlib.Path(__file__).parents[3]
 needs_libtpu = pytest.mark.skipif(

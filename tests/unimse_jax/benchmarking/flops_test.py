@@ -4,14 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from unimse_jax.models import T5Config, UniMSE, UniMSEConfig
-from unimse_jax.models.contrastive import info_nce
-from unimse_jax.models.flops import (
+from unimse_jax.benchmarking.flops import (
   Lengths,
   forward_flops,
   t5_forward_flops,
   train_flops,
 )
+from unimse_jax.models import T5Config, UniMSE, UniMSEConfig
+from unimse_jax.models.contrastive import info_nce
 
 # Two by two heads, one layer each: small enough to add up by hand.
 T5 = T5Config(

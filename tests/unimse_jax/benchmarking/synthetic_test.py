@@ -7,7 +7,7 @@ import pytest
 
 from configs import base, demo
 from unimse_jax import config as config_lib
-from unimse_jax.data import synthetic
+from unimse_jax.benchmarking import synthetic
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
+from unimse_jax.benchmarking import synthetic
 from unimse_jax.config import Config
-from unimse_jax.data import synthetic
 from unimse_jax.data.batching import Batch, Collator
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import multihost

@@ -8,11 +8,9 @@ import pytest
 
 from configs import authors, paper, scratch
 from unimse_jax import config as config_lib
-from unimse_jax.data import synthetic
+from unimse_jax.benchmarking import prediction_speed, synthetic, workload
 from unimse_jax.decoding import grammar
 from unimse_jax.parallel import mesh as mesh_lib
-from unimse_jax.prediction import speed
-from unimse_jax.training import workload
 
 _SMALL = {
   "text": {"max_tokens": 24},
@@ -35,7 +33,9 @@ def tiny(parent):
 @pytest.mark.parametrize("parent", [scratch, paper, authors])
 def test_the_made_up_vocabulary_writes_every_label(parent):
   config = tiny(parent)
-  pipeline = speed.make_pipeline(config, workload.synthetic_model(config))
+  pipeline = prediction_speed.make_pipeline(
+    config, workload.synthetic_model(config)
+  )
   text, pieces = pipeline.label_text, pipeline.tokenizer
   words = map(text.words, text.slots)
   rng = np.random.default_rng(0)
@@ -65,7 +65,9 @@ def test_every_way_is_measured_with_legal_labels():
   model = workload.synthetic_model(config)
   params = workload.init_params(config, model, jax.random.key(0))
   mesh = mesh_lib.make_mesh(devices=1)
-  report = speed.measure(config, model, params, mesh, steps=2, warmup=0)
+  report = prediction_speed.measure(
+    config, model, params, mesh, steps=2, warmup=0
+  )
   assert list(report) == [
     *("greedy", "constrained", "beam of 4", "with probabilities")
   ]
@@ -80,6 +82,6 @@ def test_every_way_is_measured_with_legal_labels():
     if name != "greedy":
       # positive, 1, joy, joy </s> is eight, -1.23 has four more.
       assert 8 <= row["tokens"] <= 12
-  lines = speed.format_report(report, 5).splitlines()
+  lines = prediction_speed.format_report(report, 5).splitlines()
   assert len(lines) == 3 + len(report)
   assert max(map(len, lines)) <= 80

@@ -11,14 +11,14 @@ import pytest
 
 from configs import scratch
 from unimse_jax import config as config_lib
+from unimse_jax.benchmarking import throughput, throughput_table
+from unimse_jax.benchmarking import workload as workload_lib
+from unimse_jax.benchmarking.flops import Lengths, train_flops
+from unimse_jax.benchmarking.throughput import Timed
 from unimse_jax.data.batching import BatchPlan
 from unimse_jax.data.tokenizer import EOS
 from unimse_jax.errors import InputError
-from unimse_jax.models.flops import Lengths, train_flops
-from unimse_jax.reporting import throughput_table
-from unimse_jax.training import throughput
-from unimse_jax.training import workload as workload_lib
-from unimse_jax.training.throughput import Timed
+from unimse_jax.parallel.mesh import make_mesh
 
 SMALL = {
   "text": {"max_tokens": 48},
@@ -107,7 +107,7 @@ def test_the_report_can_be_read(report):
 def test_rates_are_those_of_real_tokens():
   config = tiny(text={"max_tokens": 48})
   model = workload_lib.synthetic_model(config)
-  mesh = throughput.make_mesh(config)
+  mesh = make_mesh(**vars(config.parallel))
   workload = workload_lib.Workload(
     [BatchPlan((0, 1), 24), BatchPlan((2,), 48)], np.array([10, 20, 40])
   )
@@ -209,9 +209,9 @@ sys.meta_path = [
 ]
 import unimse_jax.benchmark
 import unimse_jax.models
-from unimse_jax.prediction import speed
-from unimse_jax.reporting import throughput_table
-from unimse_jax.training import ahead_of_time, throughput
+from unimse_jax.benchmarking import prediction_speed
+from unimse_jax.benchmarking import throughput_table
+from unimse_jax.benchmarking import ahead_of_time, throughput
 
 for name in ("tensorflow", "orbax", "sentencepiece", "tqdm", "transformers"):
   try:

@@ -1,0 +1,1 @@
+"""What is measured and compiled without any corpus."""
