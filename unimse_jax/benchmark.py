@@ -54,9 +54,9 @@ def main() -> int:
 def _measure_prediction(config: Config) -> dict[str, dict[str, float]]:
   """Whole predictions with the weights that a run would start from."""
   from unimse_jax.benchmarking import prediction_speed, workload
-  from unimse_jax.parallel.mesh import make_mesh
+  from unimse_jax.pipeline.mesh import config_mesh
 
-  mesh = make_mesh(**vars(config.parallel))
+  mesh = config_mesh(config)
   model = workload.synthetic_model(config)
   params = workload.random_params(config, model, mesh)
   return prediction_speed.measure(

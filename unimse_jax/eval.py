@@ -4,7 +4,6 @@ python -m unimse_jax.eval --config configs/base.py [--workdir DIR]
     [--split test] [--nowithheld] [--seeds N]
 """
 
-import json
 import pathlib
 import sys
 
@@ -38,17 +37,21 @@ def main() -> int:
     runs = plan.seed_runs(given, workdir, _SEEDS.value, load)
     more = [] if _WITHHELD.value else ["--nowithheld"]
     return seeds.evaluate(runs, workdir, _SPLIT.value, more)
+  from unimse_jax.evaluation import evaluation_run
   from unimse_jax.parallel import multihost
   from unimse_jax.reporting import tables
-  from unimse_jax.training import evaluation_run
+  from unimse_jax.rundir import RunDir
 
   multihost.initialize()
   run = evaluation_run.evaluate(config, workdir, _SPLIT.value, _WITHHELD.value)
   if multihost.is_first():
-    path = evaluation_run.write(config, workdir, _SPLIT.value, run)
-    stored = json.loads(path.read_text())
-    print(tables.results_table(stored, _SPLIT.value))
-    print(f"\nWritten: {path} and {workdir}/predictions/{_SPLIT.value}.jsonl")
+    evaluation_run.write(config, workdir, _SPLIT.value, run)
+    run_dir = RunDir(workdir)
+    print(tables.results_table(run_dir.results(_SPLIT.value), _SPLIT.value))
+    print(
+      f"\nWritten: {run_dir.results_file(_SPLIT.value)} and "
+      f"{run_dir.predictions_file(_SPLIT.value)}"
+    )
   return 0
 
 

@@ -1,33 +1,14 @@
-"""Writes a trained model as a directory to give away.
+"""The old name of unimse_jax.package; goes with the next version."""
 
-python -m unimse_jax.export --workdir DIR --out DIR [--overwrite]
-"""
-
-import pathlib
-
-from absl import flags
+import sys
 
 from unimse_jax import command_line
-
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run.", required=True)
-_OUT = flags.DEFINE_string("out", None, "The new directory.", required=True)
-_OVERWRITE = flags.DEFINE_bool(
-  "overwrite", False, "Replace an earlier export there."
-)
-
-
-def main() -> int:
-  from unimse_jax.prediction import exported
-
-  out = pathlib.Path(_OUT.value)
-  found = exported.export(pathlib.Path(_WORKDIR.value), out, _OVERWRITE.value)
-  source = found["source"]
-  print(
-    f"Written: {len(found['files'])} files to {out} ({source['checkpoint']} "
-    f"checkpoint, step {source['step']})"
-  )
-  return 0
-
+from unimse_jax.package import main
 
 if __name__ == "__main__":
+  print(
+    "unimse_jax.export is now called unimse_jax.package; the old name goes "
+    "with the next version.",
+    file=sys.stderr,
+  )
   command_line.run(main)

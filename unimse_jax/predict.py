@@ -15,7 +15,7 @@ from unimse_jax import command_line
 from unimse_jax.errors import InputError
 
 _WORKDIR = flags.DEFINE_string(
-  "workdir", None, "The run, or an export of it.", required=True
+  "workdir", None, "The run, or a package of it.", required=True
 )
 _INPUT = flags.DEFINE_string(
   "input", None, "JSON lines of clips with raw media; - for stdin."
@@ -34,7 +34,9 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Clips at once.")
 _DEVICES = flags.DEFINE_integer("devices", 0, "How many; 0: all.")
 _JOBS = flags.DEFINE_integer("jobs", 1, "Processes that extract --input.")
 _WEIGHTS = flags.DEFINE_string(
-  "backbone_weights", None, "Of the exporter's network, if not its default."
+  "backbone_weights",
+  None,
+  "Weights file of the face network, if not the default.",
 )
 SOME_FAILED = 3  # exit status
 

@@ -42,15 +42,19 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from configs import demo  # noqa: E402
 from unimse_jax import config as config_lib  # noqa: E402
+from unimse_jax import pipeline as pipeline_lib  # noqa: E402
 from unimse_jax.evaluation.evaluator import Evaluator  # noqa: E402
 from unimse_jax.evaluation.metrics import (  # noqa: E402
   emotion_scores,
   sentiment_scores,
 )
 from unimse_jax.evaluation.scoring import LabelledExample  # noqa: E402
-from unimse_jax.experiment import Experiment, open_experiment  # noqa: E402
-from unimse_jax.parallel.mesh import make_mesh  # noqa: E402
-from unimse_jax.pipeline import restore_params  # noqa: E402
+from unimse_jax.pipeline import (
+  Experiment,  # noqa: E402
+  restore_params,  # noqa: E402
+)
+from unimse_jax.pipeline.mesh import config_mesh  # noqa: E402
+from unimse_jax.rundir import RunDir  # noqa: E402
 from unimse_jax.training import trainer  # noqa: E402
 
 CORPORA = ("mosi", "meld")
@@ -294,9 +298,9 @@ def run(options: argparse.Namespace, seed: int) -> None:
   start = time.perf_counter()
   trainer.train(config, workdir)
   seconds = time.perf_counter() - start
-  experiment = open_experiment(config, workdir)
-  mesh = make_mesh(**vars(config.parallel))
-  params, chosen = restore_params(experiment.pipeline, mesh, workdir)
+  experiment = pipeline_lib.prepare_run(config, RunDir(workdir))
+  mesh = config_mesh(config)
+  params, chosen = restore_params(experiment.pipeline, mesh, RunDir(workdir))
   start = time.perf_counter()
   predictions = Evaluator(experiment, mesh).predict(params, "test", True)
   line = {

@@ -31,7 +31,7 @@ from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.models import T5Config, UniMSE
 from unimse_jax.parallel import trees
-from unimse_jax.pipeline import model_config
+from unimse_jax.pipeline.model_shape import model_config
 from unimse_jax.training.optimizer import make_optimizer
 from unimse_jax.training.train_state import create
 from unimse_jax.training.train_step import train_step

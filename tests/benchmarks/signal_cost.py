@@ -29,17 +29,14 @@ from unimse_jax.benchmarking import (
   workload,  # noqa: E402
 )
 from unimse_jax.models import signal as model_signal  # noqa: E402
-from unimse_jax.parallel.mesh import make_mesh  # noqa: E402
+from unimse_jax.pipeline.mesh import config_mesh  # noqa: E402
 from unimse_jax.training import signal  # noqa: E402
 from unimse_jax.training.assembly import assemble  # noqa: E402
 
 
 def compile_step(config, batch):
   """The compiled step, a state to start from, and CPU seconds to compile."""
-  mesh, model = (
-    make_mesh(**vars(config.parallel)),
-    workload.synthetic_model(config),
-  )
+  mesh, model = config_mesh(config), workload.synthetic_model(config)
   params = workload.random_params(config, model, mesh)
   shapes = jax.eval_shape(lambda: params)
   parts = assemble(config, model, shapes, mesh, total_steps=1000)

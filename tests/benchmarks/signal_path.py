@@ -42,7 +42,7 @@ from flax import linen as nn
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from tests.peers import baselines  # noqa: E402
-from unimse_jax import experiment as experiment_lib  # noqa: E402
+from unimse_jax import pipeline as pipeline_lib  # noqa: E402
 from unimse_jax.command_line import load_config  # noqa: E402
 from unimse_jax.config import Config  # noqa: E402
 from unimse_jax.data.batching import (  # noqa: E402
@@ -56,10 +56,14 @@ from unimse_jax.data.records import SPLITS  # noqa: E402
 from unimse_jax.errors import InputError  # noqa: E402
 from unimse_jax.evaluation.evaluator import Evaluator  # noqa: E402
 from unimse_jax.evaluation.metrics import emotion_scores  # noqa: E402
-from unimse_jax.experiment import Experiment  # noqa: E402
 from unimse_jax.labels.schemes import POLARITIES  # noqa: E402
 from unimse_jax.models import UniMSE  # noqa: E402
-from unimse_jax.parallel.mesh import make_mesh  # noqa: E402
+from unimse_jax.pipeline import (
+  Experiment,  # noqa: E402
+  preparation,  # noqa: E402
+)
+from unimse_jax.pipeline.mesh import config_mesh  # noqa: E402
+from unimse_jax.rundir import RunDir  # noqa: E402
 from unimse_jax.training.assembly import assemble  # noqa: E402
 from unimse_jax.training.optimizer import make_optimizer  # noqa: E402
 from unimse_jax.training.train_state import TrainState, create  # noqa: E402
@@ -171,7 +175,7 @@ class Rung:
 
 def open_task(config: Config, workdir: pathlib.Path, with_text: bool) -> Task:
   """Opens the one corpus of a config."""
-  experiment = experiment_lib.open_experiment(config, workdir)
+  experiment = pipeline_lib.prepare_run(config, RunDir(workdir))
   if not with_text:
     experiment = _without_text(experiment)
   mixture, (corpus,) = experiment.mixture, config.data.corpora
@@ -218,7 +222,7 @@ def make_head(kind: type[FusedHead], task: Task, steps: int) -> Rung:
   key = jax.random.key(config.seed)
   fresh = jax.jit(model.init)(key, example)["params"]
   # The other rungs' initial weights, and the pretrained T5 where there is one.
-  params = task.experiment.initial_params(make_mesh(**vars(config.parallel)))
+  params = task.experiment.initial_params(config_mesh(config))
   params = {name: params.get(name, fresh[name]) for name in fresh}
   optimizer = make_optimizer(config.optimizer, params, steps)
 
@@ -258,7 +262,7 @@ def make_head(kind: type[FusedHead], task: Task, steps: int) -> Rung:
 def make_whole(task: Task, steps: int) -> Rung:
   """The whole model with the trainer's own step and decoding."""
   experiment = task.experiment
-  mesh = make_mesh(**vars(experiment.config.parallel))
+  mesh = config_mesh(experiment.config)
   pipeline, mixture = experiment.pipeline, experiment.mixture
   parts = assemble(
     experiment.config, pipeline.model, pipeline.abstract_params(), mesh, steps
@@ -396,7 +400,7 @@ def read_flags(
     config = load_config([f"--config={flags.config}", *lines, *overrides])
     if not config.data.modalities:
       raise InputError("--modality: expected audio or video, found none.")
-    experiment_lib.check_inputs(config)
+    preparation.check_inputs(config)
   except InputError as error:
     parser.exit(2, f"{error}\n")
   return flags, config

@@ -29,7 +29,7 @@ from unimse_jax.benchmarking.workload import (
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError, lacks_memory
 from unimse_jax.parallel import sharding
-from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.pipeline.mesh import config_mesh
 from unimse_jax.training.assembly import assemble, check_batch_size
 
 EXAMPLES = "v4:2x2x1, v5e:2x4, v5p:2x2x1, v6e:4x4"
@@ -102,9 +102,7 @@ def check(config: Config, topology: str) -> list[Compiled]:
     InputError: as `topology_devices`, or the devices do not allow the mesh or
       the batch size, or a program does not fit into a device's memory.
   """
-  mesh = make_mesh(
-    **vars(config.parallel), available=topology_devices(topology)
-  )
+  mesh = config_mesh(config, topology_devices(topology))
   check_batch_size(config, mesh)
   model = synthetic_model(config)
   shapes = jax.eval_shape(

@@ -16,7 +16,8 @@ from unimse_jax.config import Config
 from unimse_jax.data.batching import Batch, Collator
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import multihost
-from unimse_jax.pipeline import Pipeline, make_label_text
+from unimse_jax.pipeline import Pipeline
+from unimse_jax.pipeline.model_shape import make_label_text
 from unimse_jax.prediction.labeller import Labeller
 
 # Name -> decoding, changed in these fields, and whether classes are scored.

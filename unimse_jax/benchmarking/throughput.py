@@ -36,7 +36,7 @@ from unimse_jax.decoding.grammar import TokenAutomaton
 from unimse_jax.errors import InputError, lacks_memory
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import multihost, sharding
-from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.pipeline.mesh import config_mesh
 from unimse_jax.training.assembly import Assembly, assemble, check_batch_size
 from unimse_jax.training.train_state import TrainState
 
@@ -110,7 +110,7 @@ def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
     InputError: the devices do not allow the mesh or the batch size, or have
       too little memory.
   """
-  mesh = make_mesh(**vars(config.parallel))
+  mesh = config_mesh(config)
   check_batch_size(config, mesh)
   workload = make_workload(config)
   model = synthetic_model(config)

@@ -18,10 +18,9 @@ from unimse_jax.data.batching import BatchPlan, plan_epoch
 from unimse_jax.data.tokenizer import EOS
 from unimse_jax.decoding import generate
 from unimse_jax.decoding.grammar import TokenAutomaton
-from unimse_jax.experiment import random_t5
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import sharding
-from unimse_jax.pipeline import model_config
+from unimse_jax.pipeline.model_shape import model_config, random_t5
 
 # States and tokens of the label grammar of four slots in T5's vocabulary.
 _AUTOMATON = (31, 161)

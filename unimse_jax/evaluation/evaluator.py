@@ -19,8 +19,8 @@ from unimse_jax.evaluation.scoring import (
   scored_values,
 )
 from unimse_jax.evaluation.uncertainty import add_uncertainty
-from unimse_jax.experiment import Experiment
 from unimse_jax.parallel import multihost
+from unimse_jax.pipeline import Experiment
 from unimse_jax.prediction.labeller import Labeller
 
 

@@ -1,9 +1,7 @@
-"""The results and predictions files of a workdir (design 4.5)."""
+"""What is kept of an evaluation: scores, predictions, openings of test."""
 
+import datetime
 import importlib.metadata
-import io
-import json
-import math
 import pathlib
 import platform
 import subprocess
@@ -11,12 +9,13 @@ from typing import Any
 
 import jax
 import numpy as np
+from absl import logging
 
 from unimse_jax import config as config_lib
 from unimse_jax.evaluation.evaluator import Evaluation
 from unimse_jax.evaluation.scoring import LabelledExample, targets
-from unimse_jax.experiment import Experiment
-from unimse_jax.files import write_atomically
+from unimse_jax.pipeline import Experiment
+from unimse_jax.rundir import RunDir
 
 _PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -50,21 +49,20 @@ def _commit() -> str | None:
 
 
 def write(
-  workdir: pathlib.Path,
+  run_dir: RunDir,
   split: str,
   evaluation: Evaluation,
   selection: dict[str, Any],
   source: dict[str, Any],
-) -> pathlib.Path:
-  """Writes results/<split>.json and predictions/<split>.jsonl.
+) -> None:
+  """Writes scores, predictions and, where there are any, embeddings.
 
-  Beside the predictions goes <split>_embeddings.npz, `embeddings`
-  float32[N, D] in their order, where the evaluation has them.
-
-  A score that is not a number (a constant's correlation) becomes null.
-
-  Returns:
-    The path of the results.
+  Args:
+    run_dir: the run that was evaluated.
+    split: train, validation or test.
+    evaluation: of that split.
+    selection: which checkpoint it was, and by which rule it was chosen.
+    source: what `provenance` returned.
   """
   results = {
     "corpora": evaluation.corpora,
@@ -77,26 +75,43 @@ def write(
   if evaluation.test_openings is not None:
     results["test_openings"] = evaluation.test_openings
   pairs = zip(evaluation.predictions, evaluation.scored, strict=True)
-  lines = [json.dumps(_row(each, scored)) for each, scored in pairs]
-  rows = workdir / "predictions" / f"{split}.jsonl"
-  path = workdir / "results" / f"{split}.json"
-  text = json.dumps(_finite(results), indent=2, allow_nan=False)
-  for file, content in ((rows, "\n".join(lines)), (path, text)):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, f"{content}\n".encode())
-  _write_embeddings(rows.with_name(f"{split}_embeddings.npz"), evaluation)
-  return path
+  embeddings = [each.labelled.embedding for each in evaluation.predictions]
+  absent = any(each is None for each in embeddings)
+  run_dir.write_results(
+    split,
+    results,
+    [_row(each, scored) for each, scored in pairs],
+    None if absent else np.stack(embeddings),
+  )
 
 
-def _write_embeddings(path: pathlib.Path, evaluation: Evaluation) -> None:
-  found = [each.labelled.embedding for each in evaluation.predictions]
-  if any(each is None for each in found):
-    # Those of an earlier evaluation would stand beside other predictions.
-    path.unlink(missing_ok=True)
-    return
-  buffer = io.BytesIO()
-  np.savez(buffer, embeddings=np.stack(found))
-  write_atomically(path, buffer.getvalue())
+def record_opening(run_dir: RunDir, step: int, source: dict[str, Any]) -> int:
+  """Writes down that the test split is scored; warns from the second time on.
+
+  Whoever scores the test split again and again, and keeps the best, selects
+  on it. So every opening is written down before a score is seen.
+
+  Args:
+    run_dir: the run that is evaluated.
+    step: number of the checkpoint that is scored.
+    source: what `provenance` returned; the commit is kept.
+
+  Returns:
+    The number of openings, this one included.
+  """
+  now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+  count = run_dir.add_opening(
+    {"time": now, "commit": source["commit"], "step": step}
+  )
+  if count > 1:
+    logging.warning(
+      "The test split of %s has now been scored %d times: choose nothing by "
+      "its scores (%s tells when it was).",
+      run_dir.path,
+      count,
+      run_dir.openings_file,
+    )
+  return count
 
 
 def _row(prediction: LabelledExample, scored: dict[str, Any]) -> dict[str, Any]:
@@ -117,13 +132,3 @@ def _row(prediction: LabelledExample, scored: dict[str, Any]) -> dict[str, Any]:
     },
     "targets": targets(prediction.example),
   }
-
-
-def _finite(value: Any) -> Any:
-  if isinstance(value, dict):
-    return {key: _finite(item) for key, item in value.items()}
-  if isinstance(value, list | tuple):
-    return [_finite(item) for item in value]
-  if isinstance(value, float) and not math.isfinite(value):
-    return None
-  return value

@@ -13,7 +13,7 @@ import tqdm
 from unimse_jax.data.records import CorpusRecords, RecordText
 from unimse_jax.errors import InputError
 from unimse_jax.files import open_atomically
-from unimse_jax.prediction import exported, raw_media
+from unimse_jax.prediction import package, raw_media
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.predictor import Prediction, Predictor
 
@@ -31,10 +31,10 @@ class Count:
 def open_predictor(
   directory: str, batch_size: int | None = None, devices: int = 0
 ) -> Predictor:
-  """A predictor of a workdir or of an export, whichever it is."""
+  """A predictor of a run or of a package, whichever it is."""
   path = pathlib.Path(directory)
-  whole = (path / exported.MANIFEST).is_file()
-  opener = Predictor.from_export if whole else Predictor.from_workdir
+  whole = (path / package.MANIFEST).is_file()
+  opener = Predictor.from_package if whole else Predictor.from_workdir
   return opener(path, batch_size, devices)
 
 

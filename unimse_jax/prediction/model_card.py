@@ -1,7 +1,6 @@
-"""The README.md of an exported model."""
+"""The README.md of a packaged model."""
 
 import json
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,16 +32,6 @@ conversation, on utterances like those of the training data.
 """
 
 
-def read_results(workdir: pathlib.Path) -> dict[str, Any]:
-  """split -> results, of the splits that were evaluated."""
-  found = {}
-  for split in ("test", "validation"):
-    path = workdir / "results" / f"{split}.json"
-    if path.is_file():
-      found[split] = json.loads(path.read_text(encoding="utf-8"))
-  return found
-
-
 def write(
   pipeline: Pipeline, results: Mapping[str, Any], source: Mapping[str, Any]
 ) -> str:
@@ -59,7 +48,7 @@ def write(
       "",
       "```python",
       "from unimse_jax.prediction import Clip, Predictor",
-      'predictor = Predictor.from_export("DIR")',
+      'predictor = Predictor.from_package("DIR")',
       'print(predictor.predict([Clip(text="what a great film")]))',
       "```",
       "",
@@ -91,7 +80,7 @@ def _values(scores: Mapping[str, Any]) -> dict[str, float]:
 def _scores(results: Mapping[str, Any]) -> list[str]:
   if not results:
     return [
-      "Not evaluated: no results in the run's workdir when it was exported."
+      "Not evaluated: no results in the run's workdir when it was packaged."
     ]
   lines = [
     "One run, one seed: the spread over seeds is not known from it.",

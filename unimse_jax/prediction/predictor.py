@@ -8,6 +8,7 @@ import dataclasses
 import itertools
 import pathlib
 import threading
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -21,9 +22,10 @@ from unimse_jax.errors import InputError
 from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline import Pipeline
-from unimse_jax.prediction import exported
+from unimse_jax.prediction import package
 from unimse_jax.prediction.clips import Clip, Prepared, prepare
 from unimse_jax.prediction.labeller import Labelled, Labeller, Probabilities
+from unimse_jax.rundir import RunDir
 
 # Batches read before any is decoded: enough to sort clips by their length.
 _BATCHES_AHEAD = 8
@@ -93,31 +95,41 @@ class Predictor:
       InputError: no training run there, or none with a whole checkpoint; or
         no such batch size or number of devices.
     """
-    path = pathlib.Path(workdir)
+    run_dir = RunDir(pathlib.Path(workdir).absolute())
     mesh = _make_mesh(devices)
-    config = _with_batch_size(exported.read_config(path), batch_size)
-    pipeline = pipeline_lib.open_pipeline(config, path)
-    params, _ = pipeline_lib.restore_params(pipeline, mesh, path)
+    config = _with_batch_size(run_dir.read_config(), batch_size)
+    pipeline = pipeline_lib.open_pipeline(config, run_dir)
+    params, _ = pipeline_lib.restore_params(pipeline, mesh, run_dir)
     return cls(pipeline, params, mesh)
 
   @classmethod
-  def from_export(
+  def from_package(
     cls,
     directory: str | pathlib.Path,
     batch_size: int | None = None,
     devices: int = 0,
   ) -> Self:
-    """Opens what `unimse_jax.export` wrote; arguments as above.
+    """Opens what `unimse_jax.package` wrote; arguments as above.
 
     Raises:
-      InputError: no export there, or a damaged one.
+      InputError: no package is there, or a damaged one.
     """
     mesh = _make_mesh(devices)
-    pipeline, params = exported.load(pathlib.Path(directory))
+    pipeline, params = package.load(pathlib.Path(directory))
     config = _with_batch_size(pipeline.config, batch_size)
     pipeline = dataclasses.replace(pipeline, config=config)
     places = sharding.state_sharding(params, mesh)
     return cls(pipeline, jax.device_put(params, places), mesh)
+
+  @classmethod
+  def from_export(cls, *arguments: Any, **named: Any) -> Self:
+    """The old name of `from_package`; goes with the next version."""
+    warnings.warn(
+      "Predictor.from_export is now called from_package",
+      DeprecationWarning,
+      stacklevel=2,
+    )
+    return cls.from_package(*arguments, **named)
 
   @property
   def pipeline(self) -> Pipeline:

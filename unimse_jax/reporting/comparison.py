@@ -7,12 +7,14 @@ import numpy as np
 
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import confidence, metrics
-from unimse_jax.reporting.run_files import Row, Run
+from unimse_jax.reporting.run_files import EvaluatedRun, Row
 
 Scorer = Callable[[np.ndarray], Mapping[str, Any]]
 
 
-def compare(run: Run, other: Run) -> dict[str, dict[str, tuple[float, ...]]]:
+def compare(
+  run: EvaluatedRun, other: EvaluatedRun
+) -> dict[str, dict[str, tuple[float, ...]]]:
   """Scores of `run` minus those of `other`, utterance against utterance.
 
   Returns:
@@ -44,7 +46,7 @@ def compare(run: Run, other: Run) -> dict[str, dict[str, tuple[float, ...]]]:
   return found
 
 
-def _check_comparable(run: Run, other: Run) -> None:
+def _check_comparable(run: EvaluatedRun, other: EvaluatedRun) -> None:
   """Raises InputError unless split, files and a corpus are common."""
   if run.split != other.split:
     raise InputError(
@@ -56,7 +58,8 @@ def _check_comparable(run: Run, other: Run) -> None:
     if not each.rows:
       raise InputError(
         f"--compare: expected predictions/{each.split}.jsonl of this version "
-        f"in {each.workdir}, found none; run `python -m unimse_jax.eval` there."
+        f"in {each.run_dir.path}, found none; run `python -m "
+        "unimse_jax.eval` there."
       )
   if run.corpora.keys().isdisjoint(other.corpora):
     raise InputError(
@@ -65,7 +68,7 @@ def _check_comparable(run: Run, other: Run) -> None:
     )
 
 
-def _by_id(run: Run, corpus: str) -> dict[str, Row]:
+def _by_id(run: EvaluatedRun, corpus: str) -> dict[str, Row]:
   return {row["id"]: row for row in run.of_corpus(corpus)}
 
 

@@ -7,14 +7,14 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from unimse_jax.reporting.run_files import Run
+from unimse_jax.reporting.run_files import EvaluatedRun
 from unimse_jax.reporting.section import Section, how_to, paragraph
 from unimse_jax.reporting.tables import Block, Notes
 
 _SPLITS = ("train", "validation", "test")
 
 
-def statistics_section(run: Run) -> Section:
+def statistics_section(run: EvaluatedRun) -> Section:
   """Tables 1, 4, 5 and 6 of the data, beside the paper's cells."""
   title = "Data statistics: Tables 1, 4, 5 and 6"
   found = run.statistics
@@ -121,7 +121,7 @@ def _emotions(
   )
 
 
-def audit_section(run: Run) -> Section | None:
+def audit_section(run: EvaluatedRun) -> Section | None:
   """What people said of the completed labels; None where nobody was asked."""
   if run.audit is None:
     return None
@@ -162,11 +162,11 @@ def _plain(value: Any) -> str:
   return "-" if value is None else str(value)
 
 
-def provenance_section(run: Run) -> Section:
+def provenance_section(run: EvaluatedRun) -> Section:
   """Where every number comes from."""
   result, source = run.result, run.result["provenance"]
   selection = result["selection"]
-  rows = [("workdir", str(run.workdir)), ("split", run.split)]
+  rows = [("workdir", str(run.run_dir.path)), ("split", run.split)]
   rows += [
     (f"selection, {key}", _plain(value)) for key, value in selection.items()
   ]
@@ -181,9 +181,7 @@ def provenance_section(run: Run) -> Section:
     rows.append(
       ("times the test split was opened", _plain(result["test_openings"]))
     )
-  rows.append(
-    ("evaluated", _time(run.workdir / "results" / f"{run.split}.json"))
-  )
+  rows.append(("evaluated", _time(run.run_dir.results_file(run.split))))
   rows += [
     (f"version of {name}", version)
     for name, version in source.get("versions", {}).items()

@@ -17,9 +17,10 @@ from unimse_jax.reporting import (
   utterance_sections,
 )
 from unimse_jax.reporting.charts import Chart
-from unimse_jax.reporting.run_files import Run
+from unimse_jax.reporting.run_files import EvaluatedRun
 from unimse_jax.reporting.section import Gallery, Section
 from unimse_jax.reporting.tables import Block
+from unimse_jax.rundir import RunDir
 
 NO_PROJECTION = "none"
 FIGURES = "figures"  # the folder of the pictures
@@ -50,7 +51,8 @@ def write(
   run = run_files.load(root)
   others = [run_files.load(path) for path in compared]
   sections = build(run, others, projection)
-  folder = root / "report"
+  path = RunDir(root).report_file
+  folder = path.parent
   folder.mkdir(parents=True, exist_ok=True)
   tables = {
     f"{file_name(block)}.{ending}": render(block)
@@ -90,7 +92,9 @@ def _replace_files(
     write_atomically(folder / name, text.encode())
 
 
-def build(run: Run, others: Sequence[Run], projection: str) -> list[Section]:
+def build(
+  run: EvaluatedRun, others: Sequence[EvaluatedRun], projection: str
+) -> list[Section]:
   """The sections in the order of the page."""
   sections = [
     score_sections.table2_section([run, *others]),
@@ -119,7 +123,7 @@ def file_name(part: Block | Chart) -> str:
   return re.sub(r"[^\w.-]", "_", part.slug)
 
 
-def render_page(run: Run, sections: Sequence[Section]) -> str:
+def render_page(run: EvaluatedRun, sections: Sequence[Section]) -> str:
   """The whole document."""
   title = html.escape(f"UniMSE: {run.config.get('name', run.name)}")
   entries = "".join(
@@ -144,7 +148,7 @@ def render_page(run: Run, sections: Sequence[Section]) -> str:
   )
 
 
-def _alerts(run: Run) -> str:
+def _alerts(run: EvaluatedRun) -> str:
   """What a reader must know before the first number."""
   found = [
     f"{split} split: {warning}"
@@ -155,7 +159,7 @@ def _alerts(run: Run) -> str:
     found.append(
       "The predictions are missing, or an older version wrote them: the "
       "sections on single utterances are empty. Run `python -m "
-      f"unimse_jax.eval --config ... --workdir {run.workdir}` again."
+      f"unimse_jax.eval --config ... --workdir {run.run_dir.path}` again."
     )
   openings = run.result.get("test_openings")
   if isinstance(openings, int) and openings > 1:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unimse_jax.reporting.run_files import Run
+from unimse_jax.reporting.run_files import EvaluatedRun
 from unimse_jax.reporting.tables import (
   COLUMNS,
   EMOTION,
@@ -56,7 +56,7 @@ def match_corpora(names: Sequence[str]) -> dict[str, str]:
   return found
 
 
-def table2(runs: Sequence[Run]) -> Block:
+def table2(runs: Sequence[EvaluatedRun]) -> Block:
   """Table 2: the paper's rows, later ones, and the given runs'."""
   source, notes = published(), Notes()
   head = ["", *(_HEADINGS[key] for keys in _TABLE2.values() for key in keys)]
@@ -99,7 +99,7 @@ def _published_row(
 
 
 def _run_rows(
-  run: Run, source: Mapping[str, Any], notes: Notes
+  run: EvaluatedRun, source: Mapping[str, Any], notes: Notes
 ) -> list[tuple[str, ...]]:
   """A run's scores: of one seed with its interval, or of several."""
   corpora = match_corpora(list(run.corpora))
@@ -144,7 +144,7 @@ def _gathered(
 
 
 def _incomparable(
-  run: Run, corpus: str, ours: str, source: Mapping[str, Any]
+  run: EvaluatedRun, corpus: str, ours: str, source: Mapping[str, Any]
 ) -> list[str]:
   """Why the run's cells cannot be held against the published ones."""
   scores, reasons = run.corpora[ours], []

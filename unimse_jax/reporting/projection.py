@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unimse_jax.errors import InputError
-from unimse_jax.reporting.run_files import Row, Run
+from unimse_jax.reporting.run_files import EvaluatedRun, Row
 
 METHODS = ("tsne", "pca")
 POINTS = 1500  # drawn of one figure; more hide each other and take minutes
@@ -63,7 +63,7 @@ class Projection:
   left_out: int
 
 
-def figure4(run: Run, method: str) -> list[Projection]:
+def figure4(run: EvaluatedRun, method: str) -> list[Projection]:
   """Figure 4 (a) and (b); fewer where the corpora do not allow them.
 
   Raises:
@@ -107,7 +107,7 @@ def figure4(run: Run, method: str) -> list[Projection]:
   return found
 
 
-def choose_corpora(run: Run) -> tuple[str, str]:
+def choose_corpora(run: EvaluatedRun) -> tuple[str, str]:
   """The first corpus with intensities alone and the first with emotions alone.
 
   MOSI and MELD in the paper's mixture. One that annotates both will do where
@@ -124,7 +124,7 @@ def choose_corpora(run: Run) -> tuple[str, str]:
   return sentiment, next(iter(alone or others), "")
 
 
-def choose_classes(run: Run, corpus: str) -> tuple[str, str]:
+def choose_classes(run: EvaluatedRun, corpus: str) -> tuple[str, str]:
   """joy and sadness, or the commonest classes called positive and negative.
 
   The polarity of a class is the one that the model writes most often with it.
@@ -162,7 +162,7 @@ def emotion_slot(rows: Sequence[Row]) -> str:
   return hits.most_common(1)[0][0] if hits else ""
 
 
-def _with_emotion(run: Run, corpus: str, word: str) -> tuple[int, ...]:
+def _with_emotion(run: EvaluatedRun, corpus: str, word: str) -> tuple[int, ...]:
   return tuple(
     i
     for i, row in enumerate(run.rows)
@@ -170,7 +170,7 @@ def _with_emotion(run: Run, corpus: str, word: str) -> tuple[int, ...]:
   )
 
 
-def _with_sign(run: Run, corpus: str, sign: int) -> tuple[int, ...]:
+def _with_sign(run: EvaluatedRun, corpus: str, sign: int) -> tuple[int, ...]:
   return tuple(
     i
     for i, row in enumerate(run.rows)
@@ -178,7 +178,9 @@ def _with_sign(run: Run, corpus: str, sign: int) -> tuple[int, ...]:
   )
 
 
-def _with_field(run: Run, corpus: str, slot: str, word: str) -> tuple[int, ...]:
+def _with_field(
+  run: EvaluatedRun, corpus: str, slot: str, word: str
+) -> tuple[int, ...]:
   return tuple(
     i
     for i, row in enumerate(run.rows)

@@ -1,7 +1,6 @@
 """What a workdir holds for its report; what is absent is empty."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unimse_jax.errors import InputError
-from unimse_jax.training.writer import FILE_NAME, read_metrics
+from unimse_jax.rundir import RunDir, json_file
 
 # The first that there is is the one whose utterances are shown.
 SPLITS = ("test", "validation", "train")
@@ -20,12 +19,12 @@ _NEEDED = {"id", "corpus", "output", "fields", "targets", "text", "scored"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class EvaluatedRun:
   """One evaluated run, and what was gathered around it.
 
   Attributes:
     root: the directory that was named; holds seeds.json and ablation.json.
-    workdir: of the run itself; below `root` where that gathers seeds.
+    run_dir: the run itself; below `root` where that gathers seeds.
     results: split -> the content of results/<split>.json.
     rows: the predictions of `split`, as in predictions/<split>.jsonl; none
     where there is no such file, or one without texts and scored values.
@@ -37,7 +36,7 @@ class Run:
   """
 
   root: pathlib.Path
-  workdir: pathlib.Path
+  run_dir: RunDir
   results: Mapping[str, Mapping[str, Any]]
   rows: Sequence[Row]
   embeddings: np.ndarray | None
@@ -80,38 +79,39 @@ class Run:
     return [row for row in self.rows if row["corpus"] == corpus]
 
 
-def load(root: pathlib.Path) -> Run:
+def load(root: pathlib.Path) -> EvaluatedRun:
   """Reads a workdir, or a directory that gathers seeds or ablations.
 
   Raises:
     InputError: nothing was evaluated there, or a file that is damaged or
       does not fit to its fellows.
   """
-  seeds, ablation = _read(root / "seeds.json"), _read(root / "ablation.json")
-  workdir = _find_workdir(root, seeds, ablation)
-  if seeds is None and workdir.parent == root / FULL:
+  gathered = RunDir(root)
+  seeds, ablation = gathered.seeds(), gathered.ablation()
+  run_dir = _find_run(gathered, seeds, ablation)
+  if seeds is None and run_dir.path.parent == gathered.row(FULL).path:
     seeds = _whole_row(ablation)
   results = {
     split: found
     for split in SPLITS
-    if (found := _read(workdir / "results" / f"{split}.json")) is not None
+    if (found := run_dir.results(split)) is not None
   }
   if not results:
     raise InputError(
-      f"Expected {workdir}/results/test.json, found no results; run "
+      f"Expected {run_dir.results_file('test')}, found no results; run "
       "`python -m unimse_jax.eval` on this workdir first."
     )
   split = next(iter(results))
-  rows = _read_rows(workdir / "predictions" / f"{split}.jsonl")
+  rows = _complete(run_dir.predictions(split))
   data = results[split]["provenance"]["config"].get("data", {})
   labels = pathlib.Path(data.get("labels", ""))
-  return Run(
+  return EvaluatedRun(
     root=root,
-    workdir=workdir,
+    run_dir=run_dir,
     results=results,
     rows=rows,
-    embeddings=_read_embeddings(workdir, split, len(rows)),
-    metrics=_read_metrics(workdir / FILE_NAME),
+    embeddings=_embeddings(run_dir, split, len(rows)),
+    metrics=run_dir.metrics(),
     seeds=seeds,
     ablation=ablation,
     statistics=_read(pathlib.Path(data.get("dir", "")) / "statistics.json"),
@@ -119,16 +119,16 @@ def load(root: pathlib.Path) -> Run:
   )
 
 
-def _find_workdir(
-  root: pathlib.Path, seeds: Mapping | None, ablation: Mapping | None
-) -> pathlib.Path:
+def _find_run(
+  root: RunDir, seeds: Mapping | None, ablation: Mapping | None
+) -> RunDir:
   """`root`, or the first seed of the whole model below it."""
-  if (root / "results").is_dir():
+  if root.results_file("test").parent.is_dir():
     return root
   if seeds:
-    return root / f"seed_{seeds['seeds'][0]}"
+    return root.seed(seeds["seeds"][0])
   whole = _whole_row(ablation)
-  return root / FULL / f"seed_{whole['seeds'][0]}" if whole else root
+  return root.row(FULL).seed(whole["seeds"][0]) if whole else root
 
 
 def _whole_row(ablation: Mapping | None) -> Mapping[str, Any] | None:
@@ -136,48 +136,23 @@ def _whole_row(ablation: Mapping | None) -> Mapping[str, Any] | None:
   return next((row for row in rows if row["row"] == FULL), None)
 
 
-def _read(path: pathlib.Path) -> Any:
-  """The JSON of a file; None where there is no file."""
+def _read(path: pathlib.Path) -> dict[str, Any] | None:
+  """The JSON of a file beside the data; None where there is no file."""
   if not path.is_file():
     return None
-  try:
-    return json.loads(path.read_text(encoding="utf-8"))
-  except ValueError as error:
-    raise InputError(
-      f"{path}: expected JSON, found {error}. Run the command that wrote it "
-      "again."
-    ) from error
+  return json_file.read(path, "run the command that wrote it again")
 
 
-def _read_rows(path: pathlib.Path) -> list[Row]:
-  if not path.is_file():
-    return []
-  lines = path.read_text(encoding="utf-8").split("\n")
-  try:
-    rows = [json.loads(line) for line in lines if line.strip()]
-  except ValueError as error:
-    raise InputError(
-      f"{path}: expected a JSON object a line, found {error}. Run "
-      "`python -m unimse_jax.eval` again."
-    ) from error
-  # Evaluated by an older version: the page says so.
+def _complete(rows: list[Row]) -> list[Row]:
+  """The rows; none if an older version evaluated them: the page says so."""
   return rows if all(row.keys() >= _NEEDED for row in rows) else []
 
 
-def _read_embeddings(
-  workdir: pathlib.Path, split: str, rows: int
-) -> np.ndarray | None:
-  path = workdir / "predictions" / f"{split}_embeddings.npz"
-  if not path.is_file() or not rows:
+def _embeddings(run_dir: RunDir, split: str, rows: int) -> np.ndarray | None:
+  embeddings = run_dir.embeddings(split)
+  if embeddings is None or not rows:
     return None
-  try:
-    with np.load(path, allow_pickle=False) as file:
-      embeddings = file["embeddings"]
-  except (OSError, ValueError, KeyError) as error:
-    raise InputError(
-      f"{path}: expected the array `embeddings`, found {error}. Run "
-      "`python -m unimse_jax.eval` again."
-    ) from error
+  path = run_dir.embeddings_file(split)
   if len(embeddings) != rows:
     raise InputError(
       f"{path}: expected {rows} rows, one for each prediction, found "
@@ -189,7 +164,3 @@ def _read_embeddings(
       f"{(~np.isfinite(embeddings)).any(1).sum()} rows; the model has diverged."
     )
   return embeddings
-
-
-def _read_metrics(path: pathlib.Path) -> list[Mapping[str, Any]]:
-  return list(read_metrics(path)) if path.is_file() else []

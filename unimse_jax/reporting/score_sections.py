@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from unimse_jax.reporting import charts, comparison, paper_tables, tables
 from unimse_jax.reporting.charts import Bar, Chart
-from unimse_jax.reporting.run_files import FULL, Run
+from unimse_jax.reporting.run_files import FULL, EvaluatedRun
 from unimse_jax.reporting.section import (
   Gallery,
   Section,
@@ -21,12 +21,12 @@ _WITHHELD = {
 }
 
 
-def table2_section(runs: Sequence[Run]) -> Section:
+def table2_section(runs: Sequence[EvaluatedRun]) -> Section:
   """The paper's Table 2 with the runs' rows at its end."""
   return Section("table2", "Table 2", [paper_tables.table2(runs)])
 
 
-def ablation_section(run: Run) -> Section:
+def ablation_section(run: EvaluatedRun) -> Section:
   """Table 3, and how sure its differences are."""
   title = "Table 3: ablations"
   if run.ablation is None:
@@ -78,7 +78,9 @@ def _difference_charts(
   ]
 
 
-def comparison_section(run: Run, others: Sequence[Run]) -> Section:
+def comparison_section(
+  run: EvaluatedRun, others: Sequence[EvaluatedRun]
+) -> Section:
   """Paired differences from the other runs."""
   rows = {}
   for each in others:
@@ -98,14 +100,16 @@ def comparison_section(run: Run, others: Sequence[Run]) -> Section:
   parts = [*blocks, pictures]
   gathered = [each for each in (run, *others) if each.seeds]
   if gathered:
-    names = ", ".join(f"{each.name}: {each.workdir.name}" for each in gathered)
+    names = ", ".join(
+      f"{each.name}: {each.run_dir.path.name}" for each in gathered
+    )
     parts.insert(
       0, paragraph(f"Of several seeds the first is compared ({names}).")
     )
   return Section("comparison", "Compared runs", parts)
 
 
-def scores_section(run: Run) -> Section:
+def scores_section(run: EvaluatedRun) -> Section:
   """Every score of every split beside a constant predictor's."""
   parts: list[Block | Gallery | str] = []
   for split, result in run.results.items():
@@ -137,7 +141,7 @@ def _seed_blocks(seeds: Mapping) -> list[Block]:
   return blocks
 
 
-def withheld_section(run: Run) -> Section:
+def withheld_section(run: EvaluatedRun) -> Section:
   """Scores of the same model where a modality is withheld at test time."""
   title, found = "Modality contribution", run.result.get("withheld")
   if not found:
@@ -184,11 +188,11 @@ def _withheld_charts(
   return pictures
 
 
-def _eval_command(run: Run) -> str:
-  return f"python -m unimse_jax.eval --config ... --workdir {run.workdir}"
+def _eval_command(run: EvaluatedRun) -> str:
+  return f"python -m unimse_jax.eval --config ... --workdir {run.run_dir.path}"
 
 
-def curves_section(run: Run) -> Section:
+def curves_section(run: EvaluatedRun) -> Section:
   """Training losses, and the validation scores that selection reads."""
   curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
   for line in run.metrics:

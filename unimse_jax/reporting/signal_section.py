@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from unimse_jax.reporting import charts
 from unimse_jax.reporting.charts import Point
-from unimse_jax.reporting.run_files import Run
+from unimse_jax.reporting.run_files import EvaluatedRun
 from unimse_jax.reporting.section import Gallery, Section, paragraph
 
 _EXPLAINED = (
@@ -21,7 +21,7 @@ _LAYERS = (
 )
 
 
-def signal_section(run: Run) -> Section | None:
+def signal_section(run: EvaluatedRun) -> Section | None:
   """Changes by modality, segment rows, gradients, saturation, over steps.
 
   Returns:

@@ -6,7 +6,7 @@ from typing import Any
 from unimse_jax.reporting import charts, projection
 from unimse_jax.reporting.charts import Chart
 from unimse_jax.reporting.projection import Projection
-from unimse_jax.reporting.run_files import Row, Run
+from unimse_jax.reporting.run_files import EvaluatedRun, Row
 from unimse_jax.reporting.section import Gallery, Section, how_to, paragraph
 from unimse_jax.reporting.tables import Block
 
@@ -15,12 +15,14 @@ _MOST = 1500  # points of a picture
 _METHODS = {"tsne": "t-SNE", "pca": "PCA"}
 
 
-def figure4_section(run: Run, method: str) -> Section:
+def figure4_section(run: EvaluatedRun, method: str) -> Section:
   """Figure 4, and its claim as numbers."""
   title = "Figure 4: the last fused layer"
   if run.embeddings is None:
     text = "This run was evaluated without storing its representations."
-    command = f"python -m unimse_jax.eval --config ... --workdir {run.workdir}"
+    command = (
+      f"python -m unimse_jax.eval --config ... --workdir {run.run_dir.path}"
+    )
     return Section("figure4", title, [how_to(text, command)])
   found = projection.figure4(run, method)
   if not found:
@@ -47,7 +49,7 @@ def figure4_section(run: Run, method: str) -> Section:
 
 
 def _scatter(
-  slug: str, run: Run, found: Projection, method: str
+  slug: str, run: EvaluatedRun, found: Projection, method: str
 ) -> Chart | str:
   points = iter(found.points.tolist())
   groups = {
@@ -87,7 +89,7 @@ def _numbers(found: Sequence[Projection]) -> Block:
   return Block(title, (head, *rows), "figure4")
 
 
-def confusion_section(run: Run) -> Section:
+def confusion_section(run: EvaluatedRun) -> Section:
   """What was taken for what, as shares of the true class."""
   parts: list[Block | Gallery | str] = []
   for name, scores in run.corpora.items():
@@ -99,7 +101,9 @@ def confusion_section(run: Run) -> Section:
   return Section("confusion", "Confusion matrices", parts)
 
 
-def _confusion_block(run: Run, name: str, scores: Mapping[str, Any]) -> Block:
+def _confusion_block(
+  run: EvaluatedRun, name: str, scores: Mapping[str, Any]
+) -> Block:
   """C rows of C + 1 counts, the last of predictions outside the classes."""
   classes = list(scores["per_class"])
   rows = [
@@ -114,7 +118,9 @@ def _confusion_block(run: Run, name: str, scores: Mapping[str, Any]) -> Block:
   )
 
 
-def _class_block(run: Run, name: str, classes: Mapping[str, Mapping]) -> Block:
+def _class_block(
+  run: EvaluatedRun, name: str, classes: Mapping[str, Mapping]
+) -> Block:
   head = ("class", "precision", "recall", "F1", "N")
   rows = [
     (
@@ -128,7 +134,7 @@ def _class_block(run: Run, name: str, classes: Mapping[str, Mapping]) -> Block:
   return Block(title, (head, *rows), f"classes_{name}")
 
 
-def intensity_section(run: Run) -> Section:
+def intensity_section(run: EvaluatedRun) -> Section:
   """Predicted against annotated intensity."""
   pictures = []
   for name in run.corpora:
@@ -163,7 +169,7 @@ def intensity_section(run: Run) -> Section:
   return Section("intensity", title, [Gallery(pictures)])
 
 
-def calibration_section(run: Run) -> Section:
+def calibration_section(run: EvaluatedRun) -> Section:
   """Whether the decoder's probabilities mean what they say."""
   pictures, rows = [], [("corpus", "slot", "ECE", "N")]
   for name, scores in run.corpora.items():
@@ -179,7 +185,9 @@ def calibration_section(run: Run) -> Section:
       )
   if not pictures:
     text = "This run was evaluated without calibration."
-    command = f"python -m unimse_jax.eval --config ... --workdir {run.workdir}"
+    command = (
+      f"python -m unimse_jax.eval --config ... --workdir {run.run_dir.path}"
+    )
     return Section("calibration", "Calibration", [how_to(text, command)])
   text = (
     "Accuracy of the predictions of about the same confidence; on the diagonal "
@@ -193,7 +201,7 @@ def calibration_section(run: Run) -> Section:
   return Section("calibration", "Calibration", parts)
 
 
-def wrong_section(run: Run) -> Section:
+def wrong_section(run: EvaluatedRun) -> Section:
   """The utterances that were missed by most."""
   parts: list[Block | Gallery | str] = []
   for name in run.corpora:
@@ -207,7 +215,7 @@ def wrong_section(run: Run) -> Section:
   return Section("wrong", "Most wrong utterances", parts)
 
 
-def _far_off(run: Run, name: str) -> Block | None:
+def _far_off(run: EvaluatedRun, name: str) -> Block | None:
   """Intensities, by their distance from the truth."""
   errors = [
     (abs(row["scored"]["intensity"] - row["targets"]["intensity"]), row)
@@ -225,7 +233,7 @@ def _far_off(run: Run, name: str) -> Block | None:
   return Block(title, (_wrong_head("off by"), *rows), f"wrong_{name}_intensity")
 
 
-def _surely_wrong(run: Run, name: str) -> Block | None:
+def _surely_wrong(run: EvaluatedRun, name: str) -> Block | None:
   """Wrong emotions, by how sure the model was."""
   own = run.of_corpus(name)
   slot = projection.emotion_slot(own)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from absl import logging
 
 from unimse_jax.errors import InputError
+from unimse_jax.rundir import RunDir
 from unimse_jax.study import launch
-from unimse_jax.study.plan import Row, Run
+from unimse_jax.study.plan import PlannedRun, Row
 
 
 def commands(rows: Sequence[Row], split: str) -> list[str]:
@@ -44,23 +45,23 @@ def run(
     if status in launch.STOPPED:
       return abs(status)
     if status:
-      failed.append(str(each.workdir))
+      failed.append(str(each.run_dir.path))
   from unimse_jax.study import gather
 
   found = gather.write_ablation(root, rows, split, left_out)
-  print(f"Written: {root / 'ablation.json'} with {len(found['rows'])} rows")
+  print(f"Written: {RunDir(root).ablation_file} with {len(found['rows'])} rows")
   if failed:
     logging.error("Failed, see above; run again to retry: %s", failed)
   return int(bool(failed))
 
 
-def _waiting(rows: Sequence[Row], split: str) -> list[Run]:
+def _waiting(rows: Sequence[Row], split: str) -> list[PlannedRun]:
   return [
     run for row in rows for run in row.runs if not run.is_evaluated(split)
   ]
 
 
-def _one(run: Run, split: str) -> int:
+def _one(run: PlannedRun, split: str) -> int:
   labels = launch.labels_command(run)
   if labels:
     try:

@@ -1,6 +1,5 @@
 """Scores of several runs: means, deviations, differences with intervals."""
 
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,19 +10,19 @@ import tqdm
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import confidence
 from unimse_jax.evaluation.uncertainty import scorer
-from unimse_jax.files import write_atomically
-from unimse_jax.study.plan import Row, Run
+from unimse_jax.rundir import RunDir
+from unimse_jax.study.plan import PlannedRun, Row
 
 Scores = dict[str, dict[str, dict[str, Any]]]
 
 
-def summarize(runs: Sequence[Run], split: str) -> Scores:
+def summarize(runs: Sequence[PlannedRun], split: str) -> Scores:
   """{corpus: {score: {"mean", "sd", "values"}}} of evaluated runs.
 
   The deviation is that of a sample, over N - 1; None of one run. A score that
   some run does not define (the correlation of a constant) is left out.
   """
-  results = [_results(run, split)["corpora"] for run in runs]
+  results = [run.run_dir.results(split)["corpora"] for run in runs]
   found: Scores = {}
   for corpus, scores in results[0].items():
     found[corpus] = {}
@@ -39,7 +38,7 @@ def summarize(runs: Sequence[Run], split: str) -> Scores:
 
 
 def write_seeds(
-  root: pathlib.Path, runs: Sequence[Run], split: str
+  root: pathlib.Path, runs: Sequence[PlannedRun], split: str
 ) -> dict[str, Any]:
   """Writes root/seeds.json and returns its content."""
   content = {
@@ -47,7 +46,7 @@ def write_seeds(
     "split": split,
     "corpora": summarize(runs, split),
   }
-  _write(root / "seeds.json", content)
+  RunDir(root).write_seeds(content)
   return content
 
 
@@ -84,12 +83,12 @@ def write_ablation(
       }
     )
   content = {"rows": found, "left_out": dict(left_out)}
-  _write(root / "ablation.json", content)
+  RunDir(root).write_ablation(content)
   return content
 
 
 def differences(
-  pairs: Sequence[tuple[Run, Run]], split: str
+  pairs: Sequence[tuple[PlannedRun, PlannedRun]], split: str
 ) -> dict[str, dict[str, list[float | None]]]:
   """First minus second, [value, low, high] of every score of every corpus.
 
@@ -97,7 +96,7 @@ def differences(
   utterances, and takes what all runs said of them.
   """
   tables = [(_rows(one, split), _rows(other, split)) for one, other in pairs]
-  corpora = _results(pairs[0][0], split)["corpora"]
+  corpora = pairs[0][0].run_dir.results(split)["corpora"]
   found: dict[str, dict[str, list[float | None]]] = {}
   for corpus, scores in corpora.items():
     if any(corpus not in _corpora(side) for pair in tables for side in pair):
@@ -165,24 +164,13 @@ def _corpora(rows: Mapping[tuple[str, str], Any]) -> set[str]:
   return {corpus for corpus, _ in rows}
 
 
-def _evaluated(row: Row, split: str) -> dict[int, Run]:
+def _evaluated(row: Row, split: str) -> dict[int, PlannedRun]:
   return {k: run for k, run in enumerate(row.runs) if run.is_evaluated(split)}
 
 
-def _results(run: Run, split: str) -> Mapping[str, Any]:
-  path = run.workdir / "results" / f"{split}.json"
-  return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _rows(run: Run, split: str) -> dict[tuple[str, str], Mapping[str, Any]]:
+def _rows(
+  run: PlannedRun, split: str
+) -> dict[tuple[str, str], Mapping[str, Any]]:
   """(corpus, id) -> the prediction."""
-  path = run.workdir / "predictions" / f"{split}.jsonl"
-  with path.open(encoding="utf-8") as file:
-    rows = [json.loads(line) for line in file]
+  rows = run.run_dir.predictions(split)
   return {(row["corpus"], row["id"]): row for row in rows}
-
-
-def _write(path: pathlib.Path, content: Mapping[str, Any]) -> None:
-  path.parent.mkdir(parents=True, exist_ok=True)
-  text = json.dumps(content, indent=2, allow_nan=False)
-  write_atomically(path, f"{text}\n".encode())

@@ -14,7 +14,7 @@ from typing import Any
 from absl import logging
 
 from unimse_jax.errors import InputError
-from unimse_jax.study.plan import Run
+from unimse_jax.study.plan import PlannedRun
 
 STOPPED = (143, -signal.SIGTERM, 130, -signal.SIGINT)
 _META = ".meta.json"
@@ -63,7 +63,7 @@ def run_all(commands: Sequence[Sequence[str]]) -> int:
   return 0
 
 
-def labels_command(run_: Run) -> list[str] | None:
+def labels_command(run_: PlannedRun) -> list[str] | None:
   """What completes the labels of a run without them; None where they exist.
 
   A corpus that is left out is no donor either, so they are made anew, by the

@@ -1,15 +1,14 @@
 """The runs of a study, and which of them are done."""
 
 import dataclasses
-import json
 import pathlib
 import runpy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
+from unimse_jax.rundir import RunDir
 
 FULL = "full"  # the row that nothing is taken from
 # Flags of a config -> the config.
@@ -17,38 +16,27 @@ Load = Callable[[Sequence[str]], Config]
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class PlannedRun:
   """One training with one seed.
 
   Attributes:
-    workdir: its own.
+    run_dir: where it lives.
     flags: --config and its overrides, the seed among them.
     config: what the flags say.
   """
 
-  workdir: pathlib.Path
+  run_dir: RunDir
   flags: tuple[str, ...]
   config: Config
 
   def command(self, module: str, *more: str) -> list[str]:
     """Arguments of python for `unimse_jax.<module>`."""
-    where = ("--workdir", str(self.workdir))
+    where = ("--workdir", str(self.run_dir.path))
     return ["-m", f"unimse_jax.{module}", *self.flags, *where, *more]
 
   def is_evaluated(self, split: str) -> bool:
     """Whether the results of this very config and newest checkpoint exist."""
-    path = self.workdir / "results" / f"{split}.json"
-    if not path.is_file():
-      return False
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    # Through JSON, so that a tuple and a list are the same.
-    config = json.loads(json.dumps(config_lib.to_dict(self.config)))
-    steps = (self.workdir / "checkpoints").glob("[0-9]*")
-    newest = max((step.stat().st_mtime for step in steps), default=0.0)
-    return (
-      stored["provenance"]["config"] == config
-      and path.stat().st_mtime >= newest
-    )
+    return self.run_dir.is_evaluated(split, self.config)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +45,7 @@ class Row:
 
   name: str
   title: str
-  runs: tuple[Run, ...]
+  runs: tuple[PlannedRun, ...]
 
 
 def config_flags(arguments: Sequence[str]) -> list[str]:
@@ -77,7 +65,7 @@ def config_flags(arguments: Sequence[str]) -> list[str]:
 
 def seed_runs(
   flags: Sequence[str], root: pathlib.Path, seeds: int, load: Load
-) -> tuple[Run, ...]:
+) -> tuple[PlannedRun, ...]:
   """The runs root/seed_0, root/seed_1, ...: the config's seed + 0, + 1, ...
 
   Raises:
@@ -89,7 +77,7 @@ def seed_runs(
   runs = []
   for k in range(seeds):
     own = (*flags, f"--config.seed={first + k}")
-    runs.append(Run(root / f"seed_{k}", own, load(own)))
+    runs.append(PlannedRun(RunDir(root).seed(k), own, load(own)))
   return tuple(runs)
 
 
@@ -144,7 +132,8 @@ def _row(
   load: Load,
 ) -> Row:
   own = (f"--config={file}", *flags)
-  return Row(name, title, seed_runs(own, root / name, seeds, load))
+  place = RunDir(root).row(name).path
+  return Row(name, title, seed_runs(own, place, seeds, load))
 
 
 def _choose(

@@ -4,17 +4,21 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from unimse_jax.rundir import RunDir
 from unimse_jax.study import launch
-from unimse_jax.study.plan import Run
+from unimse_jax.study.plan import PlannedRun
 
 
-def train(runs: Sequence[Run]) -> int:
+def train(runs: Sequence[PlannedRun]) -> int:
   """Trains, or goes on training, run after run; the first failure's status."""
   return launch.run_all([run.command("train") for run in runs])
 
 
 def evaluate(
-  runs: Sequence[Run], root: pathlib.Path, split: str, more: Sequence[str]
+  runs: Sequence[PlannedRun],
+  root: pathlib.Path,
+  split: str,
+  more: Sequence[str],
 ) -> int:
   """Evaluates those that are not, gathers all and prints means.
 
@@ -31,7 +35,7 @@ def evaluate(
 
   content = gather.write_seeds(root, runs, split)
   print(table(content))
-  print(f"\nWritten: {root / 'seeds.json'}")
+  print(f"\nWritten: {RunDir(root).seeds_file}")
   return 0
 
 

@@ -1,5 +1,6 @@
 """The training loop: restore, step, evaluate, save; until done or stopped."""
 
+import contextlib
 import dataclasses
 import pathlib
 import time
@@ -12,25 +13,22 @@ from absl import logging
 from jax.sharding import Mesh
 
 from unimse_jax import config as config_lib
-from unimse_jax import experiment as experiment_lib
-from unimse_jax import pipeline
+from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.checkpoints.checkpointer import Checkpointer
 from unimse_jax.config import Config
 from unimse_jax.data.batching import Batch, BatchPlan, plan_epoch, prefetch
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import selection
 from unimse_jax.evaluation.evaluator import Evaluator
-from unimse_jax.experiment import Experiment
 from unimse_jax.parallel import multihost, sharding
-from unimse_jax.parallel.mesh import make_mesh
-from unimse_jax.pipeline import BEST, CHECKPOINTS
+from unimse_jax.pipeline import Experiment, preparation
+from unimse_jax.pipeline.mesh import config_mesh
+from unimse_jax.rundir import MetricWriter, RunDir
 from unimse_jax.training import signal
-from unimse_jax.training import workdir as workdir_lib
 from unimse_jax.training.assembly import assemble, check_batch_size
 from unimse_jax.training.preemption import PreemptionGuard, agreed
 from unimse_jax.training.train_state import TrainState
 from unimse_jax.training.warm_start import warm_start
-from unimse_jax.training.writer import MetricWriter, read_scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,41 +84,43 @@ def train(config: Config, workdir: pathlib.Path) -> Outcome:
     InputError: something that the config names is missing or does not fit.
     FloatingPointError: the loss is no longer finite; the last checkpoint is.
   """
-  mesh = make_mesh(**vars(config.parallel))
+  mesh = config_mesh(config)
   check_batch_size(config, mesh)
-  experiment_lib.check_inputs(config)
-  fresh = not (workdir / workdir_lib.CONFIG_NAME).exists()
+  preparation.check_inputs(config)
+  run_dir = RunDir(workdir.absolute())
+  fresh = not run_dir.exists()
   with (
-    workdir_lib.prepare(
-      workdir,
-      config_lib.to_dict(config),
-      free=config_lib.FREE_FIELDS,
-      primary=multihost.is_first(),
-    ) as path,
+    _held(run_dir, config),
     PreemptionGuard() as guard,
-    Checkpointer(path / CHECKPOINTS, best=BEST) as checkpointer,
+    run_dir.open_checkpoints() as checkpointer,
   ):
-    experiment = _open_experiment(config, path, fresh)
-    return _Run(experiment, mesh, checkpointer, guard).loop()
+    experiment = _prepare(config, run_dir, fresh)
+    return _Training(experiment, mesh, checkpointer, guard).loop()
 
 
-def _open_experiment(
-  config: Config, path: pathlib.Path, fresh: bool
-) -> Experiment:
-  """Opens the experiment; leaves a new workdir as it was if that fails.
+def _held(
+  run_dir: RunDir, config: Config
+) -> contextlib.AbstractContextManager[None]:
+  """The directory, locked by process 0 alone."""
+  if not multihost.is_first():
+    return contextlib.nullcontext()
+  return run_dir.hold(config_lib.to_dict(config), config_lib.FREE_FIELDS)
+
+
+def _prepare(config: Config, run_dir: RunDir, fresh: bool) -> Experiment:
+  """Prepares the run; leaves a new workdir as it was if that fails.
 
   Otherwise the mended config would meet the files of the faulty one.
   """
   try:
-    return experiment_lib.open_experiment(config, path)
+    return pipeline_lib.prepare_run(config, run_dir)
   except InputError:
     if fresh and multihost.is_first():
-      pipeline.discard(path)
-      (path / workdir_lib.CONFIG_NAME).unlink(missing_ok=True)
+      run_dir.discard_pipeline()
     raise
 
 
-class _Run:
+class _Training:
   """The parts of one call of `train`."""
 
   def __init__(
@@ -189,14 +189,11 @@ class _Run:
     state = self._start()
     step = start = int(state.step)
     rule = self.config.train.selection
-    _, history = read_scores(
-      self.experiment.workdir, selection.split_of(rule), start
-    )
+    run_dir = self.experiment.run_dir
+    _, history = run_dir.scores(selection.split_of(rule), start)
     if rule == "best_on_test":
       logging.warning(selection.BANNER)
-    writer = MetricWriter(
-      self.experiment.workdir, start, enabled=multihost.is_first()
-    )
+    writer = run_dir.open_metrics(start, enabled=multihost.is_first())
     with writer, self._progress(start) as bar:
       clock = _Clock()
       for batch in self._batches(start):

@@ -27,9 +27,9 @@ from unimse_jax.data.batching import (
   collate_text,
   prefetch,
 )
-from unimse_jax.experiment import Experiment
 from unimse_jax.models import T5
 from unimse_jax.parallel import multihost, sharding
+from unimse_jax.pipeline import Experiment
 from unimse_jax.training.optimizer import make_optimizer
 
 _TARGET = "sentence_vectors"

@@ -18,7 +18,7 @@ from unimse_jax.benchmarking.throughput import Timed
 from unimse_jax.data.batching import BatchPlan
 from unimse_jax.data.tokenizer import EOS
 from unimse_jax.errors import InputError
-from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.pipeline.mesh import config_mesh
 
 SMALL = {
   "text": {"max_tokens": 48},
@@ -107,7 +107,7 @@ def test_the_report_can_be_read(report):
 def test_rates_are_those_of_real_tokens():
   config = tiny(text={"max_tokens": 48})
   model = workload_lib.synthetic_model(config)
-  mesh = make_mesh(**vars(config.parallel))
+  mesh = config_mesh(config)
   workload = workload_lib.Workload(
     [BatchPlan((0, 1), 24), BatchPlan((2,), 48)], np.array([10, 20, 40])
   )

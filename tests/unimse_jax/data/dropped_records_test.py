@@ -9,7 +9,8 @@ from absl import logging
 from feature_export.corpora import schemes
 from unimse_jax.data import mixture
 from unimse_jax.errors import InputError
-from unimse_jax.training import evaluation_run, trainer
+from unimse_jax.evaluation import evaluation_run
+from unimse_jax.training import trainer
 
 _TASK = {"joy": "positive", "anger": "negative", "calm": "neutral"}
 _SPLITS = {"train": 12, "validation": 4, "test": 4}

@@ -6,17 +6,17 @@ import jax
 import numpy as np
 import pytest
 
-from unimse_jax import experiment, pipeline
+from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.data.batching import BatchPlan
-from unimse_jax.evaluation import openings, results
+from unimse_jax.evaluation import evaluation_run, results
 from unimse_jax.evaluation.evaluator import Evaluator
 from unimse_jax.parallel import mesh as mesh_lib
-from unimse_jax.training import evaluation_run
+from unimse_jax.rundir import RunDir
 
 
 @pytest.fixture(scope="module")
 def opened(straight, tiny_config):
-  return experiment.open_experiment(tiny_config(), straight)
+  return pipeline_lib.prepare_run(tiny_config(), RunDir(straight))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,8 @@ def run(straight, tiny_config):
 def stored(run, tmp_path_factory):
   """A folder of its own: other tests write to the workdir too."""
   folder = tmp_path_factory.mktemp("stored")
-  path = results.write(folder, "test", *run)
+  path = RunDir(folder).results_file("test")
+  results.write(RunDir(folder), "test", *run)
   lines = (folder / "predictions" / "test.jsonl").read_text().splitlines()
   with np.load(folder / "predictions" / "test_embeddings.npz") as file:
     embeddings = file["embeddings"]
@@ -60,7 +61,9 @@ def test_embeddings_are_means_over_the_tokens_of_the_row_alone(
   assert embeddings.dtype == np.float32
   assert len(embeddings) == len(rows)
   mesh = mesh_lib.make_mesh(devices=1)
-  params, _ = pipeline.restore_params(opened.pipeline, mesh, straight)
+  params, _ = pipeline_lib.restore_params(
+    opened.pipeline, mesh, RunDir(straight)
+  )
   model, batcher = opened.pipeline.model, opened.batcher("test")
   for row in (0, len(rows) - 1):
     batch = batcher.batch(BatchPlan((row,), 64), 1, slice(0, 1))
@@ -93,13 +96,13 @@ def _last_layer(model, batch) -> jax.Array:
 
 def test_without_probabilities_no_old_embeddings_stay(run, opened, tmp_path):
   found, selected, source = run
-  results.write(tmp_path, "test", found, selected, source)
+  results.write(RunDir(tmp_path), "test", found, selected, source)
   path = tmp_path / "predictions" / "test_embeddings.npz"
   assert path.is_file()
   mesh = mesh_lib.make_mesh(devices=1)
   params = opened.initial_params(mesh)
   plain = Evaluator(opened, mesh).evaluate(params, "test")
-  results.write(tmp_path, "test", plain, selected, source)
+  results.write(RunDir(tmp_path), "test", plain, selected, source)
   assert not path.exists()
 
 
@@ -137,11 +140,11 @@ def test_a_withheld_modality_is_not_read(opened):
 
 
 def test_every_opening_of_the_test_split_is_counted(tmp_path, caplog):
-  assert openings.record(tmp_path, 30, {"commit": "abc"}) == 1
+  assert results.record_opening(RunDir(tmp_path), 30, {"commit": "abc"}) == 1
   assert "opened" not in caplog.text
-  assert openings.record(tmp_path, 60, {"commit": None}) == 2
-  assert "opened for the 2. time" in caplog.text
-  lines = (tmp_path / "results" / openings.FILE_NAME).read_text().splitlines()
+  assert results.record_opening(RunDir(tmp_path), 60, {"commit": None}) == 2
+  assert "now been scored 2 times" in caplog.text
+  lines = (RunDir(tmp_path).openings_file).read_text().splitlines()
   found = [json.loads(line) for line in lines]
   assert [each["step"] for each in found] == [30, 60]
   assert found[0]["commit"] == "abc"
@@ -150,7 +153,7 @@ def test_every_opening_of_the_test_split_is_counted(tmp_path, caplog):
 
 def test_only_the_test_split_is_counted(stored, straight, tiny_config):
   assert stored[0]["test_openings"] >= 1
-  path = straight / "results" / openings.FILE_NAME
+  path = RunDir(straight).openings_file
   before = path.read_text()
   found, _, _ = evaluation_run.evaluate(tiny_config(), straight, "validation")
   assert found.test_openings is None

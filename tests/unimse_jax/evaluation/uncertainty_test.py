@@ -5,14 +5,15 @@ import json
 
 import pytest
 
-from unimse_jax.evaluation import metrics, results
-from unimse_jax.training import evaluation_run
+from unimse_jax.evaluation import evaluation_run, metrics, results
+from unimse_jax.rundir import RunDir
 
 
 @pytest.fixture(scope="module")
 def stored(straight, tiny_config):
   run = evaluation_run.evaluate(tiny_config(), straight, "test")
-  path = results.write(straight, "test", *run)
+  path = RunDir(straight).results_file("test")
+  results.write(RunDir(straight), "test", *run)
   lines = (straight / "predictions" / "test.jsonl").read_text().splitlines()
   return json.loads(path.read_text()), [json.loads(line) for line in lines]
 

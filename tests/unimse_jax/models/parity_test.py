@@ -13,7 +13,7 @@ import pytest
 from unimse_jax import config as config_lib
 from unimse_jax.models import T5Config, UniMSE
 from unimse_jax.parallel import trees
-from unimse_jax.pipeline import model_config
+from unimse_jax.pipeline.model_shape import model_config
 from unimse_jax.training import losses
 
 # The demand of issue 4, relative to the largest number of the array where

@@ -10,8 +10,8 @@ import pytest
 
 from unimse_jax.data.records import CorpusRecords
 from unimse_jax.errors import InputError
+from unimse_jax.evaluation import evaluation_run
 from unimse_jax.prediction import corpus, raw_media
-from unimse_jax.training import evaluation_run
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unimse_jax import experiment
+from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.data.batching import BatchPlan
 from unimse_jax.data.tokenizer import EOS
 from unimse_jax.decoding import probabilities
@@ -15,13 +15,14 @@ from unimse_jax.errors import InputError
 from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.parallel import sharding
 from unimse_jax.prediction.labeller import Labeller
+from unimse_jax.rundir import RunDir
 
 _ROWS = 8
 
 
 @pytest.fixture(scope="module")
 def opened(straight, tiny_config):
-  return experiment.open_experiment(tiny_config(), straight)
+  return pipeline_lib.prepare_run(tiny_config(), RunDir(straight))
 
 
 @pytest.fixture(scope="module")

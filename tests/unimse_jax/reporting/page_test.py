@@ -11,9 +11,9 @@ import pytest
 
 from unimse_jax import report
 from unimse_jax.errors import InputError
-from unimse_jax.evaluation import results
+from unimse_jax.evaluation import evaluation_run, results
 from unimse_jax.reporting import page
-from unimse_jax.training import evaluation_run
+from unimse_jax.rundir import RunDir
 
 SECTIONS = (
   "table2",
@@ -206,7 +206,7 @@ def test_a_trained_run_is_reported(straight, tiny_config, corpora):
   from feature_export import statistics
 
   run = evaluation_run.evaluate(tiny_config(), straight, "test")
-  results.write(straight, "test", *run)
+  results.write(RunDir(straight), "test", *run)
   # What the exporter writes beside the data is what the report reads.
   counts = corpora / "statistics.json"
   assert not statistics.main(["--data", str(corpora), "--json", str(counts)])

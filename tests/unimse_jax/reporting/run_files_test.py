@@ -16,7 +16,7 @@ def test_without_results_it_says_what_to_run(tmp_path):
 
 def test_a_gathered_directory_shows_its_first_seed(gathered_runs):
   run = run_files.load(gathered_runs)
-  assert run.workdir == gathered_runs / "seed_0"
+  assert run.run_dir.path == gathered_runs / "seed_0"
   assert run.root == gathered_runs
   assert run.seeds["seeds"] == [0, 1, 2]
   assert len(run.rows) == len(run.embeddings) == 90
@@ -27,7 +27,7 @@ def test_an_ablation_alone_shows_its_whole_model(make_run, tmp_path):
   rows = [{"row": "full", "seeds": [3], "title": "", "corpora": {}}]
   (tmp_path / "ablation.json").write_text(json.dumps({"rows": rows}))
   run = run_files.load(tmp_path)
-  assert run.workdir == tmp_path / "full" / "seed_3"
+  assert run.run_dir.path == tmp_path / "full" / "seed_3"
   assert run.seeds == rows[0]
 
 

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from unimse_jax.rundir import RunDir
 from unimse_jax.study import ablation, launch, plan
 
 _ROOT = pathlib.Path(__file__).parents[3]
@@ -67,7 +68,7 @@ def test_labels_are_completed_by_the_rules_of_those_beside(
     (tmp_path / f"{name}.meta.json").write_text(json.dumps(meta))
   (tmp_path / "other_labels_all.meta.json").write_text('{"neutral": "other"}')
   config = tiny_config({"data.labels": str(labels), "data.corpora": ["films"]})
-  run = plan.Run(tmp_path, (), config)
+  run = plan.PlannedRun(RunDir(tmp_path), (), config)
   command = launch.labels_command(run)
   assert command[command.index("scheme") + 1 :] == [
     *flags,
@@ -86,7 +87,7 @@ def test_the_carried_rules_make_the_same_labels_again(
   label_writer(corpora, "films,friends", *rules, "--out", str(labels))
   again = tmp_path / "labels_again.jsonl"
   config = tiny_config({"data.labels": str(again)})
-  command = launch.labels_command(plan.Run(tmp_path, (), config))
+  command = launch.labels_command(plan.PlannedRun(RunDir(tmp_path), (), config))
   label_writer(corpora, "films,friends", *command[2:])
   assert again.read_bytes() == labels.read_bytes()
   metas = [path.with_suffix(".meta.json") for path in (labels, again)]

@@ -63,14 +63,14 @@ def make_rows(config_with_rows, tmp_path) -> Callable[..., tuple]:
 def evaluate() -> Callable[..., None]:
   """Writes what eval would, of intensities and emotions that are given."""
 
-  def write(run: plan.Run, scores: dict, rows: list[dict] = ()) -> None:
-    (run.workdir / "results").mkdir(parents=True, exist_ok=True)
+  def write(run: plan.PlannedRun, scores: dict, rows: list[dict] = ()) -> None:
+    (run.run_dir.path / "results").mkdir(parents=True, exist_ok=True)
     config = config_lib.to_dict(run.config)
     results = {"corpora": scores, "provenance": {"config": config}}
-    path = run.workdir / "results" / "test.json"
+    path = run.run_dir.path / "results" / "test.json"
     path.write_text(json.dumps(results))
-    (run.workdir / "predictions").mkdir(exist_ok=True)
+    (run.run_dir.path / "predictions").mkdir(exist_ok=True)
     text = "".join(json.dumps(row) + "\n" for row in rows)
-    (run.workdir / "predictions" / "test.jsonl").write_text(text)
+    (run.run_dir.path / "predictions" / "test.jsonl").write_text(text)
 
   return write

@@ -26,7 +26,11 @@ def test_seeds_count_from_the_seed_of_the_config(config_with_rows, tmp_path):
   flags = [f"--config={config_with_rows}", "--config.seed=5"]
   runs = plan.seed_runs(flags, tmp_path, 3, command_line.load_config)
   assert [run.config.seed for run in runs] == [5, 6, 7]
-  assert [run.workdir.name for run in runs] == ["seed_0", "seed_1", "seed_2"]
+  assert [run.run_dir.path.name for run in runs] == [
+    "seed_0",
+    "seed_1",
+    "seed_2",
+  ]
   command = runs[1].command("train")
   assert command[:2] == ["-m", "unimse_jax.train"]
   assert command[-2:] == ["--workdir", str(tmp_path / "seed_1")]
@@ -42,7 +46,7 @@ def test_rows_are_the_parent_and_those_that_apply(make_rows, tmp_path):
     "without_films",
   ]
   assert rows[1].title == "title of without_audio"
-  assert rows[1].runs[1].workdir == tmp_path / "without_audio" / "seed_1"
+  assert rows[1].runs[1].run_dir.path == tmp_path / "without_audio" / "seed_1"
   assert rows[1].runs[0].config.data.modalities == ("video",)
   assert all(run.config.train.epochs == 7 for row in rows for run in row.runs)
   assert "no such corpus" in left_out["does_not_apply"]
@@ -67,7 +71,7 @@ def test_a_run_is_done_while_config_and_checkpoint_stay(make_rows, evaluate):
   assert not run.is_evaluated("validation")
   longer = make_rows("without_audio", flags=["--config.train.epochs=9"])
   assert not longer[0][0].runs[0].is_evaluated("test")
-  step = run.workdir / "checkpoints" / "8"
+  step = run.run_dir.path / "checkpoints" / "8"
   step.mkdir(parents=True)
   later = time.time() + 60
   os.utime(step, (later, later))

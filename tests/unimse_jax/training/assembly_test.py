@@ -7,7 +7,7 @@ import pytest
 from configs import scratch
 from unimse_jax import config as config_lib
 from unimse_jax.errors import InputError
-from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.pipeline.mesh import config_mesh
 from unimse_jax.training import assembly
 
 
@@ -20,7 +20,7 @@ def config(batch_size=64, microbatches=1):
 
 
 def test_a_batch_must_share_out_over_devices_and_microbatches():
-  mesh = make_mesh(**vars(config().parallel))
+  mesh = config_mesh(config())
   assembly.check_batch_size(config(64, 8), mesh)
   with pytest.raises(InputError, match="multiple of 128 .* found 64"):
     assembly.check_batch_size(config(64, 16), mesh)

@@ -11,10 +11,9 @@ import pytest
 from configs import authors
 from unimse_jax import config as config_lib
 from unimse_jax.config import OptimizerConfig
-from unimse_jax.experiment import random_t5
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import trees
-from unimse_jax.pipeline import model_config
+from unimse_jax.pipeline.model_shape import model_config, random_t5
 from unimse_jax.training.optimizer import make_optimizer, make_schedule
 
 _CONFIG = OptimizerConfig(

@@ -11,12 +11,13 @@ import jax
 import numpy as np
 import pytest
 
-from unimse_jax import experiment, pipeline
-from unimse_jax.checkpoints.checkpointer import Checkpointer
+from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.errors import InputError
-from unimse_jax.evaluation import results
-from unimse_jax.parallel.mesh import make_mesh
-from unimse_jax.training import assembly, evaluation_run, trainer
+from unimse_jax.evaluation import evaluation_run, results
+from unimse_jax.pipeline import preparation
+from unimse_jax.pipeline.mesh import config_mesh
+from unimse_jax.rundir import RunDir
+from unimse_jax.training import assembly, trainer
 
 _ROOT = pathlib.Path(__file__).parents[3]
 # `train` as the command runs it, but it is hit by a signal at a given step,
@@ -26,7 +27,7 @@ import os, runpy, sys
 import jax
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_disable_most_optimizations", True)
-from unimse_jax.training.writer import MetricWriter
+from unimse_jax.rundir.metrics import MetricWriter
 number, step, *sys.argv = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[2:]
 write = MetricWriter.write
 def write_and_die(self, at, split, *rest):
@@ -53,8 +54,8 @@ def train_until(
 
 def last_state(config, workdir: pathlib.Path):
   """The whole state of the newest checkpoint: parameters and moments."""
-  mesh = make_mesh(**vars(config.parallel))
-  opened = experiment.open_experiment(config, workdir)
+  mesh = config_mesh(config)
+  opened = pipeline_lib.prepare_run(config, RunDir(workdir))
   parts = assembly.assemble(
     config,
     opened.pipeline.model,
@@ -62,8 +63,7 @@ def last_state(config, workdir: pathlib.Path):
     mesh,
     total_steps=8,
   )
-  folder = workdir / pipeline.CHECKPOINTS
-  with Checkpointer(folder, best=pipeline.BEST, read_only=True) as saved:
+  with RunDir(workdir).open_checkpoints(read_only=True) as saved:
     restored = saved.restore(parts.abstract_state)
     return restored.step, restored.state, saved.best_step()
 
@@ -116,7 +116,8 @@ def test_running_a_finished_run_again_changes_nothing(straight, tiny_config):
 
 def test_evaluation_writes_the_files_of_the_contract(straight, tiny_config):
   run = evaluation_run.evaluate(tiny_config(), straight, "test")
-  path = results.write(straight, "test", *run)
+  path = RunDir(straight).results_file("test")
+  results.write(RunDir(straight), "test", *run)
   assert path == straight / "results" / "test.json"
   stored = json.loads(path.read_text())
   assert set(stored) == {
@@ -175,8 +176,7 @@ def test_a_loss_that_is_no_number_stops_before_it_is_saved(
   )
   with pytest.raises(FloatingPointError, match="step 3"):
     trainer.train(config, tmp_path)
-  folder = tmp_path / pipeline.CHECKPOINTS
-  with Checkpointer(folder, best=pipeline.BEST, read_only=True) as saved:
+  with RunDir(tmp_path).open_checkpoints(read_only=True) as saved:
     assert saved.steps() == []
 
 
@@ -224,11 +224,11 @@ def test_a_faulty_config_leaves_nothing_that_a_mended_one_would_meet(
     def refuse(*args):
       raise InputError("a fault that shows late")
 
-    patch.setattr(pipeline, "write_model_file", refuse)
+    patch.setattr(preparation, "_t5_config", refuse)
     with pytest.raises(InputError, match="shows late"):
       trainer.train(faulty, workdir)
   assert not (workdir / "config.json").exists()
-  assert not (workdir / pipeline.TOKENIZER_FILE).exists()
+  assert not RunDir(workdir).tokenizer_file.exists()
   # Another config may now use the workdir.
   outcome = trainer.train(tiny_config({"train.epochs": 1}), workdir)
   assert outcome.finished
@@ -249,7 +249,7 @@ def test_other_data_under_the_same_names_is_refused(
   labels.with_suffix(".meta.json").write_text(json.dumps(stored))
   config = tiny_config({"data.labels": str(labels)})
   with pytest.raises(InputError, match="hashes differ"):
-    experiment.open_experiment(config, straight)
+    pipeline_lib.prepare_run(config, RunDir(straight))
 
 
 def test_selecting_on_test_is_loud_and_in_the_results(
@@ -274,7 +274,8 @@ def test_selecting_on_test_is_loud_and_in_the_results(
   splits = [line["split"] for line in lines if line["split"] != "train"]
   assert splits == ["validation", "test"]
   run = evaluation_run.evaluate(config, tmp_path, "test")
-  stored = json.loads(results.write(tmp_path, "test", *run).read_text())
+  results.write(RunDir(tmp_path), "test", *run)
+  stored = RunDir(tmp_path).results("test")
   assert "TEST SPLIT" in stored["selection"]["banner"]
   assert "TEST" in stored["selection"]["rule"]
   best = stored["selection"]["best_per_score"]["films/mae"]

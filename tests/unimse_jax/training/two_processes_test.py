@@ -10,8 +10,9 @@ import sys
 import jax
 import numpy as np
 
-from unimse_jax import pipeline
+from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.rundir import RunDir
 
 _ROOT = pathlib.Path(__file__).parents[3]
 # `train` as the command runs it, with one CPU device a process.
@@ -56,9 +57,9 @@ def run_both(module: str, *arguments: str) -> list[str]:
 
 
 def best_params(config, workdir: pathlib.Path):
-  opened = pipeline.open_pipeline(config, workdir)
+  opened = pipeline_lib.open_pipeline(config, RunDir(workdir))
   mesh = make_mesh(devices=1)
-  return pipeline.restore_params(opened, mesh, workdir)
+  return pipeline_lib.restore_params(opened, mesh, RunDir(workdir))
 
 
 def test_two_processes_train_and_evaluate_as_one(

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from absl import logging
 
-from unimse_jax import experiment
+from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.errors import InputError
 from unimse_jax.models import T5
-from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.pipeline.mesh import config_mesh
+from unimse_jax.rundir import RunDir
 from unimse_jax.training import trainer, warm_start
 
 
@@ -28,8 +29,8 @@ def config(corpora, label_writer, tiny_config):
 
 
 def _started(config, workdir, steps):
-  opened = experiment.open_experiment(config, workdir)
-  mesh = make_mesh(**vars(config.parallel))
+  opened = pipeline_lib.prepare_run(config, RunDir(workdir))
+  mesh = config_mesh(config)
   batcher = opened.batcher("train")
   order = trainer.BatchOrder(batcher.lengths, batcher.corpora, config)
   params = opened.initial_params(mesh)

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.projector import projector_config_pb2
 
-from unimse_jax.training import board, evaluation_run
+from unimse_jax.evaluation import board, evaluation_run
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +20,10 @@ def evaluation(straight, tiny_config):
 
 @pytest.fixture(scope="module")
 def folder(evaluation, tiny_config, tmp_path_factory):
-  workdir = tmp_path_factory.mktemp("board")
+  folder = tmp_path_factory.mktemp("board") / "validation"
   for _ in range(2):
-    path = board.write(workdir, "validation", evaluation, 8, tiny_config())
-  return path
+    board.write(folder, "validation", evaluation, 8, tiny_config())
+  return folder
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,14 @@ import types
 
 import pytest
 
-from unimse_jax.training.writer import MetricWriter, read_metrics
+from unimse_jax.rundir import RunDir
+from unimse_jax.rundir.metrics import read_metrics
 
 _ROOT = pathlib.Path(__file__).parents[3]
 
 
 def write_steps(workdir, steps, resume_step=0):
-  with MetricWriter(workdir, resume_step) as writer:
+  with RunDir(workdir).open_metrics(resume_step) as writer:
     for step in steps:
       writer.write(step, "train", {"loss": 1 / step}, {"seconds": 0.5})
       if step % 2 == 0:
@@ -64,7 +65,7 @@ def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path, caplog):
 
 
 def test_every_line_is_on_disk_when_write_returns(tmp_path):
-  writer = MetricWriter(tmp_path)
+  writer = RunDir(tmp_path).open_metrics(0)
   writer.write(1, "train", {"loss": 1.0})
   assert len(lines(tmp_path)) == 1
   writer.close()
@@ -72,20 +73,23 @@ def test_every_line_is_on_disk_when_write_returns(tmp_path):
 
 
 def test_numbers_that_are_not_finite_become_null(tmp_path):
-  with MetricWriter(tmp_path) as writer:
+  with RunDir(tmp_path).open_metrics(0) as writer:
     writer.write(1, "train", {"a": math.nan, "b": math.inf, "c": 1})
   (line,) = read_metrics(tmp_path / "metrics.jsonl")
   assert line == {"step": 1, "split": "train", "a": None, "b": None, "c": 1.0}
 
 
 def test_a_disabled_writer_writes_nothing(tmp_path):
-  with MetricWriter(tmp_path, enabled=False) as writer:
+  with RunDir(tmp_path).open_metrics(0, enabled=False) as writer:
     writer.write(1, "train", {"loss": 1.0})
   assert list(tmp_path.iterdir()) == []
 
 
 def test_values_named_like_the_keys_are_refused(tmp_path):
-  with MetricWriter(tmp_path) as writer, pytest.raises(ValueError, match="no"):
+  with (
+    RunDir(tmp_path).open_metrics(0) as writer,
+    pytest.raises(ValueError, match="no"),
+  ):
     writer.write(1, "train", {"step": 2.0})
 
 
@@ -113,8 +117,9 @@ def test_tensorboard_reads_the_scalars_of_both_parts(tmp_path, monkeypatch):
 def test_tensorflow_is_not_imported(tmp_path):
   script = (
     "import pathlib, sys\n"
-    "from unimse_jax.training.writer import MetricWriter\n"
-    f"with MetricWriter(pathlib.Path({str(tmp_path)!r})) as writer:\n"
+    "from unimse_jax.rundir import RunDir\n"
+    f"run_dir = RunDir(pathlib.Path({str(tmp_path)!r}))\n"
+    "with run_dir.open_metrics(0) as writer:\n"
     "  writer.write(1, 'train', {'loss': 1.0})\n"
     "sys.exit('tensorflow' in sys.modules)\n"
   )

@@ -15,14 +15,13 @@ from absl import logging
 
 from unimse_jax.files import write_atomically
 
-FILE_NAME = "metrics.jsonl"
 _KEYS = ("step", "split")
 # Two writers of one process within a second need two file names.
 _counter = itertools.count()
 
 
 class MetricWriter:
-  """Appends scalars to `workdir/metrics.jsonl` and `workdir/tensorboard/`.
+  """Appends scalars to a file of JSON lines and to TensorBoard.
 
   A line is {"step": 20, "split": "train", "loss": 1.25}; it holds no clock
   time, so a resumed run's file can equal an uninterrupted run's. Write the
@@ -32,14 +31,16 @@ class MetricWriter:
 
   def __init__(
     self,
-    workdir: pathlib.Path,
+    path: pathlib.Path,
+    tensorboard: pathlib.Path,
     resume_step: int = 0,
     enabled: bool = True,
   ):
     """Opens both files.
 
     Args:
-      workdir: an existing directory.
+      path: metrics.jsonl of a run, in an existing directory.
+      tensorboard: directory for TensorBoard; made if absent.
       resume_step: the step that training goes on from; lines of later steps,
         written by the run that was killed, are cut off. 0 cuts all lines but
         those of step 0.
@@ -48,11 +49,10 @@ class MetricWriter:
     self._file = self._events = None
     if not enabled:
       return
-    path = workdir / FILE_NAME
     if path.exists():
       _cut_after(path, resume_step)
     self._file = path.open("a", encoding="utf-8")
-    self._events = _open_events(workdir / "tensorboard", resume_step)
+    self._events = _open_events(tensorboard, resume_step)
 
   def __enter__(self) -> Self:
     return self
@@ -163,19 +163,3 @@ def _scalar_event(step: int, tag: str, value: float) -> bytes:
     summary=summary_pb2.Summary(value=[scalar]),
   )
   return event.SerializeToString()
-
-
-def read_scores(
-  workdir: pathlib.Path, split: str, step: int
-) -> tuple[list[int], list[dict[str, float]]]:
-  """Steps and scores of a split's evaluations up to a step, oldest first."""
-  path = workdir / "metrics.jsonl"
-  lines = [
-    line
-    for line in (read_metrics(path) if path.is_file() else [])
-    if line["split"] == split and line["step"] <= step
-  ]
-  return [line["step"] for line in lines], [
-    {name: value for name, value in line.items() if "/" in name}
-    for line in lines
-  ]

@@ -8,27 +8,27 @@ import pytest
 
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.errors import InputError
-from unimse_jax.evaluation import results
+from unimse_jax.evaluation import evaluation_run, results
 from unimse_jax.parallel.mesh import make_mesh
-from unimse_jax.prediction import Clip, Predictor, exported, model_card
-from unimse_jax.training import evaluation_run
+from unimse_jax.prediction import Clip, Predictor, model_card, package
+from unimse_jax.rundir import RunDir
 
 
 @pytest.fixture(scope="module")
 def directory(straight, tiny_config, tmp_path_factory):
   run = evaluation_run.evaluate(tiny_config(), straight, "test")
-  results.write(straight, "test", *run)
+  results.write(RunDir(straight), "test", *run)
   out = tmp_path_factory.mktemp("export") / "out"
-  exported.export(straight, out, overwrite=False)
+  package.write(straight, out, overwrite=False)
   return out
 
 
 def test_parameters_come_back_bit_for_bit(straight, directory):
-  config = exported.read_config(straight)
-  opened = pipeline_lib.open_pipeline(config, straight)
+  config = RunDir(straight).read_config()
+  opened = pipeline_lib.open_pipeline(config, RunDir(straight))
   mesh = make_mesh(devices=1)
-  expected, _ = pipeline_lib.restore_params(opened, mesh, straight)
-  _, found = exported.load(directory)
+  expected, _ = pipeline_lib.restore_params(opened, mesh, RunDir(straight))
+  _, found = package.load(directory)
   assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {
     np.dtype("float32")
   }
@@ -42,14 +42,14 @@ def test_predictions_are_the_workdirs(straight, directory):
     for text in ("a great film", "an awful film", "so")
   ]
   expected = Predictor.from_workdir(straight).predict(clips)
-  assert Predictor.from_export(directory).predict(clips) == expected
+  assert Predictor.from_package(directory).predict(clips) == expected
 
 
 def test_the_t5_is_torchs_too(directory):
   import torch
   from transformers import AutoTokenizer, T5ForConditionalGeneration
 
-  opened, params = exported.load(directory)
+  opened, params = package.load(directory)
   theirs = T5ForConditionalGeneration.from_pretrained(directory).eval()
   tokens = np.random.default_rng(0).integers(3, opened.tokenizer.size, (2, 9))
   with torch.no_grad():
@@ -82,7 +82,9 @@ def test_the_card_has_scores_with_n_and_seed(directory):
 
 
 def test_a_run_without_results_says_so(straight):
-  opened = pipeline_lib.open_pipeline(exported.read_config(straight), straight)
+  opened = pipeline_lib.open_pipeline(
+    RunDir(straight).read_config(), RunDir(straight)
+  )
   source = {"checkpoint": "best", "step": 4}
   card = model_card.write(opened, {}, source)
   assert "Not evaluated" in card
@@ -93,19 +95,19 @@ def test_an_interrupted_export_leaves_nothing(straight, tmp_path, monkeypatch):
   def fail(*_):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(exported.model_card, "write", fail)
+  monkeypatch.setattr(package.model_card, "write", fail)
   with pytest.raises(KeyboardInterrupt):
-    exported.export(straight, tmp_path / "out", overwrite=False)
+    package.write(straight, tmp_path / "out", overwrite=False)
   assert list(tmp_path.iterdir()) == []
 
 
 def test_an_export_is_replaced_only_if_asked(straight, tmp_path):
   out = tmp_path / "out"
-  exported.export(straight, out, overwrite=False)
+  package.write(straight, out, overwrite=False)
   with pytest.raises(InputError, match="--overwrite"):
-    exported.export(straight, out, overwrite=False)
+    package.write(straight, out, overwrite=False)
   (out / "README.md").write_text("mine")
-  exported.export(straight, out, overwrite=True)
+  package.write(straight, out, overwrite=True)
   assert (out / "README.md").read_text() != "mine"
   assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -113,7 +115,7 @@ def test_an_export_is_replaced_only_if_asked(straight, tmp_path):
 def test_a_folder_of_something_else_is_never_replaced(straight, tmp_path):
   (tmp_path / "thesis.tex").write_text("years of work")
   with pytest.raises(InputError, match="never replaced"):
-    exported.export(straight, tmp_path, overwrite=True)
+    package.write(straight, tmp_path, overwrite=True)
   assert (tmp_path / "thesis.tex").is_file()
 
 
@@ -121,20 +123,20 @@ def test_a_damaged_export_is_refused_and_an_edited_card_is_not(
   straight, tmp_path
 ):
   out = tmp_path / "out"
-  exported.export(straight, out, overwrite=False)
+  package.write(straight, out, overwrite=False)
   (out / "README.md").write_text("edited")
-  exported.load(out)
-  file = out / exported.FUSION_FILE
+  package.load(out)
+  file = out / package.FUSION_FILE
   content = bytearray(file.read_bytes())
   content[-1] ^= 1
   file.write_bytes(content)
   with pytest.raises(InputError, match="fusion.safetensors"):
-    exported.load(out)
+    package.load(out)
   assert "fusion.safetensors" in json.dumps(
-    json.loads((out / exported.MANIFEST).read_text())
+    json.loads((out / package.MANIFEST).read_text())
   )
 
 
 def test_a_folder_that_is_no_export_is_refused(tmp_path):
   with pytest.raises(InputError, match=r"export\.json"):
-    exported.load(tmp_path)
+    package.load(tmp_path)

@@ -11,10 +11,12 @@ import pytest
 
 from configs import base
 from unimse_jax import config as config_lib
-from unimse_jax import experiment, pipeline
+from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.data.batching import BatchPlan
 from unimse_jax.errors import InputError
 from unimse_jax.models import UniMSE
+from unimse_jax.pipeline import model_shape, preparation
+from unimse_jax.rundir import RunDir
 
 _CONFIGS = pathlib.Path(base.__file__).parent
 _NAMES = sorted(
@@ -29,9 +31,9 @@ def test_every_config_builds(name):
   """Shapes only; a pretrained T5 has T5-base's, which the config repeats."""
   values = importlib.import_module(f"configs.{name}").get_config().to_dict()
   config = config_lib.validate(values)
-  t5 = experiment.random_t5(config, 32100)
+  t5 = model_shape.random_t5(config, 32100)
   assert t5.vocab_size == 32128
-  model = UniMSE(pipeline.model_config(config, t5))
+  model = UniMSE(model_shape.model_config(config, t5))
   tokens = jax.ShapeDtypeStruct((2, 9), jnp.int32)
   mask = jax.ShapeDtypeStruct((2, 9), jnp.bool_)
   batch = {
@@ -62,7 +64,7 @@ def test_everything_missing_is_in_one_message(monkeypatch, tmp_path):
   values["data"]["labels"] = str(tmp_path / "labels.jsonl")
   values["tokenizer"]["path"] = str(tmp_path / "spiece.model")
   with pytest.raises(InputError) as caught:
-    experiment.check_inputs(config_lib.validate(values))
+    preparation.check_inputs(config_lib.validate(values))
   message = str(caught.value)
   assert "7 thing(s)" in message
   for name in ("mosi", "mosei", "meld", "iemocap"):
@@ -75,7 +77,7 @@ def test_everything_missing_is_in_one_message(monkeypatch, tmp_path):
 def test_a_new_workdir_gets_its_files_and_an_old_one_keeps_them(
   tiny_config, tmp_path
 ):
-  opened = experiment.open_experiment(tiny_config(), tmp_path)
+  opened = pipeline_lib.prepare_run(tiny_config(), RunDir(tmp_path))
   names = ("tokenizer/spiece.model", "features.npz", "model.json")
   before = {name: (tmp_path / name).stat().st_mtime_ns for name in names}
   found = sorted(
@@ -84,7 +86,7 @@ def test_a_new_workdir_gets_its_files_and_an_old_one_keeps_them(
     if path.is_file()
   )
   assert found == sorted(names)  # and no scratch file
-  again = experiment.open_experiment(tiny_config(), tmp_path)
+  again = pipeline_lib.prepare_run(tiny_config(), RunDir(tmp_path))
   after = {name: (tmp_path / name).stat().st_mtime_ns for name in names}
   assert before == after
   assert again.pipeline.label_text == opened.pipeline.label_text
@@ -93,7 +95,7 @@ def test_a_new_workdir_gets_its_files_and_an_old_one_keeps_them(
 
 def test_every_label_is_written_within_the_target_length(tiny_config, tmp_path):
   config = tiny_config({"decoding.max_new_tokens": 40})
-  opened = experiment.open_experiment(config, tmp_path)
+  opened = pipeline_lib.prepare_run(config, RunDir(tmp_path))
   for split in ("train", "validation", "test"):
     batcher = opened.batcher(split)
     for row in batcher.encoded:
@@ -108,7 +110,7 @@ def test_numbers_are_drawn_anew_each_step_near_the_rated_ones(
   config = tiny_config(
     {"loss.number_spread": 100.0, "decoding.max_new_tokens": 40}
   )
-  opened = experiment.open_experiment(config, tmp_path)
+  opened = pipeline_lib.prepare_run(config, RunDir(tmp_path))
   # The corpus has one number of each sign: halve some, so that there are two.
   examples = [
     dataclasses.replace(
@@ -149,7 +151,7 @@ def test_numbers_are_drawn_anew_each_step_near_the_rated_ones(
 
 
 def test_without_a_spread_targets_are_the_rated_ones(tiny_config, tmp_path):
-  opened = experiment.open_experiment(tiny_config(), tmp_path)
+  opened = pipeline_lib.prepare_run(tiny_config(), RunDir(tmp_path))
   assert opened.training_batcher().redraw is None
 
 
@@ -158,7 +160,7 @@ def test_labels_that_contradict_themselves_stay_legal_and_are_told(
 ):
   """Rounded to no decimal, "positive, 0.4" is a positive 0."""
   config = tiny_config({"label.decimals": 0})
-  opened = experiment.open_experiment(config, tmp_path / "a")
+  opened = pipeline_lib.prepare_run(config, RunDir(tmp_path / "a"))
   assert opened.pipeline.label_text.contradictions == frozenset()
   loaded = opened.mixture
   example = loaded.examples["train"][0]
@@ -170,7 +172,7 @@ def test_labels_that_contradict_themselves_stay_legal_and_are_told(
   )
   loaded = dataclasses.replace(loaded, examples={"train": [example]})
   with caplog.at_level("WARNING"):
-    found = experiment._contradictions(loaded, opened.pipeline.label_text)
+    found = preparation._contradictions(loaded, opened.pipeline.label_text)
   assert ("positive", "intensity", "0") in found
   assert "contradict themselves in" in caplog.text
 
@@ -186,7 +188,7 @@ def test_too_large_a_vocabulary_for_the_t5_is_refused(
     }
   )
   with pytest.raises(InputError, match="at most the 1200 entries"):
-    experiment.open_experiment(config, tmp_path)
+    pipeline_lib.prepare_run(config, RunDir(tmp_path))
 
 
 def test_a_pretrained_t5_is_what_training_starts_from(
@@ -203,7 +205,7 @@ def test_a_pretrained_t5_is_what_training_starts_from(
   config = tiny_config(
     {"t5.pretrained": str(folder), "tokenizer.path": str(vocabulary)}
   )
-  opened = experiment.open_experiment(config, tmp_path / "run")
+  opened = pipeline_lib.prepare_run(config, RunDir(tmp_path / "run"))
   params = opened.initial_params(make_mesh(devices=1))
   t5, expected = pretrained.load(str(folder))
   assert opened.pipeline.model.config.t5.width == t5.width

@@ -16,71 +16,47 @@ import jax
 import numpy as np
 from flax import traverse_util
 
-from unimse_jax import config as config_lib
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax import pretrained
-from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file
 from unimse_jax.parallel import mesh as mesh_lib
-from unimse_jax.pipeline import (
-  FEATURES_FILE,
-  MODEL_FILE,
-  TOKENIZER_FILE,
-  Pipeline,
-)
+from unimse_jax.pipeline import Pipeline
 from unimse_jax.prediction import model_card
+from unimse_jax.rundir import RunDir
 
 OWN = "unimse"
 FUSION_FILE = f"{OWN}/fusion.safetensors"
 MANIFEST = f"{OWN}/export.json"
-_CONFIG_FILE = "config.json"
 _VERSION = 1
 
 
-def read_config(directory: pathlib.Path) -> Config:
-  """The config that a workdir, or the `unimse` folder of an export, keeps.
-
-  Raises:
-    InputError: there is none, or it is damaged.
-  """
-  stored = directory / _CONFIG_FILE
-  if not stored.is_file():
-    raise InputError(
-      f"Expected the workdir of a training run, found no {stored}."
-    )
-  try:
-    values = json.loads(stored.read_text(encoding="utf-8"))
-  except ValueError as error:
-    raise InputError(f"Expected JSON in {stored}, found {error}.") from error
-  return config_lib.validate(values)
-
-
-def export(workdir: pathlib.Path, out: pathlib.Path, overwrite: bool) -> dict:
+def write(workdir: pathlib.Path, out: pathlib.Path, overwrite: bool) -> dict:
   """Writes the best checkpoint of a run as a directory to give away.
 
   Args:
     workdir: of the run.
     out: appears whole or not at all.
-    overwrite: replace an earlier export there.
+    overwrite: replace an earlier package there.
 
   Returns:
-    What export.json holds.
+    The content of export.json.
 
   Raises:
     InputError: no run, or something stands at `out`.
   """
-  config = read_config(workdir)
+  run_dir = RunDir(workdir.absolute())
+  config = run_dir.read_config()
   _check_target(out, overwrite)
-  pipeline = pipeline_lib.open_pipeline(config, workdir)
+  pipeline = pipeline_lib.open_pipeline(config, run_dir)
   mesh = mesh_lib.make_mesh(devices=1)
-  params, source = pipeline_lib.restore_params(pipeline, mesh, workdir)
+  params, source = pipeline_lib.restore_params(pipeline, mesh, run_dir)
   params = jax.tree.map(np.asarray, params)
   found: dict = {}
 
   def fill(draft: pathlib.Path) -> None:
-    _write(draft, workdir, pipeline, params)
-    card = model_card.write(pipeline, model_card.read_results(workdir), source)
+    _write(draft, run_dir, pipeline, params)
+    card = model_card.write(pipeline, _results(run_dir), source)
     (draft / "README.md").write_text(card, encoding="utf-8")
     files = sorted(path for path in draft.rglob("*") if path.is_file())
     found.update(
@@ -96,15 +72,21 @@ def export(workdir: pathlib.Path, out: pathlib.Path, overwrite: bool) -> dict:
   return found
 
 
+def _results(run_dir: RunDir) -> dict[str, Any]:
+  """split -> results, of the splits that were evaluated."""
+  found = {split: run_dir.results(split) for split in ("test", "validation")}
+  return {split: each for split, each in found.items() if each is not None}
+
+
 def _write(
-  draft: pathlib.Path, workdir: pathlib.Path, pipeline: Pipeline, params: Any
+  draft: pathlib.Path, run_dir: RunDir, pipeline: Pipeline, params: Any
 ) -> None:
   from safetensors.numpy import save_file
 
   (draft / OWN).mkdir()
-  for name in (_CONFIG_FILE, FEATURES_FILE, MODEL_FILE):
-    shutil.copyfile(workdir / name, draft / OWN / name)
-  vocabulary = (workdir / TOKENIZER_FILE).read_bytes()
+  for file in (run_dir.config_file, run_dir.features_file, run_dir.model_file):
+    shutil.copyfile(file, draft / OWN / file.name)
+  vocabulary = run_dir.tokenizer_file.read_bytes()
   rest = {name: tree for name, tree in params.items() if name != "t5"}
   pretrained.save(draft, pipeline.model.config.t5, params["t5"], vocabulary)
   flat = traverse_util.flatten_dict(rest, sep="/")
@@ -119,12 +101,12 @@ def _check_target(out: pathlib.Path, overwrite: bool) -> None:
     return
   if not (out / MANIFEST).is_file():
     raise InputError(
-      f"--out: expected a new directory or an earlier export, found {out} with "
-      "other content, which is never replaced. Choose another --out."
+      f"--out: expected a new directory or an earlier package, found {out} "
+      "with other content, which is never replaced. Choose another --out."
     )
   if not overwrite:
     raise InputError(
-      f"--out: an export is at {out} already. Give --overwrite to replace it."
+      f"--out: a package is at {out} already. Give --overwrite to replace it."
     )
 
 
@@ -149,15 +131,15 @@ def _make_directory(
 
 
 def load(directory: pathlib.Path) -> tuple[Pipeline, Any]:
-  """The pipeline and the parameters (numpy, float32) of an export.
+  """The pipeline and the parameters (numpy, float32) of a package.
 
   Raises:
-    InputError: no export there, or a file was lost, changed or cut.
+    InputError: no package is there, or a file was lost, changed or cut.
   """
   manifest = directory / MANIFEST
   if not manifest.is_file():
     raise InputError(
-      f"Expected a directory of unimse_jax.export, found no {manifest}."
+      f"Expected a directory of unimse_jax.package, found no {manifest}."
     )
   files = json.loads(manifest.read_text())["files"]
   # The card is the user's to edit; everything else is what was trained.
@@ -171,12 +153,12 @@ def load(directory: pathlib.Path) -> tuple[Pipeline, Any]:
   ]
   if damaged:
     raise InputError(
-      f"Export {directory}: expected the sha256 of export.json, found other "
-      f"or no content in {', '.join(damaged)}. Export or copy it again."
+      f"Package {directory}: expected the sha256 of export.json, found other "
+      f"or no content in {', '.join(damaged)}. Package or copy the run again."
     )
-  own = directory / OWN
+  own = RunDir(directory / OWN)
   pipeline = pipeline_lib.open_pipeline(
-    read_config(own), own, directory / pathlib.Path(TOKENIZER_FILE).name
+    own.read_config(), own, directory / own.tokenizer_file.name
   )
   return pipeline, _load_params(directory)
 

@@ -1,6 +1,6 @@
 """What TensorBoard shows of an evaluation: beside the curves of the training.
 
-In workdir/tensorboard/<split>/: confusion matrices as images, the config as
+In tensorboard/<split>/ of the run: confusion matrices as images, the config as
 hyper-parameters with the scores as their metrics, and the embeddings of the
 last fused layer for the projector.
 """
@@ -27,31 +27,26 @@ _TARGETS = ("emotion", "intensity", "polarity")
 
 
 def write(
-  workdir: pathlib.Path,
+  folder: pathlib.Path,
   split: str,
   evaluation: Evaluation,
   step: int,
   config: Config,
-) -> pathlib.Path:
+) -> None:
   """Writes an evaluation anew; an earlier one of the split is removed.
 
   Args:
-    workdir: of the run.
+    folder: for this split alone; made if absent.
     split: that was evaluated.
     evaluation: with embeddings, else the projector gets none.
     step: of the checkpoint.
     config: of the run.
-
-  Returns:
-    The directory.
   """
-  folder = workdir / "tensorboard" / split
   folder.mkdir(parents=True, exist_ok=True)
   for old in folder.glob("events.out.tfevents.*"):
     old.unlink()
   _write_events(folder, _summaries(split, evaluation, config), step)
   _write_projector(folder, evaluation)
-  return folder
 
 
 def confusion_image(
@@ -138,7 +133,7 @@ def hyperparameters(
 def _write_events(
   folder: pathlib.Path, summaries: Iterator[Any], step: int
 ) -> None:
-  # As in training/writer.py: tensorboard's own writer imports tensorflow.
+  # As in rundir/metrics.py: tensorboard's own writer imports tensorflow.
   from tensorboard.compat.proto import event_pb2
   from tensorboard.summary.writer.record_writer import RecordWriter
 

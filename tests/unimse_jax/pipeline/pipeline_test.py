@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from unimse_jax import experiment, pipeline
+from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.data.mixture import Example
 from unimse_jax.data.records import RecordText
 from unimse_jax.errors import InputError
@@ -14,12 +14,14 @@ from unimse_jax.labels import (
   LabelText,
   UniversalLabel,
 )
+from unimse_jax.pipeline import model_shape
+from unimse_jax.rundir import RunDir
 
 
 @pytest.fixture(scope="module")
 def workdir(tiny_config, tmp_path_factory):
   folder = tmp_path_factory.mktemp("workdir")
-  experiment.open_experiment(tiny_config(), folder)
+  pipeline_lib.prepare_run(tiny_config(), RunDir(folder))
   return folder
 
 
@@ -31,7 +33,7 @@ def test_it_opens_without_corpora_or_pretrained_weights(tiny_config, workdir):
       "t5.pretrained": "/gone",
     }
   )
-  opened = pipeline.open_pipeline(config, workdir)
+  opened = pipeline_lib.open_pipeline(config, RunDir(workdir))
   assert opened.label_text.schema.slots == ("polarity", "intensity", "moods")
   assert opened.model.config.t5.width == 16
   shapes = opened.abstract_params()
@@ -42,7 +44,7 @@ def test_a_folder_that_is_no_workdir_says_what_is_missing(
   tiny_config, tmp_path
 ):
   with pytest.raises(InputError, match="train first") as caught:
-    pipeline.open_pipeline(tiny_config(), tmp_path)
+    pipeline_lib.open_pipeline(tiny_config(), RunDir(tmp_path))
   for name in ("tokenizer/spiece.model", "features.npz", "model.json"):
     assert name in str(caught.value)
 
@@ -50,9 +52,9 @@ def test_a_folder_that_is_no_workdir_says_what_is_missing(
 def test_a_workdir_without_a_checkpoint_is_refused(tiny_config, workdir):
   from unimse_jax.parallel.mesh import make_mesh
 
-  opened = pipeline.open_pipeline(tiny_config(), workdir)
+  opened = pipeline_lib.open_pipeline(tiny_config(), RunDir(workdir))
   with pytest.raises(InputError, match="checkpoint"):
-    pipeline.restore_params(opened, make_mesh(devices=1), workdir)
+    pipeline_lib.restore_params(opened, make_mesh(devices=1), RunDir(workdir))
 
 
 def test_more_fused_layers_than_a_pretrained_t5_has_are_refused(
@@ -60,12 +62,12 @@ def test_more_fused_layers_than_a_pretrained_t5_has_are_refused(
 ):
   config = tiny_config({"t5.pretrained": "some/t5", "model.pmf_layers": 3})
   with pytest.raises(InputError, match="at most t5.encoder_layers = 2"):
-    pipeline.model_config(config, tiny_t5)
+    model_shape.model_config(config, tiny_t5)
 
 
 def test_dropout_and_compute_type_are_the_configs(tiny_config, tiny_t5):
   config = tiny_config({"t5.dtype": "bfloat16", "t5.dropout": 0.25})
-  found = pipeline.model_config(config, tiny_t5).t5
+  found = model_shape.model_config(config, tiny_t5).t5
   expected = dataclasses.replace(tiny_t5, dtype="bfloat16", dropout=0.25)
   assert found == expected
 
@@ -74,9 +76,9 @@ def test_no_contrastive_weights_means_no_contrastive_parameters(
   tiny_config, tiny_t5
 ):
   both = {"loss.alpha": 0.0, "loss.beta": 0.0}
-  assert not pipeline.model_config(tiny_config(both), tiny_t5).contrastive
+  assert not model_shape.model_config(tiny_config(both), tiny_t5).contrastive
   one = {"loss.alpha": 0.0}
-  assert pipeline.model_config(tiny_config(one), tiny_t5).contrastive
+  assert model_shape.model_config(tiny_config(one), tiny_t5).contrastive
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.25])
@@ -84,7 +86,7 @@ def test_tokens_of_completed_fields_have_their_own_weight(
   weight, tiny_config, straight
 ):
   config = tiny_config({"loss.completed_weight": weight})
-  opened = pipeline.open_pipeline(config, straight)
+  opened = pipeline_lib.open_pipeline(config, RunDir(straight))
   record = RecordText("a", "", 0, "", "so", *[()] * 4, "", None, "", 0, 0)
   label = UniversalLabel(
     "positive", 1.6, {"moods": "joy"}, frozenset({"intensity"})
@@ -103,8 +105,8 @@ def test_tokens_of_completed_fields_have_their_own_weight(
 
 
 def test_offsets_count_bytes_where_a_class_is_not_ascii(tiny_config, straight):
-  opened = pipeline.open_pipeline(
-    tiny_config({"loss.completed_weight": 0.5}), straight
+  opened = pipeline_lib.open_pipeline(
+    tiny_config({"loss.completed_weight": 0.5}), RunDir(straight)
   )
   schema = LabelSchema(
     True, (EmotionScheme("moods", {"\u00e9mue": "", "joy": "positive"}),)

@@ -1,4 +1,4 @@
-"""Evaluates the workdir of a training run."""
+"""Evaluates the best checkpoint of a run."""
 
 import dataclasses
 import pathlib
@@ -7,16 +7,14 @@ from typing import Any
 from absl import logging
 
 from unimse_jax import config as config_lib
-from unimse_jax import experiment as experiment_lib
 from unimse_jax import pipeline
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
-from unimse_jax.evaluation import openings, results, selection
+from unimse_jax.evaluation import board, results, selection
 from unimse_jax.evaluation.evaluator import Evaluation, Evaluator
 from unimse_jax.parallel import multihost
-from unimse_jax.parallel.mesh import make_mesh
-from unimse_jax.training import board, workdir
-from unimse_jax.training.writer import read_scores
+from unimse_jax.pipeline.mesh import config_mesh
+from unimse_jax.rundir import RunDir
 
 
 def evaluate(
@@ -36,34 +34,34 @@ def evaluate(
   Raises:
     InputError: no run there, one of another config, or an empty split.
   """
-  workdir.check_same_config(
-    path, config_lib.to_dict(config), config_lib.FREE_FIELDS
-  )
-  experiment = experiment_lib.open_experiment(config, path)
+  run_dir = RunDir(path.absolute())
+  run_dir.check_config(config_lib.to_dict(config), config_lib.FREE_FIELDS)
+  experiment = pipeline.open_run(config, run_dir)
   if not experiment.mixture.examples[split]:
     raise InputError(
       f"--split: no corpus of {', '.join(config.data.corpora)} has a "
       f"{split} split."
     )
-  mesh = make_mesh(**vars(config.parallel))
-  params, selected = pipeline.restore_params(experiment.pipeline, mesh, path)
+  mesh = config_mesh(config)
+  params, selected = pipeline.restore_params(experiment.pipeline, mesh, run_dir)
   source = results.provenance(experiment)
   opened = None
   if split == "test" and multihost.is_first():
-    opened = openings.record(path, selected["step"], source)
+    opened = results.record_opening(run_dir, selected["step"], source)
   evaluator = Evaluator(experiment, mesh)
   found = evaluator.evaluate(params, split, with_probabilities=True)
   found = dataclasses.replace(found, test_openings=opened)
   if withhold:
     withheld = evaluator.evaluate_withheld(params, split)
     found = dataclasses.replace(found, withheld=withheld)
-  return found, selected | _selection(config, path, selected["step"]), source
+  selected |= _selection(config, run_dir, selected["step"])
+  return found, selected, source
 
 
-def _selection(config: Config, path: pathlib.Path, step: int) -> dict[str, Any]:
+def _selection(config: Config, run_dir: RunDir, step: int) -> dict[str, Any]:
   """By which rule a step was selected, and what others would have chosen."""
   rule = config.train.selection
-  steps, scores = read_scores(path, "validation", step)
+  steps, scores = run_dir.scores("validation", step)
   found = {
     "rule": selection.RULES[rule],
     "best_per_score": selection.best_per_score(steps, scores),
@@ -79,9 +77,11 @@ def write(
   path: pathlib.Path,
   split: str,
   run: tuple[Evaluation, dict[str, Any], dict[str, Any]],
-) -> pathlib.Path:
-  """Writes what `evaluate` returned, for TensorBoard too; the results' path."""
+) -> None:
+  """Writes what `evaluate` returned to the run, for TensorBoard too."""
   found, selected, _ = run
-  file = results.write(path, split, *run)
-  board.write(path, split, found, selected["step"], config)
-  return file
+  run_dir = RunDir(path.absolute())
+  results.write(run_dir, split, *run)
+  board.write(
+    run_dir.tensorboard(split), split, found, selected["step"], config
+  )

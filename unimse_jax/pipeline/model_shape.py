@@ -1,0 +1,87 @@
+"""The model that a config describes: its shape and how it writes labels.
+
+Needs no files, and nothing beyond jax, flax, numpy and ml_collections.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from unimse_jax.config import Config, layer_faults
+from unimse_jax.errors import InputError
+from unimse_jax.labels import LabelSchema, LabelText
+from unimse_jax.models import T5Config, UniMSEConfig
+
+_LANES = 128  # vocabulary entries are padded to a multiple of it
+
+
+def random_t5(config: Config, vocab_size: int) -> T5Config:
+  """The shape that the config gives to a T5 of random weights."""
+  fields = config.t5
+  return T5Config(
+    vocab_size=-(-vocab_size // _LANES) * _LANES,
+    width=fields.width,
+    head_width=fields.head_width,
+    hidden=fields.hidden,
+    heads=fields.heads,
+    encoder_layers=fields.encoder_layers,
+    decoder_layers=fields.decoder_layers,
+    activation=fields.activation,
+    gated=fields.gated,
+  )
+
+
+def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
+  """The model's own view of a config.
+
+  Raises:
+    InputError: the PMF layers are not all layers of this T5.
+  """
+  t5 = dataclasses.replace(t5, dtype=config.t5.dtype, dropout=config.t5.dropout)
+  faults = layer_faults(config, t5.encoder_layers, t5.decoder_layers)
+  if faults:
+    raise InputError(
+      "The T5 does not fit the config:\n  " + "\n  ".join(faults)
+    )
+  return UniMSEConfig(
+    **vars(config.model),
+    t5=t5,
+    modalities=config.data.modalities,
+    audio_frames=config.data.audio_frames,
+    video_frames=config.data.video_frames,
+    marking=config.text.marking,
+    absent=config.loss.absent,
+    contrastive=bool(config.loss.alpha or config.loss.beta),
+  )
+
+
+def make_label_text(
+  config: Config,
+  slots: Mapping[str, Any],
+  grid: Sequence[float],
+  contradictions: Iterable[Sequence[str]] = (),
+) -> LabelText:
+  """How the config writes labels.
+
+  Args:
+    config: its label section.
+    slots: what a label holds, from the universal labels' .meta.json.
+    grid: the intensities of the training labels, rising.
+    contradictions: (polarity, slot, word) of training labels in which the
+      polarity and another field contradict each other.
+  """
+  label = config.label
+  schema = LabelSchema.from_slots(slots)
+  if label.fields == "three_field":
+    schema = schema.three_field()
+  raw = label.numbers == "raw"
+  return LabelText(
+    schema,
+    label.separator,
+    label.decimals,
+    raw,
+    tuple(grid) if raw or label.snap else (),
+    label.snap,
+    config.decoding.constrained and config.decoding.consistent,
+    frozenset(map(tuple, contradictions)),
+  )

@@ -1,0 +1,162 @@
+"""A model with what it reads and writes: from an utterance to its label."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from unimse_jax.config import Config
+from unimse_jax.data import inputs
+from unimse_jax.data.batching import Collator, Encoded
+from unimse_jax.data.features import FeatureTransform
+from unimse_jax.data.mixture import Example
+from unimse_jax.data.tokenizer import EOS, Tokenizer
+from unimse_jax.errors import InputError
+from unimse_jax.labels import LabelText, UniversalLabel
+from unimse_jax.models import T5Config, UniMSE
+from unimse_jax.parallel import sharding
+from unimse_jax.pipeline.model_file import ModelFile
+from unimse_jax.pipeline.model_shape import make_label_text, model_config
+from unimse_jax.rundir import RunDir
+
+
+@dataclasses.dataclass(frozen=True)
+class Pipeline:
+  """Attributes:
+  config: the typed config.
+  tokenizer: the vocabulary.
+  label_text: how labels are written and read.
+  collator: makes batches.
+  model: UniMSE.
+  data_sha256: hash of the corpora and labels that it was made from.
+  extraction: settings of the features that it was trained on ("audio",
+    "video", "settings_sha256"); empty in runs that are older than the field.
+  """
+
+  config: Config
+  tokenizer: Tokenizer
+  label_text: LabelText
+  collator: Collator
+  model: UniMSE
+  data_sha256: str
+  extraction: Mapping[str, Any]
+
+  def encode(self, example: Example) -> Encoded:
+    """Tokens of an utterance and of its label's text."""
+    tokens, segments = inputs.encode(example, self.tokenizer, self.config.text)
+    return Encoded(tokens, segments, *self.encode_label(example.label))
+
+  def encode_label(
+    self, label: UniversalLabel
+  ) -> tuple[list[int], list[float]]:
+    """The label's tokens with </s>, and the weight of each in the loss.
+
+    A token belongs to the field that it ends in. Separators weigh 1: that a
+    field follows is no guess, whatever stands in it.
+    """
+    label = self.label_text.schema.project(label)
+    fields = self.label_text.fields(label)
+    separator = self.label_text.separator
+    tokens, ends = self.tokenizer.encode_with_ends(separator.join(fields))
+    places = np.array(ends)
+    weights = np.ones(len(tokens))
+    start = 0
+    for slot, text in zip(self.label_text.schema.slots, fields, strict=True):
+      end = start + len(text.encode())
+      if slot in label.completed:
+        inside = (start < places) & (places <= end)
+        weights[inside] = self.config.loss.completed_weight
+      start = end + len(separator.encode())
+    return [*tokens, EOS], [*weights.tolist(), 1.0]
+
+  def init(self, key: jax.Array) -> Any:
+    """Fresh parameters, T5's among them."""
+    return self.model.init(key, self._dummy_batch())["params"]
+
+  def abstract_params(self, mesh: Mesh | None = None) -> Any:
+    """Shapes of the parameters; with a mesh, their shardings too."""
+    shapes = jax.eval_shape(self.init, jax.random.key(0))
+    if mesh is None:
+      return shapes
+    return sharding.placed(shapes, sharding.state_sharding(shapes, mesh))
+
+  def _dummy_batch(self) -> dict[str, jax.Array]:
+    """One row of one token and one frame, to find out shapes with."""
+    tokens = jnp.ones((1, 1), jnp.int32)
+    batch = {
+      "encoder_input_tokens": tokens,
+      "segment_ids": tokens,
+      "encoder_mask": tokens > 0,
+      "decoder_input_tokens": tokens,
+      "decoder_target_tokens": tokens,
+    }
+    for name in self.config.data.modalities:
+      width = self.collator.transform.width(name)
+      batch[name] = jnp.zeros((1, 1, width))
+      batch[f"{name}_mask"] = tokens > 0
+    return batch
+
+
+def open_pipeline(
+  config: Config, run_dir: RunDir, vocabulary: pathlib.Path | None = None
+) -> Pipeline:
+  """Opens what training left in a run directory.
+
+  Args:
+    config: config of the run.
+    run_dir: the run, or a folder with the same files.
+    vocabulary: the SentencePiece file, where it lies elsewhere.
+
+  Raises:
+    InputError: no training run has come as far as its first step there.
+  """
+  vocabulary = vocabulary or run_dir.tokenizer_file
+  files = (vocabulary, run_dir.features_file, run_dir.model_file)
+  missing = [file for file in files if not file.is_file()]
+  if missing:
+    raise InputError(
+      "Expected the workdir of a training run, found no "
+      f"{', '.join(map(str, missing))}; train first, or correct --workdir."
+    )
+  stored = ModelFile.read(run_dir.model_file)
+  return Pipeline(
+    config=config,
+    tokenizer=Tokenizer(vocabulary),
+    label_text=make_label_text(
+      config, stored.slots, stored.grid, stored.contradictions
+    ),
+    collator=Collator(
+      FeatureTransform.load(run_dir.features_file),
+      config.data,
+      config.augment,
+      stored.target_length,
+    ),
+    model=UniMSE(model_config(config, T5Config(**stored.t5))),
+    data_sha256=stored.data_sha256,
+    extraction=stored.extraction,
+  )
+
+
+def restore_params(
+  pipeline: Pipeline, mesh: Mesh, run_dir: RunDir
+) -> tuple[Any, dict[str, Any]]:
+  """The best checkpoint's parameters, else the latest's, and which it was.
+
+  Raises:
+    InputError: the directory holds no whole checkpoint.
+  """
+  with run_dir.open_checkpoints(read_only=True) as checkpointer:
+    best = checkpointer.best_step()
+    restored = checkpointer.restore(
+      pipeline.abstract_params(mesh), best, subtree="params"
+    )
+  return restored.state, {
+    "checkpoint": "latest" if best is None else "best",
+    "step": restored.step,
+    **restored.metadata,
+  }

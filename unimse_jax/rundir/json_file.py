@@ -1,0 +1,55 @@
+"""JSON files that appear whole and are read back with one clear error."""
+
+import json
+import math
+import pathlib
+from typing import Any
+
+from unimse_jax.errors import InputError
+from unimse_jax.files import write_atomically
+
+
+def read(path: pathlib.Path, advice: str) -> dict[str, Any]:
+  """The object of a JSON file.
+
+  Args:
+    path: an existing file.
+    advice: what to do if it is damaged, as the end of a sentence.
+
+  Raises:
+    InputError: the file cannot be read or holds no JSON object.
+  """
+  try:
+    value = json.loads(path.read_text(encoding="utf-8"))
+  except (OSError, ValueError, RecursionError) as error:
+    raise InputError(
+      f"expected JSON in {path}, found: {error or 'no end of brackets'}: "
+      f"{advice}"
+    ) from error
+  if isinstance(value, dict):
+    return value
+  raise InputError(
+    f"expected a JSON object in {path}, found {type(value).__name__}: {advice}"
+  )
+
+
+def write(path: pathlib.Path, value: Any) -> None:
+  """Writes JSON; a number that is not finite becomes null.
+
+  Args:
+    path: the file; its directory is made.
+    value: JSON values, tuples too.
+  """
+  path.parent.mkdir(parents=True, exist_ok=True)
+  text = json.dumps(_finite(value), indent=2, allow_nan=False)
+  write_atomically(path, f"{text}\n".encode())
+
+
+def _finite(value: Any) -> Any:
+  if isinstance(value, dict):
+    return {key: _finite(item) for key, item in value.items()}
+  if isinstance(value, list | tuple):
+    return [_finite(item) for item in value]
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value

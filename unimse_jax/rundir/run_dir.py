@@ -1,0 +1,336 @@
+"""Where the files of a run are, and how each is written and read."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from unimse_jax import config as config_lib
+from unimse_jax.config import Config
+from unimse_jax.errors import InputError
+from unimse_jax.files import write_atomically
+from unimse_jax.rundir import config_file, json_file, lock
+from unimse_jax.rundir.metrics import MetricWriter, read_metrics
+
+if TYPE_CHECKING:
+  from unimse_jax.checkpoints.checkpointer import Checkpointer
+
+# What the checkpointer calls the best: the step that was the best when it was
+# saved, so that a later best one always stands above an earlier.
+_BEST = ("selected", "max")
+_EVALUATE_AGAIN = "run `python -m unimse_jax.eval` again"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDir:
+  """The directory of one run, or of a study that holds runs.
+
+  Every other module asks this class for a file of a run. What is absent reads
+  as None or as empty; what is damaged raises InputError.
+
+  Attributes:
+    path: local directory; it need not exist.
+  """
+
+  path: pathlib.Path
+
+  @property
+  def config_file(self) -> pathlib.Path:
+    """The config that the run was made with."""
+    return self.path / "config.json"
+
+  @property
+  def tokenizer_file(self) -> pathlib.Path:
+    """The SentencePiece model."""
+    return self.path / "tokenizer/spiece.model"
+
+  @property
+  def features_file(self) -> pathlib.Path:
+    """Scale and projection of the frames."""
+    return self.path / "features.npz"
+
+  @property
+  def model_file(self) -> pathlib.Path:
+    """What of the model is not in the config: shapes, slots, data hashes."""
+    return self.path / "model.json"
+
+  @property
+  def pipeline_files(self) -> tuple[pathlib.Path, ...]:
+    """All that a model needs to run, besides the config and its weights."""
+    return self.tokenizer_file, self.features_file, self.model_file
+
+  @property
+  def checkpoints(self) -> pathlib.Path:
+    """Directory of the checkpoints."""
+    return self.path / "checkpoints"
+
+  @property
+  def metrics_file(self) -> pathlib.Path:
+    """Scalars of training and of its evaluations, a JSON object a line."""
+    return self.path / "metrics.jsonl"
+
+  @property
+  def report_file(self) -> pathlib.Path:
+    """The page that unimse_jax.report writes."""
+    return self.path / "report/index.html"
+
+  def tensorboard(self, split: str = "") -> pathlib.Path:
+    """TensorBoard's directory: of the training, or of a split's evaluation."""
+    return self.path / "tensorboard" / split
+
+  def results_file(self, split: str) -> pathlib.Path:
+    """Scores of a split."""
+    return self.path / f"results/{split}.json"
+
+  def predictions_file(self, split: str) -> pathlib.Path:
+    """Predictions of a split, a JSON object a line."""
+    return self.path / f"predictions/{split}.jsonl"
+
+  def embeddings_file(self, split: str) -> pathlib.Path:
+    """Array `embeddings`, float32[N, D], in the order of the predictions."""
+    return self.path / f"predictions/{split}_embeddings.npz"
+
+  @property
+  def openings_file(self) -> pathlib.Path:
+    """When the test split was scored, a JSON object a line."""
+    return self.path / "results/test_openings.jsonl"
+
+  @property
+  def seeds_file(self) -> pathlib.Path:
+    """Means over the runs seed_0, seed_1, ..."""
+    return self.path / "seeds.json"
+
+  @property
+  def ablation_file(self) -> pathlib.Path:
+    """The rows of an ablation."""
+    return self.path / "ablation.json"
+
+  def seed(self, number: int) -> Self:
+    """The run of one seed, below this directory."""
+    return type(self)(self.path / f"seed_{number}")
+
+  def row(self, name: str) -> Self:
+    """The runs of one row of an ablation, below this directory."""
+    return type(self)(self.path / name)
+
+  # The run as a whole
+
+  def exists(self) -> bool:
+    """Whether a training run was made here."""
+    return self.config_file.is_file()
+
+  @contextlib.contextmanager
+  def hold(
+    self, config: Mapping[str, Any], free: Sequence[str] = ()
+  ) -> Iterator[None]:
+    """Makes or reopens the directory and holds its lock while the block runs.
+
+    Args:
+      config: nested dict of JSON values; written to config.json.
+      free: dotted fields, or prefixes of them, that may differ from the config
+        that the run was made with; the file is then updated.
+
+    Raises:
+      InputError: the directory cannot be made or written; another run uses it;
+        or it was made by another config (every differing field is named).
+    """
+    try:
+      self.path.mkdir(parents=True, exist_ok=True)
+      with contextlib.ExitStack() as stack:
+        stack.enter_context(lock.hold(self.path / ".lock"))
+        config_file.settle(self.config_file, config, free)
+        held = stack.pop_all()
+    except OSError as error:
+      raise InputError(
+        f"expected a writable directory at {self.path}, found: {error}: choose "
+        "another --workdir or mend its permissions"
+      ) from error
+    with held:
+      yield
+
+  def check_config(
+    self, config: Mapping[str, Any], free: Sequence[str] = ()
+  ) -> None:
+    """Checks that a run of this config lives here; writes nothing.
+
+    Args:
+      config: nested dict of JSON values.
+      free: as for `hold`.
+
+    Raises:
+      InputError: no run is here, or one of another config.
+    """
+    self._check_exists()
+    config_file.check(self.config_file, config, free)
+
+  def read_config(self) -> Config:
+    """The config of the run.
+
+    Raises:
+      InputError: there is none, or it is damaged.
+    """
+    self._check_exists()
+    return config_lib.validate(config_file.read(self.config_file))
+
+  def _check_exists(self) -> None:
+    if not self.exists():
+      raise InputError(
+        f"expected the workdir of a training run, found no {self.config_file}: "
+        "train first, or correct --workdir"
+      )
+
+  def discard_pipeline(self) -> None:
+    """Removes config and pipeline files, as if no run had been made."""
+    for file in (*self.pipeline_files, self.config_file):
+      file.unlink(missing_ok=True)
+
+  def open_checkpoints(self, read_only: bool = False) -> "Checkpointer":
+    """The checkpoints; the best of them is the one chosen last."""
+    # Here, so that the rest of a run can be read without orbax.
+    from unimse_jax.checkpoints.checkpointer import Checkpointer
+
+    return Checkpointer(self.checkpoints, best=_BEST, read_only=read_only)
+
+  # What training writes
+
+  def open_metrics(self, step: int, enabled: bool = True) -> MetricWriter:
+    """Opens the scalars to go on after a step; see MetricWriter."""
+    return MetricWriter(self.metrics_file, self.tensorboard(), step, enabled)
+
+  def metrics(self) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl."""
+    file = self.metrics_file
+    return list(read_metrics(file)) if file.is_file() else []
+
+  def scores(
+    self, split: str, last_step: int
+  ) -> tuple[list[int], list[dict[str, float]]]:
+    """Steps and scores of a split's evaluations in training, oldest first.
+
+    Args:
+      split: "validation" or "test".
+      last_step: later evaluations are left out.
+    """
+    lines = [
+      line
+      for line in self.metrics()
+      if line["split"] == split and line["step"] <= last_step
+    ]
+    return [line["step"] for line in lines], [
+      {name: value for name, value in line.items() if "/" in name}
+      for line in lines
+    ]
+
+  # What evaluation writes
+
+  def write_results(
+    self,
+    split: str,
+    results: Mapping[str, Any],
+    predictions: Sequence[Mapping[str, Any]],
+    embeddings: np.ndarray | None,
+  ) -> None:
+    """Writes the scores, predictions and embeddings of a split.
+
+    Args:
+      split: that was evaluated.
+      results: scores, decoding, selection, provenance; NaN becomes null.
+      predictions: JSON objects, one for each utterance.
+      embeddings: float32[N, D] in their order; None: there are none.
+    """
+    lines = "".join(json.dumps(each) + "\n" for each in predictions)
+    file = self.predictions_file(split)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, lines.encode())
+    json_file.write(self.results_file(split), results)
+    if embeddings is None:
+      # Those of an earlier evaluation would stand beside other predictions.
+      self.embeddings_file(split).unlink(missing_ok=True)
+      return
+    buffer = io.BytesIO()
+    np.savez(buffer, embeddings=embeddings)
+    write_atomically(self.embeddings_file(split), buffer.getvalue())
+
+  def results(self, split: str) -> dict[str, Any] | None:
+    """The content of results/<split>.json."""
+    file = self.results_file(split)
+    return json_file.read(file, _EVALUATE_AGAIN) if file.is_file() else None
+
+  def predictions(self, split: str) -> list[dict[str, Any]]:
+    """The rows of predictions/<split>.jsonl."""
+    file = self.predictions_file(split)
+    if not file.is_file():
+      return []
+    lines = file.read_text(encoding="utf-8").split("\n")
+    try:
+      return [json.loads(line) for line in lines if line.strip()]
+    except ValueError as error:
+      raise InputError(
+        f"{file}: expected a JSON object a line, found {error}: "
+        f"{_EVALUATE_AGAIN}"
+      ) from error
+
+  def embeddings(self, split: str) -> np.ndarray | None:
+    """float32[N, D] in the order of the predictions."""
+    file = self.embeddings_file(split)
+    if not file.is_file():
+      return None
+    try:
+      with np.load(file, allow_pickle=False) as arrays:
+        return arrays["embeddings"]
+    except (OSError, ValueError, KeyError) as error:
+      raise InputError(
+        f"{file}: expected the array `embeddings`, found {error}: "
+        f"{_EVALUATE_AGAIN}"
+      ) from error
+
+  def add_opening(self, opening: Mapping[str, Any]) -> int:
+    """Writes down that the test split is scored; how often it was by now."""
+    file = self.openings_file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as lines:
+      lines.write(json.dumps(opening) + "\n")
+      lines.flush()
+      os.fsync(lines.fileno())
+    return len(file.read_text(encoding="utf-8").splitlines())
+
+  def is_evaluated(self, split: str, config: Config) -> bool:
+    """Whether the results of this config and the newest checkpoint exist."""
+    stored = self.results(split)
+    if stored is None:
+      return False
+    # Through JSON, so that a tuple and a list are the same.
+    wanted = json.loads(json.dumps(config_lib.to_dict(config)))
+    steps = self.checkpoints.glob("[0-9]*")
+    newest = max((step.stat().st_mtime for step in steps), default=0.0)
+    written = self.results_file(split).stat().st_mtime
+    return stored["provenance"]["config"] == wanted and written >= newest
+
+  # What a study gathers
+
+  def write_seeds(self, content: Mapping[str, Any]) -> None:
+    """Writes seeds.json."""
+    json_file.write(self.seeds_file, content)
+
+  def seeds(self) -> dict[str, Any] | None:
+    """The content of seeds.json."""
+    return self._gathered(self.seeds_file)
+
+  def write_ablation(self, content: Mapping[str, Any]) -> None:
+    """Writes ablation.json."""
+    json_file.write(self.ablation_file, content)
+
+  def ablation(self) -> dict[str, Any] | None:
+    """The content of ablation.json."""
+    return self._gathered(self.ablation_file)
+
+  def _gathered(self, file: pathlib.Path) -> dict[str, Any] | None:
+    if not file.is_file():
+      return None
+    return json_file.read(file, "run the command that wrote it again")
