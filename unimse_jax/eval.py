@@ -1,7 +1,7 @@
 """Decodes a split with the best checkpoint and prints its scores.
 
 python -m unimse_jax.eval --config configs/base.py [--workdir DIR]
-    [--split test] [--nowithheld] [--seeds N]
+    [--split test] [--step N] [--nowithheld] [--seeds N]
 """
 
 import pathlib
@@ -20,6 +20,9 @@ _SPLIT = flags.DEFINE_enum(
 )
 _WITHHELD = flags.DEFINE_bool(
   "withheld", True, "Scores it with voice, face and both withheld too."
+)
+_STEP = flags.DEFINE_integer(
+  "step", None, "Which checkpoint; the best on validation if unset."
 )
 _SEEDS = flags.DEFINE_integer(
   "seeds", None, "Evaluates WORKDIR/seed_0 to seed_<N-1> and gathers them."
@@ -43,7 +46,9 @@ def main() -> int:
   from unimse_jax.rundir import RunDir
 
   multihost.initialize()
-  run = evaluation_run.evaluate(config, workdir, _SPLIT.value, _WITHHELD.value)
+  run = evaluation_run.evaluate(
+    config, workdir, _SPLIT.value, _WITHHELD.value, _STEP.value
+  )
   if multihost.is_first():
     evaluation_run.write(config, workdir, _SPLIT.value, run)
     run_dir = RunDir(workdir)

@@ -120,6 +120,20 @@ class Checkpointer:
     """
     return self._best_of(self._steps.manifests())
 
+  def check_none_is_damaged(self) -> None:
+    """For a run without a complete step: was there one that broke?
+
+    Raises:
+      InputError: yes; starting afresh would cut the run's metrics and bury it.
+    """
+    names = self._steps.damaged()
+    if names:
+      raise InputError(
+        f"expected a whole checkpoint in {self.directory}, found damaged ones "
+        f"alone ({', '.join(names)}): put them back from a copy, or start "
+        "afresh in a new --workdir"
+      )
+
   def metrics(self, step: int) -> dict[str, float]:
     """The metrics that a complete step was saved with."""
     return self._steps.manifest(step)["metrics"]

@@ -76,6 +76,12 @@ class StepDirectory:
       )
     return not faults
 
+  def damaged(self) -> list[str]:
+    """Names of the steps that were set aside."""
+    if not self.root.is_dir():
+      return []
+    return sorted(path.name for path in self.root.glob(f"*{_DAMAGED}"))
+
   def prune(self, keep: int, best: int | None) -> None:
     """Deletes all complete steps but the `keep` latest and the best one."""
     steps = list(self.manifests())
@@ -139,12 +145,14 @@ class StepDirectory:
     return self.path(step).rename(target)
 
   def _put_back(self, path: pathlib.Path) -> None:
-    # Superfluous if its successor came into being, else still needed.
+    # Superfluous if its successor came into being whole, else still needed.
     original = path.with_name(path.name.removesuffix(_REPLACED))
     if original.exists():
-      shutil.rmtree(path)
-    else:
-      path.rename(original)
+      if not integrity.find_damage(original):
+        shutil.rmtree(path)
+        return
+      self.set_aside(int(original.name))
+    path.rename(original)
 
 
 def find_best(

@@ -66,9 +66,10 @@ class TrainConfig:
   negatives then come from the part alone."""
   epochs: int = field(20, at_least=1, free=True)
   """Over the whole mixture (D29); more go on where it ended."""
-  selection: Literal["mean_rank", "last_epoch", "best_on_test"] = "mean_rank"
-  """Which evaluation's checkpoint is kept as the best (D33): "mean_rank" of the
-  validation scores, "last_epoch", or "best_on_test", which is cheating: only to
+  selection: Literal["mean_skill", "last_epoch", "best_on_test"] = "mean_skill"
+  """Which evaluation's checkpoint is kept as the best (D33): "mean_skill", the
+  share of the constant predictor's error that validation has less, averaged
+  over the corpora; "last_epoch"; or "best_on_test", which is cheating: only to
   imitate those who did, and the results say so."""
   evaluate_every_epochs: int = field(1, at_least=1, free=True)
   """Epochs from one decoding of the validation split to the next. It takes

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from absl import logging
@@ -18,7 +19,11 @@ from unimse_jax.rundir import RunDir
 
 
 def evaluate(
-  config: Config, path: pathlib.Path, split: str, withhold: bool = False
+  config: Config,
+  path: pathlib.Path,
+  split: str,
+  withhold: bool = False,
+  step: int | None = None,
 ) -> tuple[Evaluation, dict[str, Any], dict[str, Any]]:
   """Decodes a split with the best checkpoint of a workdir.
 
@@ -27,6 +32,7 @@ def evaluate(
     path: its workdir.
     split: train, validation or test; opening test is written down.
     withhold: decodes it again with each modality, and all of them, withheld.
+    step: number of the checkpoint; None for the best.
 
   Returns:
     The evaluation, which checkpoint it was made with, and its provenance.
@@ -43,7 +49,9 @@ def evaluate(
       f"{split} split."
     )
   mesh = config_mesh(config)
-  params, selected = pipeline.restore_params(experiment.pipeline, mesh, run_dir)
+  params, selected = pipeline.restore_params(
+    experiment.pipeline, mesh, run_dir, step
+  )
   source = results.provenance(experiment)
   opened = None
   if split == "test" and multihost.is_first():
@@ -54,22 +62,44 @@ def evaluate(
   if withhold:
     withheld = evaluator.evaluate_withheld(params, split)
     found = dataclasses.replace(found, withheld=withheld)
-  selected |= _selection(config, run_dir, selected["step"])
+  selected |= _selection(config, run_dir, selected)
   return found, selected, source
 
 
-def _selection(config: Config, run_dir: RunDir, step: int) -> dict[str, Any]:
-  """By which rule a step was selected, and what others would have chosen."""
+def _selection(
+  config: Config, run_dir: RunDir, selected: Mapping[str, Any]
+) -> dict[str, Any]:
+  """By which rule a step was selected, and what others would have chosen.
+
+  Args:
+    config: of the run.
+    run_dir: the run.
+    selected: what `restore_params` says of the checkpoint.
+  """
   rule = config.train.selection
-  steps, scores = run_dir.scores("validation", step)
-  found = {
+  validation = run_dir.evaluations("validation")
+  report = {
     "rule": selection.RULES[rule],
-    "best_per_score": selection.best_per_score(steps, scores),
+    "best_per_score": selection.best_per_score(
+      [line["step"] for line in validation],
+      [selection.scores_of(line) for line in validation],
+    ),
   }
   if rule == "best_on_test":
-    found["banner"] = selection.BANNER
+    report["banner"] = selection.BANNER
     logging.warning(selection.BANNER)
-  return found
+  if selected["checkpoint"] != "chosen":
+    lost = selection.lost_best(
+      rule, run_dir.evaluations(selection.split_of(rule)), selected["step"]
+    )
+    if lost is not None:
+      report["lost_best_step"] = lost
+      logging.warning(
+        "The best evaluation was at step %d, and its checkpoint is not in %s: "
+        "step %d is the best of those that are.",
+        *(lost, run_dir.checkpoints, selected["step"]),
+      )
+  return report
 
 
 def write(

@@ -1,14 +1,22 @@
-"""Which checkpoint is the best one (D33)."""
+"""Which checkpoint is the best one (D33).
+
+Every evaluation of a split gets one number, the mean skill over the corpora.
+It is saved with the checkpoint, so the best of those that are there is known
+without the history, and it does not change when later evaluations are added.
+"""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 # train.selection -> what the results say of it.
 RULES = {
-  "mean_rank": "lowest mean rank of the validation scores mae and wf1",
+  "mean_skill": "highest mean skill over the constant predictor in the "
+  "validation scores mae and wf1",
   "last_epoch": "the last evaluation, whatever its scores",
-  "best_on_test": "lowest mean rank of the TEST scores mae and wf1",
+  "best_on_test": "highest mean skill over the constant predictor in the TEST "
+  "scores mae and wf1",
 }
 BANNER = (
   "SELECTED ON THE TEST SPLIT: train.selection = best_on_test picks the "
@@ -17,6 +25,13 @@ BANNER = (
 )
 # Of each corpus the score that its task is judged by, and its direction.
 PRIMARY = {"mae": -1, "wf1": 1}
+# The constant predictor's scores and the best value, for each primary score.
+_REFERENCES = {
+  "mae": ("constant_sentiment", 0.0),
+  "wf1": ("constant_emotion", 1.0),
+}
+# More than skills usually differ by: a collapsed evaluation comes last.
+_COLLAPSED = 1.0
 
 
 def primary_scores(corpora: Mapping[str, Mapping]) -> dict[str, float]:
@@ -29,17 +44,60 @@ def primary_scores(corpora: Mapping[str, Mapping]) -> dict[str, float]:
   }
 
 
-def mean_ranks(history: Sequence[Mapping[str, float]]) -> np.ndarray:
-  """float64[evaluations]: mean over scores of the rank, 0 being best.
+def mean_skill(
+  corpora: Mapping[str, Mapping[str, Any]], collapsed: bool
+) -> float:
+  """How far an evaluation is from the constant predictor to perfection.
 
-  Equal scores share the better rank.
+  The skill of a score is (score - constant) / (best possible - constant): 0
+  for always saying the training median or majority, 1 for no error, negative
+  if worse than the constant. Scores of different scales and corpora can then
+  be averaged, and a difference counts by its size, not by its rank.
+
+  Args:
+    corpora: name -> scores, with the constant predictor's.
+    collapsed: whether the model writes nearly the same about every utterance
+      of some corpus; 1 is then taken off.
+
+  Returns:
+    The mean over all scores that have a skill; a score that the constant gets
+    perfectly has none.
   """
-  ranks = []
-  for name in history[0]:
-    sign = PRIMARY[name.rpartition("/")[2]]
-    values = sign * np.array([entry[name] for entry in history])
-    ranks.append([(values > value).sum() for value in values])
-  return np.mean(ranks, axis=0)
+  skills = []
+  for scores in corpora.values():
+    for name, (reference, best) in _REFERENCES.items():
+      if name not in scores:
+        continue
+      constant = scores[reference][name]
+      if constant != best:
+        skills.append((scores[name] - constant) / (best - constant))
+  return float(np.mean(skills) if skills else 0.0) - _COLLAPSED * collapsed
+
+
+def scores_of(line: Mapping[str, Any]) -> dict[str, float]:
+  """The primary scores in a line of metrics.jsonl."""
+  return {name: value for name, value in line.items() if "/" in name}
+
+
+def lost_best(
+  rule: str, lines: Sequence[Mapping[str, Any]], step: int
+) -> int | None:
+  """The step that a rule would choose if it is not the one that is there.
+
+  Args:
+    rule: one of RULES.
+    lines: evaluations of the rule's split in metrics.jsonl; those without the
+      field "skill" are left out.
+    step: the best of the checkpoints that are there.
+  """
+  key = "step" if rule == "last_epoch" else "skill"
+  rated = {
+    line["step"]: line[key] for line in lines if line.get(key) is not None
+  }
+  if not rated:
+    return None
+  best = max(rated, key=rated.__getitem__)
+  return None if rated.get(step) == rated[best] else best
 
 
 def split_of(rule: str) -> str:
@@ -47,29 +105,22 @@ def split_of(rule: str) -> str:
   return "test" if rule == "best_on_test" else "validation"
 
 
-def newest_is_chosen(rule: str, history: Sequence[Mapping[str, float]]) -> bool:
-  """Whether a rule of RULES takes the last evaluation of those so far."""
-  return rule == "last_epoch" or newest_is_best(history)
-
-
 def best_per_score(
   steps: Sequence[int], history: Sequence[Mapping[str, float]]
 ) -> dict[str, dict[str, float]]:
   """The step that each corpus would have chosen alone; of equals the earlier.
 
+  Args:
+    steps: step of each evaluation.
+    history: `primary_scores` of each evaluation.
+
   Returns:
     For example {"mosi/mae": {"step": 300, "value": 0.7}}.
   """
-  found = {}
+  chosen = {}
   for name in history[0] if history else ():
     sign = PRIMARY[name.rpartition("/")[2]]
     values = [entry[name] for entry in history]
     place = int(np.argmax([sign * value for value in values]))
-    found[name] = {"step": steps[place], "value": values[place]}
-  return found
-
-
-def newest_is_best(history: Sequence[Mapping[str, float]]) -> bool:
-  """Whether the last evaluation has the lowest mean rank of all so far."""
-  ranks = mean_ranks(history)
-  return int(ranks.argmin()) == len(history) - 1
+    chosen[name] = {"step": steps[place], "value": values[place]}
+  return chosen

@@ -113,7 +113,8 @@ def open_pipeline(
     vocabulary: the SentencePiece file, where it lies elsewhere.
 
   Raises:
-    InputError: no training run has come as far as its first step there.
+    InputError: no training run has come as far as its first step there, or a
+      file was changed since.
   """
   vocabulary = vocabulary or run_dir.tokenizer_file
   files = (vocabulary, run_dir.features_file, run_dir.model_file)
@@ -123,6 +124,7 @@ def open_pipeline(
       "Expected the workdir of a training run, found no "
       f"{', '.join(map(str, missing))}; train first, or correct --workdir."
     )
+  run_dir.check_unchanged(config)
   stored = ModelFile.read(run_dir.model_file)
   return Pipeline(
     config=config,
@@ -143,20 +145,32 @@ def open_pipeline(
 
 
 def restore_params(
-  pipeline: Pipeline, mesh: Mesh, run_dir: RunDir
+  pipeline: Pipeline, mesh: Mesh, run_dir: RunDir, step: int | None = None
 ) -> tuple[Any, dict[str, Any]]:
-  """The best checkpoint's parameters, else the latest's, and which it was.
+  """The parameters of a checkpoint, and which it was.
+
+  Args:
+    pipeline: of the run.
+    mesh: where the parameters are placed.
+    run_dir: the run.
+    step: number of the checkpoint; None for the best of those that are there,
+      else the latest.
+
+  Returns:
+    Parameters, and {"checkpoint": "best", "latest" or "chosen", "step",
+    "epoch"}.
 
   Raises:
-    InputError: the directory holds no whole checkpoint.
+    InputError: the directory holds no such whole checkpoint.
   """
   with run_dir.open_checkpoints(read_only=True) as checkpointer:
-    best = checkpointer.best_step()
+    best = checkpointer.best_step() if step is None else step
     restored = checkpointer.restore(
       pipeline.abstract_params(mesh), best, subtree="params"
     )
+  kind = "best" if step is None else "chosen"
   return restored.state, {
-    "checkpoint": "latest" if best is None else "best",
+    "checkpoint": "latest" if best is None else kind,
     "step": restored.step,
-    **restored.metadata,
+    "epoch": restored.metadata["epoch"],
   }

@@ -53,7 +53,7 @@ def check(
   faults = [
     f"  {field}: was {before!r}, now {after!r}"
     for field, (before, after) in differing_fields(read(file), now).items()
-    if not any(field == name or field.startswith(f"{name}.") for name in free)
+    if not _is_free(field, free)
   ]
   if faults:
     raise InputError(
@@ -85,6 +85,19 @@ def differing_fields(
     for field in sorted(before.keys() | after.keys())
     if before.get(field, _ABSENT) != after.get(field, _ABSENT)
   }
+
+
+def without(config: Mapping[str, Any], free: Sequence[str]) -> dict[str, Any]:
+  """The fields of a nested config that are not free: {"model.width": 256}."""
+  return {
+    field: value
+    for field, value in _flatten(config).items()
+    if not _is_free(field, free)
+  }
+
+
+def _is_free(field: str, free: Sequence[str]) -> bool:
+  return any(field == name or field.startswith(f"{name}.") for name in free)
 
 
 def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Scalars of a run: metrics.jsonl for programs, TensorBoard for eyes."""
 
+import functools
 import itertools
 import json
 import math
@@ -7,7 +8,7 @@ import os
 import pathlib
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -47,6 +48,7 @@ class MetricWriter:
       enabled: False on processes other than 0: nothing is written.
     """
     self._file = self._events = None
+    self._path, self._failed = path, False
     if not enabled:
       return
     if path.exists():
@@ -74,6 +76,8 @@ class MetricWriter:
   ) -> None:
     """Writes the scalars of one step; they are on disk when it returns.
 
+    A disk that is full is told once; the lines follow when there is room.
+
     Args:
       step: number of the step.
       split: "train", "validation", ...
@@ -92,17 +96,31 @@ class MetricWriter:
     line = {"step": int(step), "split": split}
     line |= {k: v if math.isfinite(v) else None for k, v in scalars.items()}
     self._file.write(json.dumps(line) + "\n")
-    self._file.flush()
+    self._try(self._file.flush)
     for name, value in {**scalars, **(timings or {})}.items():
-      self._events.write(_scalar_event(step, f"{split}/{name}", float(value)))
-    self._events.flush()
+      event = _scalar_event(step, f"{split}/{name}", float(value))
+      self._try(functools.partial(self._events.write, event))
+    self._try(self._events.flush)
 
   def close(self) -> None:
     """Closes both files; harmless when called twice."""
     for file in (self._file, self._events):
       if file is not None:
-        file.close()
+        self._try(file.close)
     self._file = self._events = None
+
+  def _try(self, action: Callable[[], None]) -> None:
+    """A full disk must not end a training whose saves survive it.
+
+    What could not be written stays in the file's buffer and goes out with the
+    next line.
+    """
+    try:
+      action()
+    except OSError as error:
+      if not self._failed:
+        logging.error("%s could not be written: %s", self._path, error)
+      self._failed = True
 
 
 def read_metrics(path: pathlib.Path) -> Iterator[dict[str, Any]]:
@@ -115,8 +133,9 @@ def read_metrics(path: pathlib.Path) -> Iterator[dict[str, Any]]:
   for number, text in enumerate(lines, start=1):
     try:
       line = json.loads(text)
-      int(line["step"])
-    except (ValueError, KeyError, TypeError):
+      if type(line["step"]) is not int or type(line["split"]) is not str:
+        raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
       logging.warning("%s: line %d is broken, left out", path, number)
       continue
     yield line

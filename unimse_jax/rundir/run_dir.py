@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -14,16 +15,17 @@ import numpy as np
 from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
-from unimse_jax.files import write_atomically
+from unimse_jax.files import hash_file, write_atomically
 from unimse_jax.rundir import config_file, json_file, lock
 from unimse_jax.rundir.metrics import MetricWriter, read_metrics
 
 if TYPE_CHECKING:
   from unimse_jax.checkpoints.checkpointer import Checkpointer
 
-# What the checkpointer calls the best: the step that was the best when it was
-# saved, so that a later best one always stands above an earlier.
-_BEST = ("selected", "max")
+# A checkpoint's metric by which the best of those that are there is chosen.
+SELECTION = "selection"
+# A checkpoint's metadata: hashes of all that its weights belong to.
+_IDENTITY = "run"
 _EVALUATE_AGAIN = "run `python -m unimse_jax.eval` again"
 
 
@@ -74,6 +76,11 @@ class RunDir:
   def metrics_file(self) -> pathlib.Path:
     """Scalars of training and of its evaluations, a JSON object a line."""
     return self.path / "metrics.jsonl"
+
+  @property
+  def broken_batch_file(self) -> pathlib.Path:
+    """The batch at which the loss stopped being finite, with its ids."""
+    return self.path / "broken_batch.npz"
 
   @property
   def report_file(self) -> pathlib.Path:
@@ -144,6 +151,7 @@ class RunDir:
       self.path.mkdir(parents=True, exist_ok=True)
       with contextlib.ExitStack() as stack:
         stack.enter_context(lock.hold(self.path / ".lock"))
+        self._check_config_is_not_lost()
         config_file.settle(self.config_file, config, free)
         held = stack.pop_all()
     except OSError as error:
@@ -169,6 +177,16 @@ class RunDir:
     self._check_exists()
     config_file.check(self.config_file, config, free)
 
+  def _check_config_is_not_lost(self) -> None:
+    """A run without its config must neither be resumed nor cleared away."""
+    files = [file for file in self.pipeline_files if file.is_file()]
+    steps = [*self.checkpoints.glob("[0-9]*")]
+    if not self.exists() and (files or steps):
+      raise InputError(
+        f"expected {self.config_file} beside {(files + steps)[0].name} of an "
+        "earlier run, found none: put it back, or choose a new --workdir"
+      )
+
   def read_config(self) -> Config:
     """The config of the run.
 
@@ -191,11 +209,55 @@ class RunDir:
       file.unlink(missing_ok=True)
 
   def open_checkpoints(self, read_only: bool = False) -> "Checkpointer":
-    """The checkpoints; the best of them is the one chosen last."""
+    """The checkpoints; the best is the one with the highest `SELECTION`."""
     # Here, so that the rest of a run can be read without orbax.
     from unimse_jax.checkpoints.checkpointer import Checkpointer
 
-    return Checkpointer(self.checkpoints, best=_BEST, read_only=read_only)
+    return Checkpointer(
+      self.checkpoints, best=(SELECTION, "max"), read_only=read_only
+    )
+
+  def identity(self, config: Config) -> dict[str, dict[str, str]]:
+    """What a checkpoint remembers of its run, as metadata.
+
+    Returns:
+      {"run": {file: sha256}} of all that its weights belong to: the config
+      without its free fields, vocabulary, scale of the frames, model file.
+    """
+    hashes = {
+      file.relative_to(self.path).as_posix(): hash_file(file)
+      for file in self.pipeline_files
+    }
+    values = config_lib.to_dict(config)
+    fixed = config_file.without(values, config_lib.FREE_FIELDS)
+    text = json.dumps(fixed, sort_keys=True)
+    hashes[self.config_file.name] = hashlib.sha256(text.encode()).hexdigest()
+    return {_IDENTITY: hashes}
+
+  def check_unchanged(self, config: Config) -> None:
+    """Checks the files of the run against its newest checkpoint.
+
+    Another vocabulary of the same size, or one flipped bit in it, would give
+    other scores without any error.
+
+    Raises:
+      InputError: a file was changed since; all such files are named.
+    """
+    from unimse_jax.checkpoints.step_directory import StepDirectory
+
+    manifests = StepDirectory(self.checkpoints).manifests()
+    newest = manifests[max(manifests)] if manifests else {}
+    saved = newest.get("metadata", {}).get(_IDENTITY)
+    if saved is None:
+      return
+    now = self.identity(config)[_IDENTITY]
+    changed = [name for name in now if now[name] != saved.get(name)]
+    if changed:
+      raise InputError(
+        f"expected the files that the checkpoints in {self.path} were saved "
+        f"with, found {', '.join(changed)} changed since (another sha256): put "
+        "the file back from a copy, or train again in a new --workdir"
+      )
 
   # What training writes
 
@@ -208,24 +270,13 @@ class RunDir:
     file = self.metrics_file
     return list(read_metrics(file)) if file.is_file() else []
 
-  def scores(
-    self, split: str, last_step: int
-  ) -> tuple[list[int], list[dict[str, float]]]:
-    """Steps and scores of a split's evaluations in training, oldest first.
+  def evaluations(self, split: str) -> list[dict[str, Any]]:
+    """The lines of a split's evaluations in training, oldest first.
 
     Args:
       split: "validation" or "test".
-      last_step: later evaluations are left out.
     """
-    lines = [
-      line
-      for line in self.metrics()
-      if line["split"] == split and line["step"] <= last_step
-    ]
-    return [line["step"] for line in lines], [
-      {name: value for name, value in line.items() if "/" in name}
-      for line in lines
-    ]
+    return [line for line in self.metrics() if line["split"] == split]
 
   # What evaluation writes
 

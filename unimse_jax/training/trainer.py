@@ -4,10 +4,8 @@ import contextlib
 import dataclasses
 import pathlib
 import time
-from collections.abc import Iterator
 
 import jax
-import numpy as np
 import tqdm
 from absl import logging
 from jax.sharding import Mesh
@@ -23,9 +21,10 @@ from unimse_jax.evaluation.evaluator import Evaluator
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import Experiment, preparation
 from unimse_jax.pipeline.mesh import config_mesh
-from unimse_jax.rundir import MetricWriter, RunDir
+from unimse_jax.rundir import SELECTION, MetricWriter, RunDir
 from unimse_jax.training import signal
 from unimse_jax.training.assembly import assemble, check_batch_size
+from unimse_jax.training.health import Health
 from unimse_jax.training.preemption import PreemptionGuard, agreed
 from unimse_jax.training.train_state import TrainState
 from unimse_jax.training.warm_start import warm_start
@@ -82,7 +81,7 @@ def train(config: Config, workdir: pathlib.Path) -> Outcome:
 
   Raises:
     InputError: something that the config names is missing or does not fit.
-    FloatingPointError: the loss is no longer finite; the last checkpoint is.
+      Also where the loss is no longer finite; the last checkpoint is.
   """
   mesh = config_mesh(config)
   check_batch_size(config, mesh)
@@ -137,6 +136,8 @@ class _Training:
     self.order = BatchOrder(self.batcher.lengths, self.batcher.corpora, config)
     self.total_steps = self.order.steps_per_epoch * config.train.epochs
     self.evaluator = Evaluator(experiment, mesh)
+    self.identity = experiment.run_dir.identity(config)
+    self.health = Health(experiment, self._batch, self.order.plan)
     self.assembly = assemble(
       config,
       experiment.pipeline.model,
@@ -156,6 +157,7 @@ class _Training:
       restored = self.checkpointer.restore(self.assembly.abstract_state)
       logging.info("Resuming from step %d.", restored.step)
       return restored.state
+    self.checkpointer.check_none_is_damaged()
     params = self.experiment.initial_params(self.mesh)
     if self.config.t5.warm_start == "sentences":
       steps = self.order.steps_per_epoch * self.config.t5.warm_start_epochs
@@ -164,15 +166,12 @@ class _Training:
       )
     return self.assembly.create_state(params)
 
-  def _batches(self, start: int) -> Iterator[Batch]:
+  def _batch(self, step: int) -> Batch:
+    """This process's rows of the batch of a step, counted from 0."""
     size = self.config.train.batch_size
     own = multihost.own_rows(size)
-    seed = self.config.seed
-    return prefetch(
-      lambda step: self.batcher.batch(
-        self.order.plan(step), size, own, (seed, step)
-      ),
-      range(start, self.total_steps),
+    return self.batcher.batch(
+      self.order.plan(step), size, own, (self.config.seed, step)
     )
 
   def _progress(self, start: int) -> tqdm.tqdm:
@@ -190,13 +189,12 @@ class _Training:
     step = start = int(state.step)
     rule = self.config.train.selection
     run_dir = self.experiment.run_dir
-    _, history = run_dir.scores(selection.split_of(rule), start)
     if rule == "best_on_test":
       logging.warning(selection.BANNER)
     writer = run_dir.open_metrics(start, enabled=multihost.is_first())
     with writer, self._progress(start) as bar:
       clock = _Clock()
-      for batch in self._batches(start):
+      for batch in prefetch(self._batch, range(start, self.total_steps)):
         state, metrics = self.assembly.step(
           state, sharding.shard_batch(batch, self.mesh), self.key
         )
@@ -208,16 +206,15 @@ class _Training:
         evaluated = self._evaluation_is_due(step) or last
         stopped = agreed(self.guard.requested) and not last
         saved = step % self.config.train.checkpoint_every_steps == 0 or stopped
+        self.health.add(step, metrics)
         if logged or evaluated or saved:
-          self._check_finite(step, metrics)
+          self.health.check(self.checkpointer.latest_step())
         if step == self.order.steps_per_epoch:
           self._tell_what_is_faint(metrics)
         if logged:
           self._log(step, metrics, clock, writer, bar)
         if evaluated:
-          history.append(self._evaluate(step, state, writer, bar))
-          chosen = selection.newest_is_chosen(rule, history)
-          self._save(step, state, step if chosen else -1)
+          self._save(step, state, self._evaluate(step, state, writer, bar))
           clock = _Clock()
         elif saved:
           self._save(step, state)
@@ -229,26 +226,6 @@ class _Training:
   def _evaluation_is_due(self, step: int) -> bool:
     epoch, rest = divmod(step, self.order.steps_per_epoch)
     return rest == 0 and epoch % self.config.train.evaluate_every_epochs == 0
-
-  def _check_finite(self, step: int, metrics: dict[str, jax.Array]) -> None:
-    """Raises FloatingPointError, so that no broken state is ever saved.
-
-    The loss is of the parameters before the step, the gradient makes those
-    after it: both must be finite.
-    """
-    values = {
-      name: float(metrics[name])
-      for name in ("loss", "gradient_norm")
-      if not np.isfinite(metrics[name])
-    }
-    if values:
-      raise FloatingPointError(
-        f"Expected a finite loss and gradient at step {step}, found {values} "
-        f"(batch of the plan {self.order.plan(step - 1).rows[:8]} ...). The "
-        f"last good checkpoint is step {self.checkpointer.latest_step()}; "
-        "lower the learning rates or the compute type's risk (t5.dtype = "
-        "float32) in a new workdir."
-      )
 
   def _tell_what_is_faint(self, metrics: dict[str, jax.Array]) -> None:
     """Says, once in a run, which modality the text stream hardly feels."""
@@ -265,11 +242,15 @@ class _Training:
     self,
     step: int,
     state: TrainState,
-    selected: int | None = None,
+    skill: float | None = None,
   ) -> None:
-    metrics = {} if selected is None else {"selected": selected}
-    epoch = step / self.order.steps_per_epoch
-    self.checkpointer.save(step, state, {"epoch": epoch}, metrics)
+    """Starts saving; `skill` is that of an evaluation at this step."""
+    metrics = {}
+    if skill is not None:
+      last_wins = self.config.train.selection == "last_epoch"
+      metrics[SELECTION] = step if last_wins else skill
+    metadata = {"epoch": step / self.order.steps_per_epoch, **self.identity}
+    self.checkpointer.save(step, state, metadata, metrics)
 
   def _log(
     self,
@@ -286,29 +267,31 @@ class _Training:
 
   def _evaluate(
     self, step: int, state: TrainState, writer: MetricWriter, bar: tqdm.tqdm
-  ) -> dict[str, float]:
-    """Validation scores, written and shown; returns what selection reads."""
-    scores = self._scores(step, state, "validation", writer)
+  ) -> float:
+    """Validation scores, written and shown; the skill that selection reads."""
+    scores, skill = self._scores(step, state, "validation", writer)
     if multihost.is_first():
       shown = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
       epoch = step // self.order.steps_per_epoch
       bar.write(f"epoch {epoch}  {shown}")
     if selection.split_of(self.config.train.selection) == "test":
-      return self._scores(step, state, "test", writer)
-    return scores
+      _, skill = self._scores(step, state, "test", writer)
+    return skill
 
   def _scores(
     self, step: int, state: TrainState, split: str, writer: MetricWriter
-  ) -> dict[str, float]:
-    """What selection reads of a split, written to the metrics."""
-    found = self.evaluator.evaluate(state.params, split)
-    scores = selection.primary_scores(found.corpora)
+  ) -> tuple[dict[str, float], float]:
+    """Primary scores and mean skill of a split, written to the metrics."""
+    evaluation = self.evaluator.evaluate(state.params, split)
+    scores = selection.primary_scores(evaluation.corpora)
+    collapsed = bool(evaluation.decoding["collapse"]["warnings"])
+    skill = selection.mean_skill(evaluation.corpora, collapsed)
     decoding = {
-      name: found.decoding[name]
+      name: evaluation.decoding[name]
       for name in ("malformed_rate", "distinct_outputs")
     }
-    writer.write(step, split, {**scores, **decoding})
-    return scores
+    writer.write(step, split, {**scores, "skill": skill, **decoding})
+    return scores, skill
 
 
 def _to_floats(metrics: dict[str, jax.Array]) -> dict[str, float]:

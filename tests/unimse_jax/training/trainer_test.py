@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,9 +175,15 @@ def test_a_loss_that_is_no_number_stops_before_it_is_saved(
       "train.checkpoint_every_steps": 3,
     }
   )
-  with pytest.raises(FloatingPointError, match="step 3"):
+  with pytest.raises(InputError, match="gradient at step 2, .* none") as caught:
     trainer.train(config, tmp_path)
-  with RunDir(tmp_path).open_checkpoints(read_only=True) as saved:
+  assert "lower the learning rates" in str(caught.value)
+  run_dir = RunDir(tmp_path)
+  with np.load(run_dir.broken_batch_file) as batch:
+    ids = batch["ids"].tolist()
+    assert len(ids) == batch["encoder_mask"].any(1).sum()
+  assert ids[0] in str(caught.value)
+  with run_dir.open_checkpoints(read_only=True) as saved:
     assert saved.steps() == []
 
 
@@ -186,8 +193,6 @@ def test_a_workdir_of_another_config_is_refused(straight, tiny_config):
 
 
 def test_more_epochs_go_on_from_the_last(straight, tiny_config, tmp_path):
-  import shutil
-
   workdir = pathlib.Path(shutil.copytree(straight, tmp_path / "more"))
   outcome = trainer.train(tiny_config({"train.epochs": 3}), workdir)
   assert (outcome.step, outcome.total_steps) == (12, 12)
@@ -235,7 +240,7 @@ def test_a_faulty_config_leaves_nothing_that_a_mended_one_would_meet(
 
 
 def test_other_data_under_the_same_names_is_refused(
-  straight, tiny_config, corpora, label_writer, tmp_path
+  tiny_config, corpora, label_writer, tmp_path
 ):
   """The labels of one corpus alone differ, and so does their hash."""
   labels = tmp_path / "labels.jsonl"
@@ -248,8 +253,10 @@ def test_other_data_under_the_same_names_is_refused(
   stored["labels_sha256"] = hashlib.sha256(text.encode()).hexdigest()
   labels.with_suffix(".meta.json").write_text(json.dumps(stored))
   config = tiny_config({"data.labels": str(labels)})
+  run_dir = RunDir(tmp_path)
+  pipeline_lib.prepare_run(tiny_config(), run_dir)
   with pytest.raises(InputError, match="hashes differ"):
-    pipeline_lib.prepare_run(config, RunDir(straight))
+    pipeline_lib.prepare_run(config, run_dir)
 
 
 def test_selecting_on_test_is_loud_and_in_the_results(
