@@ -35,10 +35,16 @@ def main() -> int:
   given = plan.config_flags(sys.argv[1:])
   file, overrides = command_line.split_config(given)
   rows, left_out = plan.ablation_rows(
-    overrides, file, _ROWS.value, root, _SEEDS.value, command_line.load_config
+    overrides,
+    file,
+    _ROWS.value,
+    root,
+    _SEEDS.value,
+    command_line.load_config,
+    command_line.derive_config,
   )
   if _DRY_RUN.value:
-    print("\n".join(ablation.commands(rows, split)))
+    print("\n".join(ablation.commands(rows, split, left_out)))
     return 0
   return ablation.run(rows, root, split, left_out)
 

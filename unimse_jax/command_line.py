@@ -7,14 +7,16 @@ import logging as std_logging
 import os
 import pathlib
 import re
+import runpy
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from unimse_jax import config as config_lib
+from unimse_jax import processes
 from unimse_jax.config import Config, reference
 from unimse_jax.errors import InputError, lacks_memory
 
@@ -83,6 +85,25 @@ def load_config(arguments: Sequence[str]) -> Config:
     raise InputError(f"--config: {error}") from error
 
 
+def derive_config(file: pathlib.Path, parent: Config) -> Config:
+  """The config that a row of an ablation makes of its parent's.
+
+  Args:
+    file: of the row; its function `change` takes and returns a ConfigDict.
+    parent: config to change, overrides included.
+
+  Raises:
+    InputError: the row does not apply to the parent.
+  """
+  values = ConfigDict(config_lib.to_dict(parent))
+  values.name = f"{parent.name}_{file.stem}"
+  try:
+    changed = runpy.run_path(str(file))["change"](values)
+  except (KeyError, *_CONFIG_ERRORS) as error:
+    raise InputError(f"--rows: {file.stem}: {error}") from error
+  return config_lib.validate(changed.to_dict())
+
+
 def split_config(given: Sequence[str]) -> tuple[pathlib.Path, list[str]]:
   """The file that --config names, and the overrides."""
   file, overrides, rest = None, [], list(given)
@@ -98,6 +119,7 @@ def split_config(given: Sequence[str]) -> tuple[pathlib.Path, list[str]]:
 
 def run(main: Callable[[], int | None]) -> None:
   """Parses the flags and calls `main`; its result is the exit status."""
+  processes.stop_with_parent()
   # TensorBoard and Orbax look for TensorFlow; its start-up lines help nobody.
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   logging.use_absl_handler()

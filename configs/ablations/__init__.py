@@ -5,6 +5,9 @@
 
 The word after the colon names the parent, a file of configs/; it is `base` if
 left out. Each row is trained again from the start.
+
+A row's `change` makes it of any config: `unimse_jax.ablate` applies overrides
+to the parent first, so that no override can undo the row.
 """
 
 import importlib
@@ -51,7 +54,7 @@ TABLE_3 = tuple(name for name, _ in ROWS[:8])
 _TOKENS_A_TURN = 32  # MELD's 95th percentile, with the speaker's name
 
 
-def derive(parent: str, file: str) -> ConfigDict:
+def load_parent(parent: str, file: str) -> ConfigDict:
   """The parent's config, named after parent and row.
 
   Args:

@@ -5,8 +5,11 @@ from ml_collections import ConfigDict
 from configs import ablations
 
 
-def get_config(parent: str = "base") -> ConfigDict:
-  config = ablations.derive(parent, __file__)
+def change(config: ConfigDict) -> ConfigDict:
   ablations.widen(config, max(config.text.window, 2))
   config.text.context = "past"
   return config
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  return change(ablations.load_parent(parent, __file__))

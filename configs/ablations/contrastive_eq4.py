@@ -5,9 +5,12 @@ from ml_collections import ConfigDict
 from configs import ablations
 
 
-def get_config(parent: str = "base") -> ConfigDict:
-  config = ablations.derive(parent, __file__)
+def change(config: ConfigDict) -> ConfigDict:
   config.loss.normalize = False  # D12
   config.loss.temperature = 1.0  # D12
   config.loss.count_positive_twice = True  # D11
   return config
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  return change(ablations.load_parent(parent, __file__))

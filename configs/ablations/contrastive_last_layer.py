@@ -5,7 +5,10 @@ from ml_collections import ConfigDict
 from configs import ablations
 
 
-def get_config(parent: str = "base") -> ConfigDict:
-  config = ablations.derive(parent, __file__)
+def change(config: ConfigDict) -> ConfigDict:
   config.model.contrastive_layers = "last_only"
   return config
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  return change(ablations.load_parent(parent, __file__))

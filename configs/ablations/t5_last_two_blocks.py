@@ -5,8 +5,7 @@ from ml_collections import ConfigDict
 from configs import ablations
 
 
-def get_config(parent: str = "base") -> ConfigDict:
-  config = ablations.derive(parent, __file__)
+def change(config: ConfigDict) -> ConfigDict:
   layers = {"encoder": config.t5.encoder_layers}
   layers["decoder"] = config.t5.decoder_layers
   last = "|".join(
@@ -16,3 +15,7 @@ def get_config(parent: str = "base") -> ConfigDict:
   )
   config.optimizer.trainable = rf"^t5/({last})|^(?!t5/)"
   return config
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  return change(ablations.load_parent(parent, __file__))

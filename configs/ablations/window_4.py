@@ -5,6 +5,9 @@ from ml_collections import ConfigDict
 from configs import ablations
 
 
-def get_config(parent: str = "base") -> ConfigDict:
-  config = ablations.derive(parent, __file__)
+def change(config: ConfigDict) -> ConfigDict:
   return ablations.widen(config, 4)
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  return change(ablations.load_parent(parent, __file__))

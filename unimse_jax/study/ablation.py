@@ -1,4 +1,4 @@
-"""Trains and evaluates the rows of an ablation, as far as they are not."""
+"""Trains and evaluates every ablation row that has no results yet."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,13 @@ from unimse_jax.study import launch
 from unimse_jax.study.plan import PlannedRun, Row
 
 
-def commands(rows: Sequence[Row], split: str) -> list[str]:
-  """What is left to do, a line for each: labels first, then run after run."""
+def commands(
+  rows: Sequence[Row], split: str, left_out: Mapping[str, str]
+) -> list[str]:
+  """What is left to do, a line for each: labels first, then run after run.
+
+  The rows that are left out come last, as comments with the reason.
+  """
   runs = _waiting(rows, split)
   labels = [launch.labels_command(run) for run in runs]
   lines = [launch.written(each) for each in labels if each]
@@ -21,7 +26,10 @@ def commands(rows: Sequence[Row], split: str) -> list[str]:
   for run in runs:
     both = (run.command("train"), run.command("eval", "--split", split))
     lines.append(" && ".join(map(launch.written, both)))
-  return lines
+  return lines + [
+    f"# left out: {name}: {' '.join(reason.split())}"
+    for name, reason in left_out.items()
+  ]
 
 
 def run(

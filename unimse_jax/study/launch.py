@@ -13,6 +13,7 @@ from typing import Any
 
 from absl import logging
 
+from unimse_jax import processes
 from unimse_jax.errors import InputError
 from unimse_jax.study.plan import PlannedRun
 
@@ -34,7 +35,10 @@ def run(arguments: Sequence[str]) -> int:
   A signal goes to the child, which saves and leaves; then so do we.
   """
   logging.info("%s", written(arguments))
-  child = subprocess.Popen([sys.executable, *arguments])
+  child = subprocess.Popen(
+    [sys.executable, *arguments],
+    env=processes.child_environment(),
+  )
   previous = {
     # A terminal sends SIGINT to the child too.
     signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),

@@ -6,13 +6,16 @@ import runpy
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
-from unimse_jax.rundir import RunDir
+from unimse_jax.rundir import RunDir, config_file
 
 FULL = "full"  # the row that nothing is taken from
 # Flags of a config -> the config.
 Load = Callable[[Sequence[str]], Config]
+# (file of a row, its parent's config) -> the row's config.
+Derive = Callable[[pathlib.Path, Config], Config]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,21 +86,24 @@ def seed_runs(
 
 def ablation_rows(
   flags: Sequence[str],
-  config_file: pathlib.Path,
+  parent_file: pathlib.Path,
   chosen: str,
   root: pathlib.Path,
   seeds: int,
   load: Load,
+  derive: Derive,
 ) -> tuple[list[Row], dict[str, str]]:
   """The whole model and the chosen rows.
 
   Args:
-    flags: overrides of the parent's fields, for every row.
-    config_file: of the parent; the rows lie in ablations/ beside it.
+    flags: overrides of the parent's fields. A row changes the parent after
+      them, so that they cannot undo it.
+    parent_file: config of the parent; the rows lie in ablations/ beside it.
     chosen: "all", "table3", or names with commas between them.
     root: runs live in root/<row>/seed_<k>.
     seeds: number of runs a row.
     load: reads a config.
+    derive: makes a row's config.
 
   Returns:
     The rows, and those of "all" and "table3" that do not apply to the parent
@@ -105,16 +111,18 @@ def ablation_rows(
 
   Raises:
     InputError: no rows there, unknown names, or a named row that does not
-      apply.
+      apply or is the whole model.
   """
-  folder = config_file.parent / "ablations"
+  folder = parent_file.parent / "ablations"
   names, titles = _choose(folder, chosen)
-  rows = [_row(FULL, "UniMSE", str(config_file), flags, root, seeds, load)]
-  left_out = {}
+  whole = (f"--config={parent_file}", *flags)
+  rows = [_row(FULL, "UniMSE", whole, root, seeds, load)]
+  parent, left_out = load(whole), {}
   for name in names:
-    file = f"{folder / name}.py:{config_file.stem}"
+    file = folder / f"{name}.py"
     try:
-      rows.append(_row(name, titles[name], file, flags, root, seeds, load))
+      own = _row_flags(file, parent_file.stem, parent, load, derive)
+      rows.append(_row(name, titles[name], own, root, seeds, load))
     except InputError as error:
       if chosen not in ("all", "table3"):
         raise
@@ -125,15 +133,36 @@ def ablation_rows(
 def _row(
   name: str,
   title: str,
-  file: str,
   flags: Sequence[str],
   root: pathlib.Path,
   seeds: int,
   load: Load,
 ) -> Row:
-  own = (f"--config={file}", *flags)
   place = RunDir(root).row(name).path
-  return Row(name, title, seed_runs(own, place, seeds, load))
+  return Row(name, title, seed_runs(flags, place, seeds, load))
+
+
+def _row_flags(
+  file: pathlib.Path,
+  parent_name: str,
+  parent: Config,
+  load: Load,
+  derive: Derive,
+) -> list[str]:
+  """The row's file, and overrides that make it what the row is of `parent`."""
+  config = derive(file, parent)
+  wanted = config_file.without(config_lib.to_dict(config), ("name",))
+  if wanted == config_file.without(config_lib.to_dict(parent), ("name",)):
+    raise InputError(
+      f"--rows: {file.stem} changes nothing of the whole model with these "
+      "overrides; leave the row or the override out."
+    )
+  flags = [f"--config={file}:{parent_name}"]
+  plain = config_lib.to_dict(load(flags))
+  changes = config_file.differing_fields(plain, config_lib.to_dict(config))
+  return flags + [
+    f"--config.{field}={value}" for field, (_, value) in changes.items()
+  ]
 
 
 def _choose(

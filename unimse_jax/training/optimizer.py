@@ -5,6 +5,7 @@ from typing import Any
 import optax
 
 from unimse_jax.config import OptimizerConfig
+from unimse_jax.errors import InputError
 from unimse_jax.parallel import trees
 
 # First match wins.
@@ -42,16 +43,16 @@ def make_optimizer(
   Frozen parameters have no moments and count in no norm.
 
   Raises:
-    ValueError: nothing is left to learn.
+    InputError: nothing is left to learn.
   """
   rules = ((config.frozen, False), (config.trainable, True), (r".*", False))
   trainable = trees.match(rules, params)
   chosen = [path for path, keep in _leaves(trainable) if keep]
   if not chosen:
-    raise ValueError(
+    raise InputError(
       f"config.optimizer.trainable: {config.trainable!r}, less what "
       f"optimizer.frozen = {config.frozen!r} matches, is none of the parameter "
-      "paths."
+      f"paths; the paths begin with {', '.join(sorted(params))}."
     )
   rates = {
     "t5": config.lr_t5,

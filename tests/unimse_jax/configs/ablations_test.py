@@ -11,10 +11,10 @@ import pytest
 
 from configs import ablations, base, demo
 from unimse_jax import config as config_lib
-from unimse_jax import experiment, pipeline
 from unimse_jax.config import Config
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import trees
+from unimse_jax.pipeline.model_shape import model_config, random_t5
 
 _NAMES = [name for name, _ in ablations.ROWS]
 _FOLDER = pathlib.Path(ablations.__file__).parent
@@ -80,9 +80,7 @@ def test_a_row_builds(name):
 
 
 def _shapes(config: Config):
-  model = UniMSE(
-    pipeline.model_config(config, experiment.random_t5(config, 90))
-  )
+  model = UniMSE(model_config(config, random_t5(config, 90)))
   tokens = jax.ShapeDtypeStruct((2, 9), np.int32)
   mask = jax.ShapeDtypeStruct((2, 9), np.bool_)
   batch = {"encoder_input_tokens": tokens, "segment_ids": tokens}

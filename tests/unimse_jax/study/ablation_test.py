@@ -29,7 +29,7 @@ def command(module, *arguments):
 
 def test_what_is_left_is_a_line_each_with_the_labels_first(make_rows, evaluate):
   rows, _ = make_rows()
-  lines = ablation.commands(rows, "test")
+  lines = ablation.commands(rows, "test", {})
   # Labels of one row, once for both seeds; three rows of two runs.
   assert len(lines) == 7
   assert "feature_export.universal_labels" in lines[0]
@@ -40,7 +40,7 @@ def test_what_is_left_is_a_line_each_with_the_labels_first(make_rows, evaluate):
   assert "--ties lowest --neutral as_others --out" in lines[0]
   assert all(line.count(" && ") == 1 for line in lines[1:])
   evaluate(rows[0].runs[0], {})
-  assert ablation.commands(rows, "test") == [lines[0], *lines[2:]]
+  assert ablation.commands(rows, "test", {}) == [lines[0], *lines[2:]]
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,14 @@ from unimse_jax.study import plan
 _ROW = """from ml_collections import ConfigDict
 VALUES = {values!r}
 
+def change(config):
+  {change}
+  return config
+
 def get_config(parent="tiny"):
   config = ConfigDict(VALUES)
   config.name = parent + "_" + {name!r}
-  {change}
-  return config
+  return change(config)
 """
 _ROWS = {
   "without_audio": "config.data.modalities = ('video',)",
@@ -54,6 +57,7 @@ def make_rows(config_with_rows, tmp_path) -> Callable[..., tuple]:
       tmp_path,
       seeds,
       command_line.load_config,
+      command_line.derive_config,
     )
 
   return make

@@ -56,6 +56,28 @@ def test_rows_are_the_parent_and_those_that_apply(make_rows, tmp_path):
   ]
 
 
+def test_overrides_change_the_parent_and_never_the_row(make_rows):
+  flags = [
+    "--config.data.modalities=('audio','video')",
+    "--config.optimizer.lr_t5=0.01",
+  ]
+  rows, _ = make_rows("without_audio", flags=flags)
+  for run in rows[1].runs:
+    assert run.config.data.modalities == ("video",)
+    assert run.config.optimizer.lr_t5 == 0.01
+    assert run.config.name == "tiny_without_audio"
+  assert rows[0].runs[0].config.data.modalities == ("audio", "video")
+
+
+def test_a_row_that_is_the_whole_model_is_left_out(make_rows):
+  flags = ["--config.data.modalities=('video',)"]
+  rows, left_out = make_rows("table3", flags=flags)
+  assert [row.name for row in rows] == ["full"]
+  assert "changes nothing of the whole model" in left_out["without_audio"]
+  with pytest.raises(InputError, match="changes nothing"):
+    make_rows("without_audio", flags=flags)
+
+
 def test_rows_asked_for_by_name_must_be_there_and_apply(make_rows):
   with pytest.raises(InputError, match="found without_wings"):
     make_rows("without_audio,without_wings")
