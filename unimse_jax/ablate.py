@@ -4,12 +4,12 @@ python -m unimse_jax.ablate --config configs/base.py --workdir DIR
     [--rows all|table3|NAME,...] [--seeds N] [--split test] [--dry_run]
 """
 
-import pathlib
 import sys
 
 from absl import flags
 
 from unimse_jax import command_line
+from unimse_jax.files import local_path
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
@@ -31,7 +31,7 @@ def main() -> int:
   command_line.read_config(_CONFIG)
   from unimse_jax.study import ablation, plan
 
-  root, split = pathlib.Path(_WORKDIR.value), _SPLIT.value
+  root, split = local_path(_WORKDIR.value), _SPLIT.value
   given = plan.config_flags(sys.argv[1:])
   file, overrides = command_line.split_config(given)
   rows, left_out = plan.ablation_rows(

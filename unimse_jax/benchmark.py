@@ -5,14 +5,13 @@ python -m unimse_jax.benchmark --config configs/base.py [--steps 20]
 """
 
 import json
-import pathlib
 
 from absl import flags
 
 from unimse_jax import command_line
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
-from unimse_jax.files import write_atomically
+from unimse_jax.files import local_path, write_atomically
 
 _CONFIG = command_line.define_config()
 _STEPS = flags.DEFINE_integer(
@@ -26,7 +25,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "Where to write the figures.")
 
 def main() -> int:
   config = command_line.read_config(_CONFIG)
-  output = pathlib.Path(_OUTPUT.value) if _OUTPUT.value else None
+  output = local_path(_OUTPUT.value) if _OUTPUT.value else None
   if output and not output.parent.is_dir():
     # Told before minutes of measuring, not after.
     raise InputError(

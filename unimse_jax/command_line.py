@@ -3,6 +3,7 @@
 Nothing is imported here that takes long, so that a wrong flag is told at once.
 """
 
+import errno
 import logging as std_logging
 import os
 import pathlib
@@ -18,10 +19,19 @@ from ml_collections import ConfigDict, config_flags
 from unimse_jax import config as config_lib
 from unimse_jax import processes
 from unimse_jax.config import Config, reference
+from unimse_jax.config import files as config_files
 from unimse_jax.errors import InputError, lacks_memory
 
 _QUOTES = "\"'"
 _HELP_CONFIG = "help_config"
+# What a full, read-only or foreign disk answers.
+_DISK_ERRORS = (
+  errno.EACCES,
+  errno.EDQUOT,
+  errno.ENOSPC,
+  errno.EPERM,
+  errno.EROFS,
+)
 USER_ERROR = 2  # exit status
 STOPPED = 143  # exit status after SIGTERM, as shells count it
 
@@ -49,7 +59,9 @@ def define_config() -> Any:
     "holds this text, as --help_config=window; all of them if empty.",
   )
   return config_flags.DEFINE_config_file(
-    "config", None, "Path of a config file, for example configs/base.py."
+    "config",
+    None,
+    "A config file, or the name of one that comes with it: demo.",
   )
 
 
@@ -74,7 +86,7 @@ def load_config(arguments: Sequence[str]) -> Config:
     InputError: they make no config.
   """
   values = flags.FlagValues()
-  line = ["", *arguments]
+  line = ["", *_with_found_config(arguments)]
   holder = config_flags.DEFINE_config_file(
     "config", flag_values=values, sys_argv=line
   )
@@ -106,7 +118,7 @@ def derive_config(file: pathlib.Path, parent: Config) -> Config:
 
 def split_config(given: Sequence[str]) -> tuple[pathlib.Path, list[str]]:
   """The file that --config names, and the overrides."""
-  file, overrides, rest = None, [], list(given)
+  file, overrides, rest = None, [], _with_found_config(given)
   while rest:
     each = rest.pop(0)
     name, _, value = each.lstrip("-").partition("=")
@@ -115,6 +127,20 @@ def split_config(given: Sequence[str]) -> tuple[pathlib.Path, list[str]]:
     else:
       overrides.append(each)
   return pathlib.Path(file), overrides
+
+
+def _with_found_config(arguments: Sequence[str]) -> list[str]:
+  """The arguments, with the file that --config names as a path."""
+  changed = list(arguments)
+  for place, each in enumerate(changed):
+    name, equals, value = each.partition("=")
+    if name not in ("--config", "-config"):
+      continue
+    if equals:
+      changed[place] = f"{name}={config_files.find(value)}"
+    elif place + 1 < len(changed):
+      changed[place + 1] = config_files.find(changed[place + 1])
+  return changed
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -136,7 +162,9 @@ def run(main: Callable[[], int | None]) -> None:
 def _parse(arguments: list[str]) -> list[str]:
   app.define_help_flags()
   try:
-    rest = flags.FLAGS(arguments)
+    rest = flags.FLAGS(_with_found_config(arguments))
+  except InputError as error:
+    _fail(str(error))
   except flags.Error as error:
     _fail(_without_traceback(str(error)))
   except (AttributeError, KeyError) as error:
@@ -178,6 +206,14 @@ def _guarded(main: Callable[[], int | None]) -> None:
     status = main()
   except InputError as error:
     _fail(str(error))
+  except OSError as error:
+    if error.errno not in _DISK_ERRORS:
+      raise
+    _fail(
+      f"{error.filename or 'disk'}: expected room and the right to write, "
+      f"found: {error.strerror}. Free some space, mend the permissions or "
+      "choose another path, and run the same command again."
+    )
   except RuntimeError as error:
     # jax's class for it is not imported: a wrong flag is told without jax.
     if not lacks_memory(error):

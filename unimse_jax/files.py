@@ -7,11 +7,27 @@ import pathlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from unimse_jax.errors import InputError
+
 
 def hash_file(path: pathlib.Path) -> str:
   """The sha256 of a file's bytes, in hexadecimal, read in blocks."""
   with path.open("rb") as file:
     return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def local_path(text: str) -> pathlib.Path:
+  """The path that a user wrote, with a leading ~ expanded.
+
+  Raises:
+    InputError: it is an address, as gs://bucket/run.
+  """
+  if "://" in text:
+    raise InputError(
+      f"expected a local path, found {text!r}; buckets are not read or written "
+      "yet: copy or mount it"
+    )
+  return pathlib.Path(text).expanduser()
 
 
 def write_atomically(path: pathlib.Path, data: bytes) -> None:

@@ -4,13 +4,13 @@ python -m unimse_jax.report --workdir DIR [--compare DIR ...]
     [--projection tsne|pca|none]
 """
 
-import pathlib
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 
 from unimse_jax import command_line
+from unimse_jax.files import local_path
 
 _WORKDIR = flags.DEFINE_string(
   "workdir", None, "The run to report on.", required=True
@@ -40,8 +40,8 @@ def repeat_compare(arguments: Sequence[str]) -> list[str]:
 def main() -> int:
   from unimse_jax.reporting import page
 
-  compared = [pathlib.Path(path) for path in _COMPARE.value]
-  workdir = pathlib.Path(_WORKDIR.value)
+  compared = [local_path(path) for path in _COMPARE.value]
+  workdir = local_path(_WORKDIR.value)
   path = page.write(workdir, compared, _PROJECTION.value)
   print(f"Written: {path} ({path.stat().st_size / 1024:.0f} KiB)")
   return 0

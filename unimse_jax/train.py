@@ -4,12 +4,12 @@ python -m unimse_jax.train --config configs/base.py [--workdir DIR]
     [--config.model.pmf_layers=3 ...] [--seeds N]
 """
 
-import pathlib
 import sys
 
 from absl import flags
 
 from unimse_jax import command_line
+from unimse_jax.files import local_path
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
@@ -22,7 +22,7 @@ _SEEDS = flags.DEFINE_integer(
 
 def main() -> int:
   config = command_line.read_config(_CONFIG)
-  workdir = pathlib.Path(_WORKDIR.value or f"runs/{config.name}")
+  workdir = local_path(_WORKDIR.value or f"runs/{config.name}")
   if _SEEDS.value is not None:
     from unimse_jax.study import plan, seeds
 

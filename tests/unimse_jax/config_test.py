@@ -177,3 +177,23 @@ def test_options_that_do_not_go_together_are_refused(values, changes, message):
   found = faults(values)
   assert "1 fault(s)" in found
   assert message in found
+
+
+def test_paths_are_expanded_and_addresses_refused(monkeypatch, tmp_path):
+  monkeypatch.setenv("HOME", str(tmp_path))
+  values = base.get_config().to_dict()
+  values["data"]["dir"] = "~/data"
+  values["t5"]["pretrained"] = "google-t5/t5-small"
+  config = config_lib.validate(values)
+  assert config.data.dir == str(tmp_path / "data")
+  assert config.t5.pretrained == "google-t5/t5-small"
+  values["data"]["labels"] = "gs://bucket/labels.jsonl"
+  with pytest.raises(InputError, match="data.labels: expected a local path"):
+    config_lib.validate(values)
+
+
+def test_corpora_in_one_string_are_told_how_to_be_written():
+  values = base.get_config().to_dict()
+  values["data"]["corpora"] = ["mosi,meld"]
+  with pytest.raises(InputError, match=r"\('meld','mosi'\)"):
+    config_lib.validate(values)

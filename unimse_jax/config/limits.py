@@ -7,6 +7,9 @@ from typing import Any
 from unimse_jax.config.input_fields import DataConfig, TextConfig
 from unimse_jax.config.run_fields import FIELDS, Config
 
+# Fields that name a place on a disk.
+PATHS = ("data.dir", "data.labels", "tokenizer.path", "t5.pretrained")
+
 
 def flat(config: Config) -> dict[str, Any]:
   """Path of each field, as "text.window", -> its value."""
@@ -21,9 +24,15 @@ def flat(config: Config) -> dict[str, Any]:
 
 def find_faults(config: Config) -> list[str]:
   """Faults of a config whose types are right."""
-  faults = []
-  for path, value in flat(config).items():
+  faults, values = [], flat(config)
+  for path, value in values.items():
     faults += FIELDS[path].faults(value)
+  faults += [
+    f"config.{path}: expected a local path, found {values[path]!r}; buckets "
+    "are not read yet: copy or mount it"
+    for path in PATHS
+    if "://" in values[path]
+  ]
   faults += _check_text(config.text, config.data.corpora)
   faults += _check_data(config.data, config.text.max_tokens)
   faults += _check_model(config)
@@ -50,6 +59,11 @@ def _check_text(text: TextConfig, corpora: tuple[str, ...]) -> list[str]:
 
 def _check_data(data: DataConfig, max_tokens: int) -> list[str]:
   faults = []
+  if any("," in name for name in data.corpora):
+    faults.append(
+      "config.data.corpora: expected names as in ('meld','mosi'), found "
+      f"{data.corpora}: quote each of them"
+    )
   if not data.corpora or len(set(data.corpora)) != len(data.corpora):
     faults.append(
       f"config.data.corpora: expected distinct names, found {data.corpora}"

@@ -3,12 +3,13 @@
 import dataclasses
 import difflib
 import math
+import pathlib
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any
 
-from unimse_jax.config.limits import find_faults
+from unimse_jax.config.limits import PATHS, find_faults, flat
 from unimse_jax.config.run_fields import FIELDS, Config
 from unimse_jax.errors import InputError
 
@@ -31,6 +32,7 @@ def validate(values: Mapping) -> Config:
   faults: list[str] = []
   config = _build(Config, values, "", faults)
   if not faults:
+    config = _with_home(config)
     faults = find_faults(config)
   if faults:
     raise InputError(
@@ -73,6 +75,25 @@ def _build(kind: type, values: Mapping, prefix: str, faults: list[str]) -> Any:
     else:
       built[name] = _convert(path, FIELDS[path].type, values[name], faults)
   return None if faults else kind(**built)
+
+
+def _with_home(config: Config) -> Config:
+  """The config with a leading ~ of its paths expanded."""
+  values = flat(config)
+  sections: dict[str, dict[str, str]] = {}
+  for path in PATHS:
+    section, _, name = path.partition(".")
+    value = values[path]
+    if value.startswith("~"):
+      value = str(pathlib.Path(value).expanduser())
+    sections.setdefault(section, {})[name] = value
+  return dataclasses.replace(
+    config,
+    **{
+      name: dataclasses.replace(getattr(config, name), **changes)
+      for name, changes in sections.items()
+    },
+  )
 
 
 def _convert(path: str, hint: Any, value: Any, faults: list[str]) -> Any:
