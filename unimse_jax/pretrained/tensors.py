@@ -7,7 +7,6 @@ is read; and an 11-billion checkpoint is never in memory as a whole.
 import contextlib
 import dataclasses
 import functools
-import json
 import mmap
 import pathlib
 from collections.abc import Callable, Iterator
@@ -16,12 +15,15 @@ import numpy as np
 from flax import serialization, traverse_util
 
 from unimse_jax.errors import InputError
+from unimse_jax.files import check_is_no_pointer, read_json
 from unimse_jax.pretrained import names
 
+# In the order of transformers, whose torch models read no msgpack by
+# themselves: the first that is there is read, and no other.
 WEIGHTS = (
-  "flax_model.msgpack",
   "model.safetensors",
   "model.safetensors.index.json",
+  "flax_model.msgpack",
 )
 # A .bin is a pickle: opening it runs whatever its author put there.
 CONVERSION = (
@@ -41,6 +43,7 @@ class Tensor:
 
   Attributes:
     name: in the file.
+    file: where it is.
     shape: in our orientation: a matrix is [in, out].
     dtype: in the file.
     read: gives the array, in our orientation.
@@ -48,6 +51,7 @@ class Tensor:
   """
 
   name: str
+  file: pathlib.Path
   shape: tuple[int, ...]
   dtype: str
   read: Callable[[], np.ndarray]
@@ -60,28 +64,38 @@ def find(directory: pathlib.Path) -> list[Tensor]:
   Raises:
     InputError: no weights there, or a file that is missing or damaged.
   """
-  msgpack = directory / "flax_model.msgpack"
+  safetensors, index, msgpack = (directory / name for name in WEIGHTS)
+  if safetensors.is_file():
+    return _safetensors(safetensors)
+  if index.is_file():
+    shards = [directory / name for name in _shards(index)]
+    return [tensor for shard in shards for tensor in _safetensors(shard)]
   if msgpack.is_file():
     return _msgpack(msgpack)
-  if (directory / "model.safetensors").is_file():
-    return _safetensors(directory / "model.safetensors")
-  index = directory / "model.safetensors.index.json"
-  if index.is_file():
-    with naming(index):
-      shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    missing = [name for name in shards if not (directory / name).is_file()]
-    if missing:
-      raise InputError(
-        f"T5 weights: {index} names {', '.join(missing)}, which "
-        f"{'is' if len(missing) == 1 else 'are'} missing in {directory}."
-      )
-    return [
-      tensor for name in shards for tensor in _safetensors(directory / name)
-    ]
   raise InputError(
     f"T5 weights: expected one of {', '.join(WEIGHTS)} in {directory}, found "
     f"{listing(directory)}.{_advice(directory)}"
   )
+
+
+def _shards(index: pathlib.Path) -> list[str]:
+  """Names of the files that an index lists, all of which are there."""
+  values = read_json(index)
+  weight_map = values.get("weight_map") if isinstance(values, dict) else None
+  names = list(weight_map.values()) if isinstance(weight_map, dict) else []
+  if not names or not all(isinstance(name, str) for name in names):
+    raise InputError(
+      f"T5 weights: expected a weight_map from tensors to files in {index}, "
+      "found none: fetch it again."
+    )
+  shards = sorted(set(names))
+  missing = [name for name in shards if not (index.parent / name).is_file()]
+  if missing:
+    raise InputError(
+      f"T5 weights: {index} names {', '.join(missing)}, which "
+      f"{'is' if len(missing) == 1 else 'are'} missing in {index.parent}."
+    )
+  return shards
 
 
 def _advice(directory: pathlib.Path) -> str:
@@ -121,6 +135,7 @@ def naming(path: pathlib.Path) -> Iterator[None]:
 def _safetensors(path: pathlib.Path) -> list[Tensor]:
   from safetensors import safe_open
 
+  check_is_no_pointer(path)
   found = []
   with naming(path), safe_open(path, "numpy") as file:
     for name in sorted(file.keys()):
@@ -131,6 +146,7 @@ def _safetensors(path: pathlib.Path) -> list[Tensor]:
       found.append(
         Tensor(
           name,
+          path,
           shape[::-1] if turned else shape,
           _DTYPES.get(dtype, dtype),
           functools.partial(_read_safetensor, path, name, turned),
@@ -159,6 +175,7 @@ def _msgpack(path: pathlib.Path) -> list[Tensor]:
 
   One copy is in memory at most, and less with every tensor that is released.
   """
+  check_is_no_pointer(path)
   with (
     naming(path),
     path.open("rb") as file,
@@ -170,6 +187,7 @@ def _msgpack(path: pathlib.Path) -> list[Tensor]:
     return [
       Tensor(
         name,
+        path,
         tuple(array.shape),
         str(array.dtype),
         functools.partial(arrays.__getitem__, name),
