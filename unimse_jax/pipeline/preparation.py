@@ -120,7 +120,7 @@ def _make_tokenizer(
   if config.t5.pretrained and not source:
     source = str(pretrained.locate(config.t5.pretrained))
   if source:
-    write_atomically(path, tokenizer.find(source).read_bytes())
+    write_atomically(path, tokenizer.read(tokenizer.find(source)))
     return
   texts = [config.text.turn_separator]
   for example in loaded.examples["train"]:

@@ -8,6 +8,7 @@ embedding is then to be seen from the weights.
 """
 
 import pathlib
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,7 +63,7 @@ def read(path: pathlib.Path) -> dict[str, Any]:
   if not isinstance(values, dict):
     raise InputError(
       f"T5 weights: expected an object with the values of a T5 in {path}, "
-      f"found {_shown(values)}."
+      f"found {reprlib.repr(values)}."
     )
   _check_family(path, values.get("model_type", "t5"))
   # A null is what its writer left to the default.
@@ -135,7 +136,7 @@ def _check_family(path: pathlib.Path, family: Any) -> None:
   has = _RELATIVES.get(family) if isinstance(family, str) else None
   raise InputError(
     f"T5 weights: expected a model_type of {' or '.join(_FAMILIES)} in {path}, "
-    f"found {_shown(family)}{f', which has {has}' if has else ''}."
+    f"found {reprlib.repr(family)}{f', which has {has}' if has else ''}."
   )
 
 
@@ -145,7 +146,9 @@ def _faults(values: Mapping[str, Any]) -> list[str]:
 
   def check(name: str, legal: Callable[[Any], bool], expected: str) -> None:
     if name in values and not legal(values[name]):
-      faults.append(f"{name} = {_shown(values[name])}, expected {expected}")
+      faults.append(
+        f"{name} = {reprlib.repr(values[name])}, expected {expected}"
+      )
 
   for name in _COUNTS:
     least = _LEAST.get(name, 1)
@@ -180,18 +183,13 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
   if gate not in ("", "gated") or _feed_forward(values)[0] not in _ACTIVATIONS:
     name = "dense_act_fn" if "dense_act_fn" in values else "feed_forward_proj"
     known = ", ".join(_ACTIVATIONS)
+    found = reprlib.repr(values.get(name))
     faults.append(
-      f"{name} = {_shown(values.get(name))}, expected one of {known}, for "
-      'feed_forward_proj with "gated-" before it or without'
+      f"{name} = {found}, expected one of {known}, for feed_forward_proj with "
+      '"gated-" before it or without'
     )
   return faults
 
 
 def _is_rate(value: Any) -> bool:
   return type(value) in (int, float) and 0 <= value < 1
-
-
-def _shown(value: Any) -> str:
-  """A value as it is told in a message, cut where it is long."""
-  text = repr(value)
-  return text if len(text) <= 60 else f"{text[:57]}..."

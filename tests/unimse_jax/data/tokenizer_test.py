@@ -112,3 +112,21 @@ def test_find_takes_the_file_or_its_directory(tmp_path):
   path = tmp_path / "spiece.model"
   path.write_bytes(b"")
   assert tokenizer.find(str(tmp_path)) == tokenizer.find(str(path)) == path
+
+
+@pytest.mark.parametrize("name", ["spiece.model", "tokenizer.json"])
+def test_a_pointer_of_git_lfs_is_named(tmp_path, name):
+  path = tmp_path / name
+  path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+  with pytest.raises(InputError, match="is a Git LFS pointer"):
+    Tokenizer(tokenizer.find(str(tmp_path)))
+
+
+def test_byt5_is_refused_by_name(tmp_path):
+  settings = tmp_path / "tokenizer_config.json"
+  settings.write_text('{"tokenizer_class": "ByT5Tokenizer"}')
+  with pytest.raises(InputError, match="a byT5, which reads bytes"):
+    tokenizer.find(str(tmp_path))
+  settings.write_text('["ByT5Tokenizer"]')
+  with pytest.raises(InputError, match="found nothing at"):
+    tokenizer.find(str(tmp_path))
