@@ -30,7 +30,9 @@ _OWNERS = (
   (r"^(t5-v1_1|flan-t5|mt5)-(small|base|large|xl|xxl)$", "google"),
 )
 _HUB_FILES = (*WEIGHTS, "model-*.safetensors", "config.json", "*.model")
-_HUB_FILES += ("tokenizer.json", "tokenizer_config.json", "unimse/config.json")
+_HUB_FILES += ("tokenizer.json", "tokenizer_config.json")
+# What a trained UniMSE that was given away has beside its T5.
+_UNIMSE = "unimse/config.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +151,23 @@ def locate(path_or_hub_name: str) -> pathlib.Path:
   return _from_hub(full_name(path_or_hub_name))
 
 
+def check_source(path_or_hub_name: str) -> None:
+  """Checks that there is a T5 to train from, and not more than a T5.
+
+  Raises:
+    InputError: as `locate` does, or it is a trained UniMSE.
+  """
+  directory = locate(path_or_hub_name)
+  if (directory / _UNIMSE).is_file():
+    raise InputError(
+      f"t5.pretrained: expected a T5, found a trained UniMSE in {directory}, "
+      "of which the T5 alone would be taken and its fusion dropped. To predict "
+      f"with it: python -m unimse_jax.predict --workdir {directory}. To train "
+      "on from its T5, copy the directory without its folder unimse and name "
+      "the copy."
+    )
+
+
 def full_name(name: str) -> str:
   """The hub's name of a T5, with its owner."""
   for pattern, owner in _OWNERS:
@@ -160,7 +179,7 @@ def full_name(name: str) -> str:
 def _from_hub(name: str) -> pathlib.Path:
   import huggingface_hub  # takes half a second, and only this needs it
 
-  find = {"allow_patterns": list(_HUB_FILES)}
+  find = {"allow_patterns": [*_HUB_FILES, _UNIMSE]}
   try:
     return pathlib.Path(
       huggingface_hub.snapshot_download(name, local_files_only=True, **find)
