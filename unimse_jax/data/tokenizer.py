@@ -35,7 +35,10 @@ class Tokenizer:
     self._processor = sentencepiece.SentencePieceProcessor()
     try:
       self._processor.load_from_serialized_proto(read(path))
-    except RuntimeError as error:
+      # A damaged file may open and have pieces that are no text.
+      for token in range(self.size):
+        self._processor.id_to_piece(token)
+    except (RuntimeError, UnicodeDecodeError) as error:
       raise InputError(
         f"Tokenizer: expected a SentencePiece model in {path}, found a file "
         "that is none."

@@ -91,6 +91,17 @@ def test_a_file_that_is_no_vocabulary_is_refused(tmp_path, content):
     Tokenizer(path)
 
 
+def test_a_piece_that_is_no_text_is_damage(tmp_path):
+  path = tmp_path / "spiece.model"
+  tokenizer.train(_TEXTS * 20, _WORDS, 64, path)
+  content = path.read_bytes()
+  mark = "\u2581joy".encode()
+  assert mark in content
+  path.write_bytes(content.replace(mark, b"\xe2\x28" + mark[2:], 1))
+  with pytest.raises(InputError, match="found a file that is none"):
+    Tokenizer(path)
+
+
 def test_a_vocabulary_of_another_model_is_refused(tmp_path):
   """Most SentencePiece files have <unk> = 0, <s> = 1 and no pad."""
   import sentencepiece
