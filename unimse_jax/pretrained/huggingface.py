@@ -155,9 +155,11 @@ def check_source(path_or_hub_name: str) -> None:
   """Checks that there is a T5 to train from, and not more than a T5.
 
   Raises:
-    InputError: as `locate` does, or it is a trained UniMSE.
+    InputError: as `locate` does, its weights are not there, or it is a trained
+      UniMSE.
   """
   directory = locate(path_or_hub_name)
+  tensors.files(directory)
   if (directory / _UNIMSE).is_file():
     raise InputError(
       f"t5.pretrained: expected a T5, found a trained UniMSE in {directory}, "

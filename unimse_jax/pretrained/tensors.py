@@ -62,20 +62,36 @@ def find(directory: pathlib.Path) -> list[Tensor]:
   """All tensors of a directory's weights.
 
   Raises:
-    InputError: no weights there, or a file that is missing or damaged.
+    InputError: as `files` does, or one of them is damaged.
+  """
+  found = []
+  for file in files(directory):
+    found += (_msgpack if file.suffix == ".msgpack" else _safetensors)(file)
+  return found
+
+
+def files(directory: pathlib.Path) -> list[pathlib.Path]:
+  """The files that a directory's weights are read from.
+
+  Raises:
+    InputError: no weights there, or a file that is missing or a Git LFS
+      pointer.
   """
   safetensors, index, msgpack = (directory / name for name in WEIGHTS)
   if safetensors.is_file():
-    return _safetensors(safetensors)
-  if index.is_file():
-    shards = [directory / name for name in _shards(index)]
-    return [tensor for shard in shards for tensor in _safetensors(shard)]
-  if msgpack.is_file():
-    return _msgpack(msgpack)
-  raise InputError(
-    f"T5 weights: expected one of {', '.join(WEIGHTS)} in {directory}, found "
-    f"{listing(directory)}.{_advice(directory)}"
-  )
+    found = [safetensors]
+  elif index.is_file():
+    found = [directory / name for name in _shards(index)]
+  elif msgpack.is_file():
+    found = [msgpack]
+  else:
+    raise InputError(
+      f"T5 weights: expected one of {', '.join(WEIGHTS)} in {directory}, found "
+      f"{listing(directory)}.{_advice(directory)}"
+    )
+  for file in found:
+    check_is_no_pointer(file)
+  return found
 
 
 def _shards(index: pathlib.Path) -> list[str]:
@@ -135,7 +151,6 @@ def naming(path: pathlib.Path) -> Iterator[None]:
 def _safetensors(path: pathlib.Path) -> list[Tensor]:
   from safetensors import safe_open
 
-  check_is_no_pointer(path)
   found = []
   with naming(path), safe_open(path, "numpy") as file:
     for name in sorted(file.keys()):
@@ -175,7 +190,6 @@ def _msgpack(path: pathlib.Path) -> list[Tensor]:
 
   One copy is in memory at most, and less with every tensor that is released.
   """
-  check_is_no_pointer(path)
   with (
     naming(path),
     path.open("rb") as file,

@@ -217,6 +217,19 @@ def test_a_pretrained_t5_is_what_training_starts_from(
   assert jax.tree.structure(params["t5"]) == jax.tree.structure(expected)
 
 
+def test_weights_are_looked_for_with_everything_else(
+  tiny_config, corpora, tmp_path
+):
+  pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
+  (tmp_path / "config.json").write_text("{}")
+  config = tiny_config({"t5.pretrained": str(tmp_path)})
+  with pytest.raises(InputError, match=r"expected one of model\.safetensors"):
+    preparation.check_inputs(config)
+  (tmp_path / "model.safetensors").write_text(pointer)
+  with pytest.raises(InputError, match="1 thing.*\n.*is a Git LFS pointer"):
+    preparation.check_inputs(config)
+
+
 def test_a_t5_with_a_tokenizer_json_alone_is_trained_from(
   tiny_config, corpora, tmp_path, tiny_t5, fill
 ):
