@@ -1,13 +1,18 @@
-"""Files that appear whole or not at all, and what is in them as a hash."""
+"""Files that appear whole or not at all, JSON of others, and hashes."""
 
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
 
 from unimse_jax.errors import InputError
+
+_POINTER = b"version https://git-lfs"
+_POINTER_BYTES = 200  # a pointer has about 130
+_DIGITS = 400  # of a whole number: a float has 309 at most
 
 
 def hash_file(path: pathlib.Path) -> str:
@@ -28,6 +33,63 @@ def local_path(text: str) -> pathlib.Path:
       "yet: copy or mount it"
     )
   return pathlib.Path(text).expanduser()
+
+
+def check_is_no_pointer(path: pathlib.Path) -> None:
+  """Checks that Git LFS has put the file itself in its place.
+
+  Raises:
+    InputError: the file is there, and is a pointer.
+  """
+  if not path.is_file() or path.stat().st_size > _POINTER_BYTES:
+    return
+  with path.open("rb") as file:
+    if file.read(len(_POINTER)) == _POINTER:
+      raise InputError(
+        f"{path} is a Git LFS pointer and not the file itself. Run `git lfs "
+        "pull` in its clone, or download the file."
+      )
+
+
+def read_json(
+  path: pathlib.Path, advice: str = "fetch or copy it again"
+) -> Any:
+  """What a JSON file holds that anybody may have written.
+
+  Args:
+    path: the file.
+    advice: what to do if it is damaged, as the end of a sentence.
+
+  Raises:
+    InputError: there is none, or it is damaged, a Git LFS pointer, nested too
+      deeply, or has a key twice, of which Python would take the last.
+  """
+  check_is_no_pointer(path)
+  try:
+    content = path.read_bytes()
+    return json.loads(content, object_pairs_hook=_to_dict, parse_int=_to_int)
+  except RecursionError:
+    found = "lists or objects that are nested too deeply"
+  except OSError as error:
+    found = f"none that can be read ({error.strerror})"
+  except ValueError as error:
+    found = f"none: {error}" if content.strip() else "an empty file"
+  raise InputError(f"expected JSON in {path}, found {found}: {advice}")
+
+
+def _to_dict(pairs: Sequence[tuple[str, Any]]) -> dict:
+  values = dict(pairs)
+  if len(values) < len(pairs):
+    keys = [key for key, _ in pairs]
+    twice = next(key for key in values if keys.count(key) > 1)
+    raise ValueError(f"the key {twice!r} stands twice")
+  return values
+
+
+def _to_int(digits: str) -> int:
+  if len(digits) > _DIGITS:
+    raise ValueError(f"a number of {len(digits)} digits")
+  return int(digits)
 
 
 def write_atomically(path: pathlib.Path, data: bytes) -> None:

@@ -75,9 +75,9 @@ class TokenizerConfig:
   """The SentencePiece vocabulary that texts and labels are cut with."""
 
   path: str = ""
-  """A SentencePiece file or a directory with spiece.model; "" takes the one
-  beside the T5 weights, or trains one on the training texts where T5 starts
-  from random weights."""
+  """A SentencePiece file, a T5's tokenizer.json, or a directory with
+  spiece.model or else that; "" takes the one beside the T5 weights, or trains
+  one on the training texts where T5 starts from random weights."""
   vocab_size: int = field(2000, at_least=64)
   """Pieces of a vocabulary that is trained; not read otherwise."""
 

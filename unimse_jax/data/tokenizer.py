@@ -7,33 +7,41 @@ other tokenizers differ on some sentences.
 import io
 import pathlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from unimse_jax.data import sentencepiece_file
+from unimse_jax.data.sentencepiece_file import WORD_START
 from unimse_jax.errors import InputError
-from unimse_jax.files import write_atomically
+from unimse_jax.files import check_is_no_pointer, read_json, write_atomically
 
 PAD = 0  # also starts the decoder
 EOS = 1
 FILE_NAME = "spiece.model"
-_WORD_START = "\u2581"  # stands for a space in a piece
+_JSON_NAME = "tokenizer.json"
+_SETTINGS_NAME = "tokenizer_config.json"
 
 
 class Tokenizer:
   """Text <-> piece ids."""
 
   def __init__(self, path: pathlib.Path):
-    """Opens a SentencePiece file.
+    """Opens a vocabulary, in either of the forms of `read`.
 
     Raises:
       InputError: missing, unreadable, or without T5's pad = 0 and </s> = 1.
     """
     import sentencepiece
 
+    self._processor = sentencepiece.SentencePieceProcessor()
     try:
-      self._processor = sentencepiece.SentencePieceProcessor(str(path))
-    except (OSError, RuntimeError) as error:
+      self._processor.load_from_serialized_proto(read(path))
+      # A damaged file may open and have pieces that are no text.
+      for token in range(self.size):
+        self._processor.id_to_piece(token)
+    except (RuntimeError, UnicodeDecodeError) as error:
       raise InputError(
-        f"Tokenizer: expected a SentencePiece model in {path}, found "
-        f"{'a file that is none' if path.is_file() else 'no such file'}."
+        f"Tokenizer: expected a SentencePiece model in {path}, found a file "
+        "that is none."
       ) from error
     ids = (self._processor.pad_id(), self._processor.eos_id())
     if ids != (PAD, EOS):
@@ -65,7 +73,7 @@ class Tokenizer:
         # The byte of a space is not dropped at the beginning of a text, and
         # no text is encoded with it.
         return None if byte == b" " else byte
-      return piece.replace(_WORD_START, " ").encode()
+      return piece.replace(WORD_START, " ").encode()
 
     return [surface(token) for token in range(self.size)]
 
@@ -100,19 +108,53 @@ def pieces(path: pathlib.Path) -> list[tuple[str, float]]:
 
 
 def find(path: str) -> pathlib.Path:
-  """The SentencePiece file of a path: itself, or spiece.model within.
+  """The vocabulary of a path: itself, or spiece.model or tokenizer.json within.
 
   Raises:
     InputError: neither is there.
   """
   given = pathlib.Path(path).expanduser()
-  file = given / FILE_NAME if given.is_dir() else given
-  if not file.is_file():
+  if not given.is_dir():
+    candidates = [given]
+  else:
+    candidates = [given / FILE_NAME, given / _JSON_NAME]
+  for file in candidates:
+    if file.is_file():
+      return file
+  settings = given / _SETTINGS_NAME
+  if settings.is_file() and _is_byt5(read_json(settings)):
     raise InputError(
-      f"Tokenizer: expected a SentencePiece model, found nothing at {file}; "
-      "set config.tokenizer.path to a spiece.model or a directory with one."
+      f"Tokenizer: {given} is a byT5, which reads bytes and has no vocabulary "
+      "of pieces; expected the T5, T5 v1.1, flan-T5 or mT5 family."
     )
-  return file
+  raise InputError(
+    f"Tokenizer: expected a SentencePiece model, found nothing at "
+    f"{' or '.join(map(str, candidates))}; set config.tokenizer.path to a "
+    "spiece.model, a tokenizer.json or a directory with one."
+  )
+
+
+def _is_byt5(settings: Any) -> bool:
+  kind = isinstance(settings, dict) and settings.get("tokenizer_class")
+  return kind == "ByT5Tokenizer"
+
+
+def read(file: pathlib.Path) -> bytes:
+  """Content of a SentencePiece file, made of a tokenizer.json where it is one.
+
+  Raises:
+    InputError: missing, a Git LFS pointer, or a tokenizer.json of no T5.
+  """
+  if file.suffix == ".json":
+    return sentencepiece_file.from_tokenizer_json(file)
+  check_is_no_pointer(file)
+  try:
+    return file.read_bytes()
+  except OSError as error:
+    raise InputError(
+      f"Tokenizer: expected a SentencePiece model in {file}, found no such "
+      f"file ({error.strerror})."
+    ) from error
 
 
 def train(
@@ -146,7 +188,7 @@ def train(
       eos_id=EOS,
       unk_id=2,
       bos_id=-1,
-      user_defined_symbols=[f"{_WORD_START}{word}" for word in words],
+      user_defined_symbols=[f"{WORD_START}{word}" for word in words],
       # Behind a comma without a space a word is spelt: its letters may stand
       # in no other word of the texts.
       required_chars="".join(sorted(set("".join(words)) - {" "})),

@@ -56,20 +56,21 @@ class Pipeline:
   ) -> tuple[list[int], list[float]]:
     """The label's tokens with </s>, and the weight of each in the loss.
 
-    A token belongs to the field that it ends in. Separators weigh 1: that a
-    field follows is no guess, whatever stands in it.
+    A token belongs to each field that it holds a letter of: T5 has one for "1,"
+    and others of that kind. Separators of their own weigh 1: that a field
+    follows is no guess, whatever stands in it.
     """
     label = self.label_text.schema.project(label)
     fields = self.label_text.fields(label)
     separator = self.label_text.separator
     tokens, ends = self.tokenizer.encode_with_ends(separator.join(fields))
-    places = np.array(ends)
+    begins, ends = np.array([0, *ends[:-1]]), np.array(ends)
     weights = np.ones(len(tokens))
     start = 0
     for slot, text in zip(self.label_text.schema.slots, fields, strict=True):
       end = start + len(text.encode())
       if slot in label.completed:
-        inside = (start < places) & (places <= end)
+        inside = (begins < end) & (ends > start)
         weights[inside] = self.config.loss.completed_weight
       start = end + len(separator.encode())
     return [*tokens, EOS], [*weights.tolist(), 1.0]

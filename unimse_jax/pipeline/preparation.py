@@ -46,7 +46,7 @@ def check_inputs(config: Config) -> None:
   )
   checks = []
   if config.t5.pretrained:
-    checks.append(lambda: pretrained.locate(config.t5.pretrained))
+    checks.append(lambda: pretrained.check_source(config.t5.pretrained))
   if config.tokenizer.path:
     checks.append(lambda: tokenizer.find(config.tokenizer.path))
   if config.t5.warm_start == "sentences" and not faults:
@@ -59,7 +59,7 @@ def check_inputs(config: Config) -> None:
   if faults:
     raise InputError(
       f"The config {config.name!r} needs {len(faults)} thing(s) that are not "
-      "there:\n" + "\n".join(f"  - {fault}" for fault in faults)
+      "there or do not fit:\n" + "\n".join(f"  - {fault}" for fault in faults)
     )
 
 
@@ -120,7 +120,7 @@ def _make_tokenizer(
   if config.t5.pretrained and not source:
     source = str(pretrained.locate(config.t5.pretrained))
   if source:
-    write_atomically(path, tokenizer.find(source).read_bytes())
+    write_atomically(path, tokenizer.read(tokenizer.find(source)))
     return
   texts = [config.text.turn_separator]
   for example in loaded.examples["train"]:

@@ -2,6 +2,7 @@
 
 from unimse_jax.pretrained.huggingface import (
   Checkpoint,
+  check_source,
   load,
   locate,
   open_checkpoint,
@@ -9,4 +10,12 @@ from unimse_jax.pretrained.huggingface import (
 )
 from unimse_jax.pretrained.writer import save
 
-__all__ = ["Checkpoint", "load", "locate", "open_checkpoint", "place", "save"]
+__all__ = [
+  "Checkpoint",
+  "check_source",
+  "load",
+  "locate",
+  "open_checkpoint",
+  "place",
+  "save",
+]

@@ -1,16 +1,15 @@
 """Reads a T5 from a Hugging Face directory or hub name.
 
-A directory holds config.json and flax_model.msgpack or model.safetensors (or
-the shards named by model.safetensors.index.json). All mismatches between the
+A directory holds config.json and model.safetensors (or the shards named by
+model.safetensors.index.json) or flax_model.msgpack. All mismatches between the
 file and the model are collected and raised once.
 """
 
 import dataclasses
-import json
 import logging
 import pathlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -20,25 +19,20 @@ from flax import traverse_util
 
 from unimse_jax.errors import InputError
 from unimse_jax.models import T5, T5Config
-from unimse_jax.pretrained import names, tensors
-from unimse_jax.pretrained.tensors import WEIGHTS, Tensor, listing, naming
+from unimse_jax.pretrained import names, t5_config, tensors
+from unimse_jax.pretrained.tensors import WEIGHTS, Tensor, listing
 
-_CONFIG_FIELDS = (
-  "vocab_size",
-  "d_model",
-  "d_kv",
-  "d_ff",
-  "num_heads",
-  "num_layers",
-)
-_MODEL_TYPES = ("t5", "mt5")
 _DTYPES = ("float32", "bfloat16")
+_TABLE, _HEAD = "shared/embedding", "lm_head/kernel"
 # Names that are known without their owner on the hub.
 _OWNERS = (
   (r"^t5-(small|base|large|3b|11b)$", "google-t5"),
   (r"^(t5-v1_1|flan-t5|mt5)-(small|base|large|xl|xxl)$", "google"),
 )
 _HUB_FILES = (*WEIGHTS, "model-*.safetensors", "config.json", "*.model")
+_HUB_FILES += ("tokenizer.json", "tokenizer_config.json")
+# What a trained UniMSE that was given away has beside its T5.
+_UNIMSE = "unimse/config.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +48,21 @@ class Checkpoint:
   tensors: dict[str, Tensor]
 
   def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
-    """Path and float32 array of every tensor; to be called once."""
+    """Path and float32 array of every tensor; to be called once.
+
+    Raises:
+      InputError: a file that is damaged, or a number that is not finite.
+    """
     for path, tensor in self.tensors.items():
-      yield path, tensor.read().astype(np.float32, copy=False)
+      array = tensor.read().astype(np.float32, copy=False)
+      wrong = array.size - np.count_nonzero(np.isfinite(array))
+      if wrong:
+        raise InputError(
+          f"T5 weights: expected finite numbers in {tensor.name} of "
+          f"{tensor.file}, found NaN or infinity in {wrong} of {array.size}: "
+          "its training diverged or the file is damaged. Take another one."
+        )
+      yield path, array
       tensor.release()
 
 
@@ -70,10 +76,18 @@ def open_checkpoint(path_or_hub_name: str) -> Checkpoint:
     InputError: as `load` does.
   """
   directory = locate(path_or_hub_name)
-  values = _read_config(directory / "config.json")
-  found = tensors.find(directory)
-  config = _config(values, found)
-  return Checkpoint(config, _assign(config, found, directory))
+  values = t5_config.read(directory / "config.json")
+  placed, faults = _place(tensors.find(directory))
+  config = t5_config.to_t5_config(values, _is_tied(values, placed))
+  faults += _layer_faults(config, placed) or _tensor_faults(config, placed)
+  if faults:
+    raise InputError(
+      f"T5 weights in {directory} do not fit its config.json "
+      f"({len(faults)} faults):\n  " + "\n  ".join(faults)
+    )
+  if config.tied:
+    placed.pop(_HEAD, None)
+  return Checkpoint(config, placed)
 
 
 def load(path_or_hub_name: str) -> tuple[T5Config, dict]:
@@ -90,7 +104,8 @@ def load(path_or_hub_name: str) -> tuple[T5Config, dict]:
 
   Raises:
     InputError: nothing there, no readable weights of a T5, or tensors that
-      are missing, unexpected, of another shape or float16 (all listed).
+      are missing, unexpected, of another shape or float16 (all listed), or
+      not finite.
   """
   checkpoint = open_checkpoint(path_or_hub_name)
   arrays = dict(checkpoint.arrays())
@@ -136,6 +151,25 @@ def locate(path_or_hub_name: str) -> pathlib.Path:
   return _from_hub(full_name(path_or_hub_name))
 
 
+def check_source(path_or_hub_name: str) -> None:
+  """Checks that there is a T5 to train from, and not more than a T5.
+
+  Raises:
+    InputError: as `locate` does, its weights are not there, or it is a trained
+      UniMSE.
+  """
+  directory = locate(path_or_hub_name)
+  tensors.files(directory)
+  if (directory / _UNIMSE).is_file():
+    raise InputError(
+      f"t5.pretrained: expected a T5, found a trained UniMSE in {directory}, "
+      "of which the T5 alone would be taken and its fusion dropped. To predict "
+      f"with it: python -m unimse_jax.predict --workdir {directory}. To train "
+      "on from its T5, copy the directory without its folder unimse and name "
+      "the copy."
+    )
+
+
 def full_name(name: str) -> str:
   """The hub's name of a T5, with its owner."""
   for pattern, owner in _OWNERS:
@@ -147,7 +181,7 @@ def full_name(name: str) -> str:
 def _from_hub(name: str) -> pathlib.Path:
   import huggingface_hub  # takes half a second, and only this needs it
 
-  find = {"allow_patterns": list(_HUB_FILES)}
+  find = {"allow_patterns": [*_HUB_FILES, _UNIMSE]}
   try:
     return pathlib.Path(
       huggingface_hub.snapshot_download(name, local_files_only=True, **find)
@@ -170,78 +204,79 @@ def _from_hub(name: str) -> pathlib.Path:
     ) from error
 
 
-def _read_config(path: pathlib.Path) -> dict:
-  with naming(path):
-    values = json.loads(path.read_text(encoding="utf-8"))
-    absent = [name for name in _CONFIG_FIELDS if name not in values]
-  kind = values.get("model_type", "t5")
-  if kind not in _MODEL_TYPES:
-    raise InputError(
-      f"T5 weights: expected a model_type of {', '.join(_MODEL_TYPES)} in "
-      f"{path}, found {kind!r}."
-    )
-  if absent:
-    raise InputError(
-      f"T5 weights: expected {', '.join(_CONFIG_FIELDS)} in {path}, found no "
-      f"{', '.join(absent)}."
-    )
-  return values
+def _place(
+  found: Sequence[Tensor],
+) -> tuple[dict[str, Tensor], list[str]]:
+  """Our path -> tensor, and what is wrong with their names.
+
+  Of tensors under several names of one place the first is taken, if the
+  others are equal.
+  """
+  placed, faults = {}, []
+  for tensor in found:
+    path = names.path(tensor.name)
+    if path is None:
+      if not names.is_leftover(tensor.name):
+        faults.append(_unexpected(tensor))
+    elif path not in placed:
+      placed[path] = tensor
+    elif not np.array_equal(tensor.read(), placed[path].read()):
+      faults.append(
+        f"{placed[path].name} and {tensor.name} differ, expected the same: "
+        f"both are {path}"
+      )
+  return placed, faults
 
 
-def _config(values: Mapping, found: Sequence[Tensor]) -> T5Config:
-  """T5Config of a config.json; the tensors decide what it leaves open."""
-  projection = values.get("feed_forward_proj", "relu")
-  gated, _, activation = projection.rpartition("-")
-  if activation == "gelu_python":
-    activation = "gelu"  # the exact one, by its unambiguous name
-  elif gated and activation == "gelu":
-    activation = "gelu_new"  # what Hugging Face means by gated-gelu
-  paths = {names.path(tensor.name): tensor for tensor in found}
-  tied = values.get("tie_word_embeddings", True)
-  head = paths.get("lm_head/kernel")
-  if head is not None and tied:
-    # Some exporters tie nothing but leave the flag at its default.
-    shared = paths.get("shared/embedding")
-    tied = shared is not None and np.array_equal(head.read().T, shared.read())
-  return T5Config(
-    vocab_size=values["vocab_size"],
-    width=values["d_model"],
-    head_width=values["d_kv"],
-    hidden=values["d_ff"],
-    heads=values["num_heads"],
-    encoder_layers=values["num_layers"],
-    decoder_layers=values.get("num_decoder_layers") or values["num_layers"],
-    relative_buckets=values.get("relative_attention_num_buckets", 32),
-    relative_max_distance=values.get("relative_attention_max_distance", 128),
-    dropout=values.get("dropout_rate", 0.1),
-    norm_epsilon=values.get("layer_norm_epsilon", 1e-6),
-    activation=activation,
-    gated=gated == "gated",
-    tied=tied,
-    scale_logits=values.get(
-      "scale_decoder_outputs", values.get("tie_word_embeddings", True)
-    ),
+def _unexpected(tensor: Tensor) -> str:
+  fault = f"unexpected {tensor.name} {list(tensor.shape)}"
+  if "lora_" in tensor.name or ".base_layer." in tensor.name:
+    fault += ", of a LoRA: save the model after PEFT's merge_and_unload()"
+  return fault
+
+
+def _is_tied(values: dict[str, Any], placed: dict[str, Tensor]) -> bool:
+  """Whether the head is the embedding; its flag may say so of any T5."""
+  tied = t5_config.says_tied(values)
+  if not tied or _HEAD not in placed:
+    return tied
+  table = placed.get(_TABLE)
+  return table is not None and np.array_equal(
+    placed[_HEAD].read().T, table.read()
   )
 
 
-def _assign(
-  config: T5Config, found: Sequence[Tensor], directory: pathlib.Path
-) -> dict[str, Tensor]:
-  """Our path -> tensor, after checking every tensor against the model."""
+def _layer_faults(config: T5Config, placed: dict[str, Tensor]) -> list[str]:
+  """Stacks of another depth than the config's, told by their number alone."""
+  faults = []
+  for stack in ("encoder", "decoder"):
+    expected = getattr(config, f"{stack}_layers")
+    layers = {
+      path.split("/")[1]
+      for path in placed
+      if path.startswith(f"{stack}/layers_")
+    }
+    if len(layers) != expected:
+      faults.append(
+        f"{len(layers)} layers of the {stack}, config.json says {expected}"
+      )
+  return faults
+
+
+def _tensor_faults(config: T5Config, placed: dict[str, Tensor]) -> list[str]:
+  """Tensors that the model has and the file has not, or otherwise."""
   expected = {
     path: leaf.shape
     for path, leaf in traverse_util.flatten_dict(
       abstract_params(config), sep="/"
     ).items()
   }
-  assigned, faults = {}, []
-  missing = set(expected) - {names.path(tensor.name) for tensor in found}
-  for tensor in found:
-    path = names.path(tensor.name)
-    if names.is_copy(tensor.name) or (path == "lm_head/kernel" and config.tied):
+  faults = []
+  for path, tensor in placed.items():
+    if path == _HEAD and config.tied:
       continue
     if path not in expected:
-      faults.append(f"unexpected {tensor.name} {list(tensor.shape)}")
+      faults.append(_unexpected(tensor))
     elif tensor.shape != expected[path]:
       faults.append(
         f"{tensor.name} has shape {list(tensor.shape)}, config.json says "
@@ -252,15 +287,8 @@ def _assign(
         f"{tensor.name} is {tensor.dtype}, expected {' or '.join(_DTYPES)}"
         + (": T5 leaves the range of float16" * (tensor.dtype == "float16"))
       )
-    else:
-      assigned[path] = tensor
-  faults += [f"missing {path}" for path in sorted(missing)]
-  if faults:
-    raise InputError(
-      f"T5 weights in {directory} do not fit its config.json "
-      f"({len(faults)} faults):\n  " + "\n  ".join(faults)
-    )
-  return assigned
+  missing = sorted(set(expected) - set(placed))
+  return faults + [f"missing {path}" for path in missing]
 
 
 def abstract_params(config: T5Config) -> dict:

@@ -6,7 +6,9 @@ import re
 # numbers the sub-layers (decoder: 0 self-attention, 1 cross-attention, 2
 # feed-forward; encoder: 0 self-attention, 1 feed-forward).
 _RULES = (
-  (r"^shared$", "shared/embedding"),
+  # One table: accelerate keeps it under the first of its names alone, and
+  # other exporters under all of them.
+  (r"^(shared|(encoder|decoder)/embed_tokens)$", "shared/embedding"),
   (r"^lm_head$", "lm_head/kernel"),
   (r"^(encoder|decoder)/final_layer_norm$", r"\1/final_norm/scale"),
   (
@@ -45,13 +47,16 @@ _RULES = (
 )
 _ATTENTION = {"q": "query", "k": "key", "v": "value", "o": "out"}
 _FEED_FORWARD = ("wi", "wi_0", "wi_1", "wo")
-# Copies of the shared embedding that some exporters also write.
-_COPIES = ("encoder/embed_tokens", "decoder/embed_tokens")
+# What DistributedDataParallel, torch.compile, PEFT and models that hold a T5
+# write before each name.
+_WRAPPERS = ("module", "_orig_mod", "model", "base_model", "transformer")
+# Published t5-small to t5-11b have it; the model never did.
+_LEFTOVER = "decoder/block/0/layer/1/EncDecAttention/relative_attention_bias"
 
 
-def is_copy(name: str) -> bool:
-  """Whether the tensor repeats the shared embedding."""
-  return _stem(name) in _COPIES
+def is_leftover(name: str) -> bool:
+  """Whether the tensor is one that T5 has in files and never used."""
+  return _stem(name) == _LEFTOVER
 
 
 def path(name: str) -> str | None:
@@ -103,6 +108,8 @@ def torch_names(encoder_layers: int, decoder_layers: int) -> dict[str, str]:
 
 
 def _stem(name: str) -> str:
-  """The name without the leaf's own word (weight, kernel, embedding)."""
-  name = name.replace(".", "/").removeprefix("transformer/")
-  return re.sub(r"/(weight|kernel|embedding)$", "", name)
+  """The name without wrappers and the leaf's own word (weight, kernel, ...)."""
+  parts = name.replace(".", "/").split("/")
+  while parts[0] in _WRAPPERS and len(parts) > 1:
+    del parts[0]
+  return re.sub(r"/(weight|kernel|embedding)$", "", "/".join(parts))

@@ -7,7 +7,6 @@ is read; and an 11-billion checkpoint is never in memory as a whole.
 import contextlib
 import dataclasses
 import functools
-import json
 import mmap
 import pathlib
 from collections.abc import Callable, Iterator
@@ -16,12 +15,15 @@ import numpy as np
 from flax import serialization, traverse_util
 
 from unimse_jax.errors import InputError
+from unimse_jax.files import check_is_no_pointer, read_json
 from unimse_jax.pretrained import names
 
+# In the order of transformers, whose torch models read no msgpack by
+# themselves: the first that is there is read, and no other.
 WEIGHTS = (
-  "flax_model.msgpack",
   "model.safetensors",
   "model.safetensors.index.json",
+  "flax_model.msgpack",
 )
 # A .bin is a pickle: opening it runs whatever its author put there.
 CONVERSION = (
@@ -41,6 +43,7 @@ class Tensor:
 
   Attributes:
     name: in the file.
+    file: where it is.
     shape: in our orientation: a matrix is [in, out].
     dtype: in the file.
     read: gives the array, in our orientation.
@@ -48,6 +51,7 @@ class Tensor:
   """
 
   name: str
+  file: pathlib.Path
   shape: tuple[int, ...]
   dtype: str
   read: Callable[[], np.ndarray]
@@ -58,30 +62,56 @@ def find(directory: pathlib.Path) -> list[Tensor]:
   """All tensors of a directory's weights.
 
   Raises:
-    InputError: no weights there, or a file that is missing or damaged.
+    InputError: as `files` does, or one of them is damaged.
   """
-  msgpack = directory / "flax_model.msgpack"
-  if msgpack.is_file():
-    return _msgpack(msgpack)
-  if (directory / "model.safetensors").is_file():
-    return _safetensors(directory / "model.safetensors")
-  index = directory / "model.safetensors.index.json"
-  if index.is_file():
-    with naming(index):
-      shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    missing = [name for name in shards if not (directory / name).is_file()]
-    if missing:
-      raise InputError(
-        f"T5 weights: {index} names {', '.join(missing)}, which "
-        f"{'is' if len(missing) == 1 else 'are'} missing in {directory}."
-      )
-    return [
-      tensor for name in shards for tensor in _safetensors(directory / name)
-    ]
-  raise InputError(
-    f"T5 weights: expected one of {', '.join(WEIGHTS)} in {directory}, found "
-    f"{listing(directory)}.{_advice(directory)}"
-  )
+  found = []
+  for file in files(directory):
+    found += (_msgpack if file.suffix == ".msgpack" else _safetensors)(file)
+  return found
+
+
+def files(directory: pathlib.Path) -> list[pathlib.Path]:
+  """The files that a directory's weights are read from.
+
+  Raises:
+    InputError: no weights there, or a file that is missing or a Git LFS
+      pointer.
+  """
+  safetensors, index, msgpack = (directory / name for name in WEIGHTS)
+  if safetensors.is_file():
+    found = [safetensors]
+  elif index.is_file():
+    found = [directory / name for name in _shards(index)]
+  elif msgpack.is_file():
+    found = [msgpack]
+  else:
+    raise InputError(
+      f"T5 weights: expected one of {', '.join(WEIGHTS)} in {directory}, found "
+      f"{listing(directory)}.{_advice(directory)}"
+    )
+  for file in found:
+    check_is_no_pointer(file)
+  return found
+
+
+def _shards(index: pathlib.Path) -> list[str]:
+  """Names of the files that an index lists, all of which are there."""
+  values = read_json(index)
+  weight_map = values.get("weight_map") if isinstance(values, dict) else None
+  names = list(weight_map.values()) if isinstance(weight_map, dict) else []
+  if not names or not all(isinstance(name, str) for name in names):
+    raise InputError(
+      f"T5 weights: expected a weight_map from tensors to files in {index}, "
+      "found none: fetch it again."
+    )
+  shards = sorted(set(names))
+  missing = [name for name in shards if not (index.parent / name).is_file()]
+  if missing:
+    raise InputError(
+      f"T5 weights: {index} names {', '.join(missing)}, which "
+      f"{'is' if len(missing) == 1 else 'are'} missing in {index.parent}."
+    )
+  return shards
 
 
 def _advice(directory: pathlib.Path) -> str:
@@ -131,6 +161,7 @@ def _safetensors(path: pathlib.Path) -> list[Tensor]:
       found.append(
         Tensor(
           name,
+          path,
           shape[::-1] if turned else shape,
           _DTYPES.get(dtype, dtype),
           functools.partial(_read_safetensor, path, name, turned),
@@ -170,6 +201,7 @@ def _msgpack(path: pathlib.Path) -> list[Tensor]:
     return [
       Tensor(
         name,
+        path,
         tuple(array.shape),
         str(array.dtype),
         functools.partial(arrays.__getitem__, name),

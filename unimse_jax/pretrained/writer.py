@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from flax import traverse_util
 
-from unimse_jax.data import tokenizer
+from unimse_jax.data import sentencepiece_file, tokenizer
 from unimse_jax.data.tokenizer import EOS, FILE_NAME, PAD
 from unimse_jax.models import T5Config
 from unimse_jax.pretrained import names
@@ -123,9 +123,12 @@ def _tokenizer(
   special |= {"normalized": False, "special": True}
   named = {0: "<pad>", 1: "</s>", 2: "<unk>"}
   named |= {len(pieces) + place: name for place, name in enumerate(extra)}
-  space = {"type": "Metaspace", "replacement": "\u2581"}
+  space = {"type": "Metaspace", "replacement": sentencepiece_file.WORD_START}
   space |= {"prepend_scheme": "always", "split": True}
-  charsmap = base64.b64encode(normalization(vocabulary)).decode()
+  charsmap = sentencepiece_file.normalization(vocabulary)
+  normalizer = {"type": "Precompiled"} | {
+    "precompiled_charsmap": base64.b64encode(charsmap).decode()
+  }
   end = {"SpecialToken": {"id": "</s>", "type_id": 0}}
   text = {"Sequence": {"id": "A", "type_id": 0}}
   return {
@@ -134,7 +137,8 @@ def _tokenizer(
       {"id": number, "content": name, **special}
       for number, name in named.items()
     ],
-    "normalizer": {"type": "Precompiled", "precompiled_charsmap": charsmap},
+    # A vocabulary may take texts as they are; an empty map kills tokenizers.
+    "normalizer": normalizer if charsmap else None,
     "pre_tokenizer": {
       "type": "Sequence",
       "pretokenizers": [{"type": "WhitespaceSplit"}, space],
@@ -151,44 +155,3 @@ def _tokenizer(
     "model": {"type": "Unigram", "unk_id": 2, "vocab": vocab}
     | {"byte_fallback": False},
   }
-
-
-def normalization(vocabulary: bytes) -> bytes:
-  """The compiled character map within a SentencePiece file.
-
-  Field 3 (normalizer_spec) of its message, and field 2 of that.
-  """
-  return _field(_field(vocabulary, 3), 2)
-
-
-def _field(message: bytes, wanted: int) -> bytes:
-  """A field of bytes of a protobuf message; empty where it has none.
-
-  sentencepiece's own reader wants a newer protobuf than TensorFlow allows.
-  """
-  place, found = 0, b""
-  while place < len(message):
-    tag, place = _varint(message, place)
-    number, kind = tag >> 3, tag & 7
-    if kind == 0:
-      _, place = _varint(message, place)
-      continue
-    if kind == 2:
-      length, place = _varint(message, place)
-    else:
-      length = {1: 8, 5: 4}[kind]
-    if number == wanted:
-      found = message[place : place + length]
-    place += length
-  return found
-
-
-def _varint(message: bytes, place: int) -> tuple[int, int]:
-  """A number in groups of seven bits, and the place after it."""
-  value = shift = 0
-  while True:
-    byte = message[place]
-    value |= (byte & 127) << shift
-    place, shift = place + 1, shift + 7
-    if byte < 128:
-      return value, place

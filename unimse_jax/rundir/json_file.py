@@ -6,7 +6,7 @@ import pathlib
 from typing import Any
 
 from unimse_jax.errors import InputError
-from unimse_jax.files import write_atomically
+from unimse_jax.files import read_json, write_atomically
 
 
 def read(path: pathlib.Path, advice: str) -> dict[str, Any]:
@@ -19,13 +19,7 @@ def read(path: pathlib.Path, advice: str) -> dict[str, Any]:
   Raises:
     InputError: the file cannot be read or holds no JSON object.
   """
-  try:
-    value = json.loads(path.read_text(encoding="utf-8"))
-  except (OSError, ValueError, RecursionError) as error:
-    raise InputError(
-      f"expected JSON in {path}, found: {error or 'no end of brackets'}: "
-      f"{advice}"
-    ) from error
+  value = read_json(path, advice)
   if isinstance(value, dict):
     return value
   raise InputError(

@@ -91,6 +91,17 @@ def test_a_file_that_is_no_vocabulary_is_refused(tmp_path, content):
     Tokenizer(path)
 
 
+def test_a_piece_that_is_no_text_is_damage(tmp_path):
+  path = tmp_path / "spiece.model"
+  tokenizer.train(_TEXTS * 20, _WORDS, 64, path)
+  content = path.read_bytes()
+  mark = "\u2581joy".encode()
+  assert mark in content
+  path.write_bytes(content.replace(mark, b"\xe2\x28" + mark[2:], 1))
+  with pytest.raises(InputError, match="found a file that is none"):
+    Tokenizer(path)
+
+
 def test_a_vocabulary_of_another_model_is_refused(tmp_path):
   """Most SentencePiece files have <unk> = 0, <s> = 1 and no pad."""
   import sentencepiece
@@ -112,3 +123,21 @@ def test_find_takes_the_file_or_its_directory(tmp_path):
   path = tmp_path / "spiece.model"
   path.write_bytes(b"")
   assert tokenizer.find(str(tmp_path)) == tokenizer.find(str(path)) == path
+
+
+@pytest.mark.parametrize("name", ["spiece.model", "tokenizer.json"])
+def test_a_pointer_of_git_lfs_is_named(tmp_path, name):
+  path = tmp_path / name
+  path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+  with pytest.raises(InputError, match="is a Git LFS pointer"):
+    Tokenizer(tokenizer.find(str(tmp_path)))
+
+
+def test_byt5_is_refused_by_name(tmp_path):
+  settings = tmp_path / "tokenizer_config.json"
+  settings.write_text('{"tokenizer_class": "ByT5Tokenizer"}')
+  with pytest.raises(InputError, match="a byT5, which reads bytes"):
+    tokenizer.find(str(tmp_path))
+  settings.write_text('["ByT5Tokenizer"]')
+  with pytest.raises(InputError, match="found nothing at"):
+    tokenizer.find(str(tmp_path))

@@ -7,6 +7,7 @@ import pytest
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.data.mixture import Example
 from unimse_jax.data.records import RecordText
+from unimse_jax.data.tokenizer import Tokenizer
 from unimse_jax.errors import InputError
 from unimse_jax.labels import (
   EmotionScheme,
@@ -81,12 +82,21 @@ def test_no_contrastive_weights_means_no_contrastive_parameters(
   assert model_shape.model_config(tiny_config(one), tiny_t5).contrastive
 
 
+@pytest.fixture
+def opened_with(tiny_config, straight):
+  """Opens the trained run, and weighs completed fields otherwise than it."""
+
+  def make(weight: float, **changes) -> pipeline_lib.Pipeline:
+    opened = pipeline_lib.open_pipeline(tiny_config(), RunDir(straight))
+    config = tiny_config({"loss.completed_weight": weight})
+    return dataclasses.replace(opened, config=config, **changes)
+
+  return make
+
+
 @pytest.mark.parametrize("weight", [1.0, 0.25])
-def test_tokens_of_completed_fields_have_their_own_weight(
-  weight, tiny_config, straight
-):
-  config = tiny_config({"loss.completed_weight": weight})
-  opened = pipeline_lib.open_pipeline(config, RunDir(straight))
+def test_tokens_of_completed_fields_have_their_own_weight(weight, opened_with):
+  opened = opened_with(weight)
   record = RecordText("a", "", 0, "", "so", *[()] * 4, "", None, "", 0, 0)
   label = UniversalLabel(
     "positive", 1.6, {"moods": "joy"}, frozenset({"intensity"})
@@ -104,14 +114,46 @@ def test_tokens_of_completed_fields_have_their_own_weight(
   assert len(row.weights) == len(row.target)
 
 
-def test_offsets_count_bytes_where_a_class_is_not_ascii(tiny_config, straight):
-  opened = pipeline_lib.open_pipeline(
-    tiny_config({"loss.completed_weight": 0.5}), RunDir(straight)
+@pytest.mark.parametrize(
+  ("intensity", "slot", "pieces", "weighed"),
+  [
+    # T5 has pieces for whole numbers with the comma that follows them.
+    (1.0, "intensity", ["positive", ",", "1,", "joy"], [2]),
+    (2.0, "intensity", ["positive", ",", "2,", "joy"], [2]),
+    (0.0, "intensity", ["positive", ",", "0,", "joy"], [2]),
+    (3.0, "intensity", ["positive", ",", "3,", "joy"], [2]),
+    (1.0, "moods", ["positive", ",", "1,", "joy"], [3]),
+    (1.0, "polarity", ["positive", ",", "1,", "joy"], [0]),
+    (1.6, "intensity", ["positive", ",", "", "1.6", ",", "joy"], [3]),
+    (-3.0, "intensity", ["positive", ",", "", "-3", ",", "joy"], [3]),
+    (
+      -0.67,
+      "intensity",
+      ["positive", ",", "", "-", "0.6", "7", ",", "joy"],
+      [3, 4, 5],
+    ),
+  ],
+)
+def test_t5s_own_pieces_have_the_weight_of_their_fields(
+  intensity, slot, pieces, weighed, opened_with, shared_data
+):
+  vocabulary = Tokenizer(shared_data / "t5_vocab" / "spiece.model")
+  opened = opened_with(0.25, tokenizer=vocabulary)
+  label = UniversalLabel(
+    "positive", intensity, {"moods": "joy"}, frozenset({slot})
   )
+  tokens, weights = opened.encode_label(label)
+  decode = opened.tokenizer.decode
+  assert [decode([token]) for token in tokens[:-1]] == pieces
+  expected = [0.25 if place in weighed else 1.0 for place in range(len(tokens))]
+  assert weights == expected
+
+
+def test_offsets_count_bytes_where_a_class_is_not_ascii(opened_with):
   schema = LabelSchema(
     True, (EmotionScheme("moods", {"\u00e9mue": "", "joy": "positive"}),)
   )
-  opened = dataclasses.replace(opened, label_text=LabelText(schema))
+  opened = opened_with(0.5, label_text=LabelText(schema))
   record = RecordText("a", "", 0, "", "so", *[()] * 4, "", None, "", 0, 0)
   label = UniversalLabel(
     "neutral", 0.0, {"moods": "\u00e9mue"}, frozenset({"moods"})

@@ -215,3 +215,43 @@ def test_a_pretrained_t5_is_what_training_starts_from(
     expected,
   )
   assert jax.tree.structure(params["t5"]) == jax.tree.structure(expected)
+
+
+def test_weights_are_looked_for_with_everything_else(
+  tiny_config, corpora, tmp_path
+):
+  pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
+  (tmp_path / "config.json").write_text("{}")
+  config = tiny_config({"t5.pretrained": str(tmp_path)})
+  with pytest.raises(InputError, match=r"expected one of model\.safetensors"):
+    preparation.check_inputs(config)
+  (tmp_path / "model.safetensors").write_text(pointer)
+  with pytest.raises(InputError, match="1 thing.*\n.*is a Git LFS pointer"):
+    preparation.check_inputs(config)
+
+
+def test_a_t5_with_a_tokenizer_json_alone_is_trained_from(
+  tiny_config, corpora, tmp_path, tiny_t5, fill
+):
+  """As transformers 5 saves it; the workdir gets a SentencePiece file."""
+  from unimse_jax import pretrained
+  from unimse_jax.data import tokenizer
+  from unimse_jax.models import T5
+
+  folder, vocabulary = tmp_path / "t5", tmp_path / "own.model"
+  words = ("positive", "joy")
+  tokenizer.train(["a great film", "joy and anger"] * 9, words, 60, vocabulary)
+  folder.mkdir()
+  t5 = dataclasses.replace(tiny_t5, vocab_size=128)
+  tokens = np.ones((1, 1), np.int32)
+  params = fill(T5(t5), tokens, tokens > 0, tokens)
+  pretrained.save(folder, t5, params, vocabulary.read_bytes())
+  (folder / "spiece.model").unlink()
+  config = tiny_config({"t5.pretrained": str(folder)})
+  run_dir = RunDir(tmp_path / "run")
+  pipeline_lib.prepare_run(config, run_dir)
+  made = tokenizer.Tokenizer(run_dir.tokenizer_file)
+  expected = tokenizer.Tokenizer(vocabulary)
+  assert made.surfaces() == expected.surfaces()
+  for text in ("positive, 1.6, joy", "a great, great film", "angerjoy joy"):
+    assert made.encode(text) == expected.encode(text)

@@ -1,6 +1,7 @@
 """An exported model is the trained one, bit for bit, or is not there."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import evaluation_run, results
 from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.pipeline import preparation
 from unimse_jax.prediction import Clip, Predictor, model_card, package
 from unimse_jax.rundir import RunDir
 
@@ -140,3 +142,21 @@ def test_a_damaged_export_is_refused_and_an_edited_card_is_not(
 def test_a_folder_that_is_no_export_is_refused(tmp_path):
   with pytest.raises(InputError, match=r"export\.json"):
     package.load(tmp_path)
+
+
+def test_it_is_no_t5_to_train_from(directory, tiny_config):
+  """Its T5 alone would be taken, and what was learnt beside it dropped."""
+  config = tiny_config({"t5.pretrained": str(directory)})
+  with pytest.raises(InputError, match="found a trained UniMSE in") as caught:
+    preparation.check_inputs(config)
+  message = str(caught.value)
+  assert f"unimse_jax.predict --workdir {directory}" in message
+  assert "copy the directory without its folder unimse" in message
+
+
+def test_its_t5_is_one_to_train_from_without_the_rest(
+  directory, tiny_config, tmp_path
+):
+  copy = tmp_path / "t5"
+  shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("unimse"))
+  preparation.check_inputs(tiny_config({"t5.pretrained": str(copy)}))

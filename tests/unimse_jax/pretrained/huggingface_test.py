@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -222,6 +221,8 @@ def test_a_pickle_is_refused_and_the_conversion_named(saved):
   ],
 )
 def test_a_damaged_file_is_named(saved, name, content):
+  if name != "config.json":
+    (saved / "model.safetensors").unlink()
   (saved / name).write_bytes(content)
   with pytest.raises(InputError, match=name):
     load(str(saved))
@@ -269,50 +270,6 @@ def test_a_path_that_is_missing_is_no_traceback(monkeypatch):
     load("/no/such/directory/at/all")
 
 
-def test_the_config_travels(saved):
-  edit_config(saved, layer_norm_epsilon=1e-5, dropout_rate=0.2)
-  config, _ = load(str(saved))
-  assert (config.norm_epsilon, config.dropout) == (1e-5, 0.2)
-  assert (config.relative_buckets, config.relative_max_distance) == (32, 128)
-  shutil.rmtree(saved)
-
-
-@pytest.mark.parametrize("sharded", [False, True])
-def test_an_mt5_of_torch_gives_torchs_logits(tmp_path, sharded):
-  """Gated, with a head of its own, and a vocabulary that no tokenizer fills."""
-  import torch
-  from transformers import MT5Config, MT5ForConditionalGeneration
-
-  torch.manual_seed(0)
-  shape = {"vocab_size": 60, "d_model": 16, "d_kv": 8, "d_ff": 24}
-  shape |= {"num_layers": 2, "num_decoder_layers": 1, "num_heads": 3}
-  model = MT5ForConditionalGeneration(
-    MT5Config(**shape, tie_word_embeddings=False)
-  ).eval()
-  with torch.no_grad():
-    model.lm_head.weight = torch.nn.Parameter(torch.randn(60, 16) * 0.3)
-  options = {"max_shard_size": "8KB"} if sharded else {}
-  model.save_pretrained(tmp_path, **options)
-  edit_config(tmp_path, tie_word_embeddings=False, scale_decoder_outputs=False)
-  tokens, mask, targets = inputs()
-  with torch.no_grad():
-    expected = model(
-      input_ids=torch.as_tensor(tokens),
-      attention_mask=torch.as_tensor(mask.astype(np.int64)),
-      decoder_input_ids=torch.as_tensor(targets),
-    ).logits.numpy()
-  config, params = load(str(tmp_path))
-  assert (config.gated, config.activation, config.tied) == (
-    True,
-    "gelu_new",
-    False,
-  )
-  assert "lm_head" in params
-  found = logits_of(tmp_path, tokens, mask, targets)
-  np.testing.assert_allclose(found, expected, rtol=0, atol=_TOLERANCE)
-  assert np.std(expected) > 100 * _TOLERANCE
-
-
 def test_half_precision_that_overflows_is_refused(torch_model, tmp_path):
   import torch
 
@@ -343,6 +300,62 @@ def test_all_missing_shards_are_named_at_once(torch_model, tmp_path):
   with pytest.raises(InputError) as caught:
     load(str(tmp_path))
   assert all(shard.name in str(caught.value) for shard in shards[:2])
+
+
+@pytest.mark.parametrize(
+  "name",
+  ["config.json", "model.safetensors", "model.safetensors.index.json"]
+  + ["model-00001-of-00002.safetensors", "flax_model.msgpack"],
+)
+def test_a_pointer_of_git_lfs_is_named(torch_model, tmp_path, name):
+  torch_model(**_SHAPES["t5"]).save_pretrained(tmp_path)
+  if name != "config.json":
+    (tmp_path / "model.safetensors").unlink()
+  if name.startswith("model-"):
+    index = {"weight_map": {"shared.weight": name}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+  pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+  (tmp_path / name).write_text(pointer)
+  with pytest.raises(InputError, match="Git LFS pointer.*git lfs pull") as e:
+    load(str(tmp_path))
+  assert name in str(e.value)
+
+
+@pytest.mark.parametrize(
+  "content",
+  ["[]", "{}", '{"weight_map": []}', '{"weight_map": {"a": 1}}', "[" * 10**5]
+  + ['{"weight_map": {}}', '{"weight_map"'],
+)
+def test_a_damaged_index_is_one_line(saved, content):
+  (saved / "model.safetensors").unlink()
+  (saved / "model.safetensors.index.json").write_text(content)
+  with pytest.raises(InputError, match=r"model\.safetensors\.index\.json") as e:
+    load(str(saved))
+  assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_number_that_is_not_finite_names_its_tensor(saved, number, dtype):
+  import ml_dtypes
+  from safetensors.numpy import load_file, save_file
+
+  kinds = {"float32": np.float32, "bfloat16": ml_dtypes.bfloat16}
+  name = "decoder.block.1.layer.2.DenseReluDense.wo.weight"
+  tensors = load_file(saved / "model.safetensors")
+  tensors[name] = tensors[name].astype(kinds[dtype])
+  tensors[name][3, 5] = number
+  save_file(tensors, saved / "model.safetensors")
+  with pytest.raises(InputError, match="NaN or infinity in 1 of 384") as e:
+    load(str(saved))
+  assert f"in {name} of {saved / 'model.safetensors'}" in str(e.value)
+  place_ = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  places = jax.tree.map(
+    lambda _: place_,
+    huggingface.abstract_params(open_checkpoint(str(saved)).config),
+  )
+  with pytest.raises(InputError, match=r"layer\.2\.DenseReluDense\.wo"):
+    place(str(saved), places)
 
 
 def test_a_checkpoint_is_checked_before_a_weight_is_read(saved, monkeypatch):

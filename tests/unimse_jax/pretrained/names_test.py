@@ -10,6 +10,10 @@ from unimse_jax.pretrained import names
   [
     ("shared.weight", "shared/embedding"),
     ("shared/embedding", "shared/embedding"),
+    ("encoder.embed_tokens.weight", "shared/embedding"),
+    ("decoder/embed_tokens/embedding", "shared/embedding"),
+    ("module._orig_mod.shared.weight", "shared/embedding"),
+    ("base_model.model.lm_head.weight", "lm_head/kernel"),
     ("lm_head.weight", "lm_head/kernel"),
     ("lm_head/kernel", "lm_head/kernel"),
     (
@@ -47,6 +51,8 @@ def test_places(theirs, ours):
   "name",
   [
     "classifier.weight",
+    "model",
+    "shared.module.weight",
     # Only the first block has the bias that all share.
     "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight",
     "encoder.block.0.layer.1.EncDecAttention.q.weight",
@@ -57,6 +63,8 @@ def test_what_is_of_no_t5_has_no_place(name):
   assert names.path(name) is None
 
 
-def test_copies_of_the_embedding_are_known():
-  assert names.is_copy("encoder.embed_tokens.weight")
-  assert not names.is_copy("shared.weight")
+def test_only_the_bias_that_published_files_have_is_left_over():
+  name = "decoder.block.{}.layer.1.EncDecAttention.relative_attention_bias"
+  assert names.is_leftover(f"{name.format(0)}.weight")
+  assert not names.is_leftover(f"{name.format(1)}.weight")
+  assert names.path(f"{name.format(0)}.weight") is None
