@@ -129,6 +129,22 @@ def split_config(given: Sequence[str]) -> tuple[pathlib.Path, list[str]]:
   return pathlib.Path(file), overrides
 
 
+class _NoWarningTwice(std_logging.Filter):
+  """Lets a warning of the same words through once."""
+
+  def __init__(self):
+    super().__init__()
+    self._seen: set[str] = set()
+
+  def filter(self, record: std_logging.LogRecord) -> bool:
+    if record.levelno != std_logging.WARNING:
+      return True
+    text = record.getMessage()
+    new = text not in self._seen
+    self._seen.add(text)
+    return new
+
+
 def _with_found_config(arguments: Sequence[str]) -> list[str]:
   """The arguments, with the file that --config names as a path."""
   changed = list(arguments)
@@ -150,6 +166,11 @@ def run(main: Callable[[], int | None]) -> None:
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   logging.use_absl_handler()
   logging.set_verbosity(logging.INFO)
+  handler = logging.get_absl_handler()
+  handler.setFormatter(
+    std_logging.Formatter("%(levelname)s %(asctime)s %(message)s", "%H:%M:%S")
+  )
+  handler.addFilter(_NoWarningTwice())
   # jax tells of every backend that is not there.
   std_logging.getLogger("jax").setLevel(std_logging.WARNING)
   # --help shows the flags of the program that runs, and these are its too.

@@ -1,5 +1,6 @@
 """Decodes a split with the best checkpoint and prints its scores.
 
+python -m unimse_jax.eval --workdir DIR
 python -m unimse_jax.eval --config configs/base.py [--workdir DIR]
     [--split test] [--step N] [--nowithheld] [--seeds N]
 """
@@ -10,6 +11,7 @@ from absl import flags
 
 from unimse_jax import command_line
 from unimse_jax.files import local_path
+from unimse_jax.rundir import RunDir
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
@@ -30,8 +32,12 @@ _SEEDS = flags.DEFINE_integer(
 
 
 def main() -> int:
-  config = command_line.read_config(_CONFIG)
-  workdir = local_path(_WORKDIR.value or f"runs/{config.name}")
+  if _CONFIG.value is None and _WORKDIR.value and _SEEDS.value is None:
+    workdir = local_path(_WORKDIR.value)
+    config = RunDir(workdir).read_config()
+  else:
+    config = command_line.read_config(_CONFIG)
+    workdir = local_path(_WORKDIR.value or f"runs/{config.name}")
   if _SEEDS.value is not None:
     from unimse_jax.study import plan, seeds
 
@@ -43,7 +49,6 @@ def main() -> int:
   from unimse_jax.evaluation import evaluation_run
   from unimse_jax.parallel import multihost
   from unimse_jax.reporting import tables
-  from unimse_jax.rundir import RunDir
 
   multihost.initialize()
   run = evaluation_run.evaluate(

@@ -4,6 +4,7 @@ python -m unimse_jax.train --config configs/base.py [--workdir DIR]
     [--config.model.pmf_layers=3 ...] [--seeds N]
 """
 
+import shlex
 import sys
 
 from absl import flags
@@ -44,8 +45,8 @@ def main() -> int:
     return command_line.STOPPED
   print(
     f"Trained {outcome.step} steps in {workdir}; the best checkpoint is step "
-    f"{outcome.best_step}. Evaluate it with the same --config and --workdir: "
-    "python -m unimse_jax.eval"
+    f"{outcome.best_step}. Evaluate it: python -m unimse_jax.eval "
+    f"--workdir {shlex.quote(str(workdir))}"
   )
   return 0
 

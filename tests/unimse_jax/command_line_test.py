@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -126,3 +127,46 @@ def test_other_faults_keep_their_traceback():
 
   with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
     command_line._guarded(main)
+
+
+def test_a_warning_is_told_once_and_lines_have_no_thread_ids():
+  script = (
+    "from absl import logging\n"
+    "from unimse_jax import command_line\n"
+    "def main():\n"
+    "  for _ in range(2):\n"
+    "    logging.warning('the same')\n"
+    "    logging.info('again')\n"
+    "command_line.run(main)\n"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", script],
+    env={**os.environ, "PYTHONPATH": str(_ROOT)},
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+  assert done.returncode == 0, done.stderr
+  lines = done.stderr.splitlines()
+  assert [line.split(" ", 2)[2] for line in lines] == [
+    *("the same", "again", "again")
+  ]
+  assert re.fullmatch(r"WARNING \d\d:\d\d:\d\d the same", lines[0])
+
+
+def test_a_full_or_read_only_disk_is_one_sentence():
+  script = (
+    "import errno\n"
+    "from unimse_jax import command_line\n"
+    "def main():\n"
+    "  raise OSError(errno.ENOSPC, 'No space left on device', 'runs/a')\n"
+    "command_line.run(main)\n"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", script],
+    env={**os.environ, "PYTHONPATH": str(_ROOT)},
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+  assert "runs/a: expected room" in message(done)

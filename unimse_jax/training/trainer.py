@@ -3,10 +3,10 @@
 import contextlib
 import dataclasses
 import pathlib
+import sys
 import time
 
 import jax
-import tqdm
 from absl import logging
 from jax.sharding import Mesh
 
@@ -26,6 +26,7 @@ from unimse_jax.training import signal
 from unimse_jax.training.assembly import assemble, check_batch_size
 from unimse_jax.training.health import Health
 from unimse_jax.training.preemption import PreemptionGuard, agreed
+from unimse_jax.training.progress import Progress, starting_block
 from unimse_jax.training.train_state import TrainState
 from unimse_jax.training.warm_start import warm_start
 
@@ -174,15 +175,6 @@ class _Training:
       self.order.plan(step), size, own, (self.config.seed, step)
     )
 
-  def _progress(self, start: int) -> tqdm.tqdm:
-    return tqdm.tqdm(
-      total=self.total_steps,
-      initial=start,
-      desc="training",
-      unit="step",
-      disable=None if multihost.is_first() else True,
-    )
-
   def loop(self) -> Outcome:
     """Runs to the end of the last epoch, or to the first stop signal."""
     state = self._start()
@@ -192,15 +184,16 @@ class _Training:
     if rule == "best_on_test":
       logging.warning(selection.BANNER)
     writer = run_dir.open_metrics(start, enabled=multihost.is_first())
-    with writer, self._progress(start) as bar:
+    self._tell_start(start)
+    with writer, Progress(start, self.total_steps) as progress:
       clock = _Clock()
       for batch in prefetch(self._batch, range(start, self.total_steps)):
         state, metrics = self.assembly.step(
           state, sharding.shard_batch(batch, self.mesh), self.key
         )
         step += 1
-        clock.add(int((batch["encoder_mask"].any(1)).sum()))
-        bar.update()
+        clock.add(len(self.order.plan(step - 1).rows))
+        progress.step()
         last = step == self.total_steps
         logged = step % self.config.train.log_every_steps == 0 or last
         evaluated = self._evaluation_is_due(step) or last
@@ -212,9 +205,9 @@ class _Training:
         if step == self.order.steps_per_epoch:
           self._tell_what_is_faint(metrics)
         if logged:
-          self._log(step, metrics, clock, writer, bar)
+          self._log(step, metrics, clock, writer, progress)
         if evaluated:
-          self._save(step, state, self._evaluate(step, state, writer, bar))
+          self._save(step, state, self._evaluate(step, state, writer, progress))
           clock = _Clock()
         elif saved:
           self._save(step, state)
@@ -222,6 +215,20 @@ class _Training:
           break
     self.checkpointer.wait()
     return Outcome(step, self.total_steps, self.checkpointer.best_step())
+
+  def _tell_start(self, start: int) -> None:
+    if not multihost.is_first():
+      return
+    block = starting_block(
+      self.experiment.mixture,
+      self.assembly.abstract_state.params,
+      self.mesh,
+      self.config.data.buckets,
+      start,
+      self.total_steps,
+      self.order.steps_per_epoch,
+    )
+    print(block, file=sys.stderr, flush=True)
 
   def _evaluation_is_due(self, step: int) -> bool:
     epoch, rest = divmod(step, self.order.steps_per_epoch)
@@ -258,22 +265,19 @@ class _Training:
     metrics: dict[str, jax.Array],
     clock: "_Clock",
     writer: MetricWriter,
-    bar: tqdm.tqdm,
+    progress: Progress,
   ) -> None:
     values = _to_floats(metrics)
     rate = clock.rate()
     writer.write(step, "train", values, {"examples_per_second": rate})
-    bar.set_postfix_str(f"loss {values['loss']:.3f}, {rate:.0f} examples/s")
+    progress.measured(step, values["loss"], rate)
 
   def _evaluate(
-    self, step: int, state: TrainState, writer: MetricWriter, bar: tqdm.tqdm
+    self, step: int, state: TrainState, writer: MetricWriter, progress: Progress
   ) -> float:
     """Validation scores, written and shown; the skill that selection reads."""
     scores, skill = self._scores(step, state, "validation", writer)
-    if multihost.is_first():
-      shown = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
-      epoch = step // self.order.steps_per_epoch
-      bar.write(f"epoch {epoch}  {shown}")
+    progress.evaluated(step // self.order.steps_per_epoch, scores)
     if selection.split_of(self.config.train.selection) == "test":
       _, skill = self._scores(step, state, "test", writer)
     return skill

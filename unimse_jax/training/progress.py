@@ -1,0 +1,119 @@
+"""What a training tells: one block at the start, then a line now and then."""
+
+import collections
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import jax
+import tqdm
+from absl import logging
+from jax.sharding import Mesh
+
+from unimse_jax.data.mixture import Mixture
+from unimse_jax.data.records import SPLITS
+from unimse_jax.parallel import multihost
+
+_LINE_EVERY = 60.0  # s, where there is no terminal for a bar
+
+
+def starting_block(
+  mixture: Mixture,
+  params: Any,
+  mesh: Mesh,
+  buckets: Sequence[int],
+  start: int,
+  total_steps: int,
+  steps_per_epoch: int,
+) -> str:
+  """What is about to be trained, on what, and for how long.
+
+  Args:
+    mixture: corpora and labels.
+    params: parameters, or their shapes.
+    mesh: devices that the step runs on.
+    buckets: padded lengths, in tokens.
+    start: steps that are done already.
+    total_steps: steps of the whole training.
+    steps_per_epoch: batches of an epoch.
+  """
+  device = mesh.devices.flat[0]
+  count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+  lines = [
+    f"devices     {mesh.size} x {device.device_kind} ({device.platform})",
+    f"parameters  {count:,}",
+    f"steps       {start} of {total_steps} done, {steps_per_epoch} an epoch",
+    f"programs    one for each padded length: {', '.join(map(str, buckets))} "
+    "tokens; each is compiled when its first batch comes",
+  ]
+  for corpus in mixture.corpora:
+    counts = collections.Counter(
+      split
+      for split in SPLITS
+      for example in mixture.examples[split]
+      if example.corpus == corpus
+    )
+    shown = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS)
+    lines.append(f"corpus      {corpus}: {shown}")
+  return "\n".join(lines)
+
+
+class Progress:
+  """A bar on a terminal; elsewhere a line a minute. Process 0 alone tells."""
+
+  def __init__(self, start: int, total_steps: int):
+    """Starts the clock.
+
+    Args:
+      start: steps that are done already.
+      total_steps: steps of the whole training.
+    """
+    self._start, self._total = start, total_steps
+    self._begun, self._told = time.monotonic(), -math.inf
+    self._first = multihost.is_first()
+    self._bar = tqdm.tqdm(
+      total=total_steps,
+      initial=start,
+      desc="training",
+      unit="step",
+      disable=None if self._first else True,
+    )
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._bar.close()
+
+  def step(self) -> None:
+    """One more step is on its way."""
+    self._bar.update()
+
+  def measured(self, step: int, loss: float, rate: float) -> None:
+    """Shows the numbers of a logged step.
+
+    Args:
+      step: number of the step.
+      loss: of its batch.
+      rate: examples per second, over all processes.
+    """
+    self._bar.set_postfix_str(f"loss {loss:.3f}, {rate:.0f} examples/s")
+    now = time.monotonic()
+    if not self._first or sys.stderr.isatty():
+      return
+    if now - self._told >= _LINE_EVERY:
+      self._told = now
+      done = max(step - self._start, 1)
+      left = (now - self._begun) / done * (self._total - step) / 60
+      logging.info(
+        "step %d of %d, loss %.3f, %.0f examples/s, about %.0f min left",
+        *(step, self._total, loss, rate, left),
+      )
+
+  def evaluated(self, epoch: int, scores: Mapping[str, float]) -> None:
+    """Shows the scores of an evaluation."""
+    if self._first:
+      shown = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
+      self._bar.write(f"epoch {epoch}  {shown}")
