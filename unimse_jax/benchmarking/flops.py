@@ -120,6 +120,8 @@ def _fusion_flops(config: UniMSEConfig, lengths: Lengths) -> Count:
     layers += len(config.fused_decoder_layers)
   if config.pmf_place == "cross_attention":
     return _cross_attention_flops(config, lengths, layers, tokens)
+  if config.pmf_place not in ("after", "parallel"):
+    raise NotImplementedError(f"no count for pmf_place {config.pmf_place!r}")
   width = config.t5.width
   joined = width + len(config.modalities) * config.modality_width
   kept = joined if config.adapter_residual == "concat" else width

@@ -38,7 +38,7 @@ def info_nce(
   temperature: float,
   normalize: bool = True,
   count_positive_twice: bool = False,
-) -> tuple[jax.Array, jax.Array]:
+) -> jax.Array:
   """Eq. 4: row i of `anchors` must find row i of `keys` in the batch.
 
   Args:
@@ -52,7 +52,7 @@ def info_nce(
       holds the positive that also stands in front (least value log 2).
 
   Returns:
-    (sum of the losses of the valid rows, number of valid rows), float32.
+    float32, the sum of the losses of the valid rows.
   """
   if normalize:
     anchors, keys = _unit(anchors), _unit(keys)
@@ -66,7 +66,7 @@ def info_nce(
   if count_positive_twice:
     denominator = jnp.logaddexp(denominator, positive)
   losses = jnp.where(valid, denominator - positive, 0.0)
-  return losses.sum(), valid.sum().astype(jnp.float32)
+  return losses.sum()
 
 
 def _unit(x: jax.Array) -> jax.Array:

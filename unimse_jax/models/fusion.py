@@ -1,6 +1,6 @@
 """Pre-trained modality fusion, PMF (section 3.3, Eq. 2)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -114,15 +114,14 @@ def _changed(hidden: jax.Array, change: jax.Array) -> jax.Array:
 
 
 def _spread(
-  modalities: Sequence[jax.Array], hidden: jax.Array, dtype: jnp.dtype
+  vectors: Sequence[jax.Array], hidden: jax.Array, dtype: jnp.dtype
 ) -> list[jax.Array]:
   """Each [B, N] for every token: [B, S, N] beside hidden [B, S, D]."""
   return [
     jnp.broadcast_to(
-      modality[:, None, :].astype(dtype),
-      (*hidden.shape[:2], modality.shape[-1]),
+      vector[:, None, :].astype(dtype), (*hidden.shape[:2], vector.shape[-1])
     )
-    for modality in modalities
+    for vector in vectors
   ]
 
 
@@ -148,37 +147,38 @@ class PMFAdapter(nn.Module):
   the identity, and bfloat16 does not round small differences away.
   """
 
-  adapter_width: int
-  activation: str
+  width: int
   dtype: jnp.dtype
+  activation: str = "sigmoid"
   residual: str = "concat"
   init_kind: str = "identity"
   norm: bool = False  # of the text before W^d; T5's residual stream has none
   units: str = "none"
+  parallel: bool = False  # W^d reads the feed-forward's input (D6)
 
   @nn.compact
   def __call__(
     self,
-    hidden: jax.Array,
-    modalities: Sequence[jax.Array],
-    read: jax.Array | None = None,
+    before: jax.Array,
+    after: jax.Array,
+    modalities: Mapping[str, Modality],
   ) -> jax.Array:
     """Fuses.
 
     Args:
-      hidden: [B, S, D], the output of the layer's feed-forward.
-      modalities: each float32[B, N], the same for every token; may be empty.
-      read: [B, S, D], what W^d reads in place of `hidden`: the feed-forward's
-        input where the adapter stands parallel to it (D6).
+      before: [B, S, D], the input of the layer's feed-forward.
+      after: [B, S, D], its output, into which the modalities go.
+      modalities: by name; their vectors are read, the same for every token.
 
     Returns:
       [B, S, D].
     """
-    text, read = hidden, hidden if read is None else read
+    text, read = after, before if self.parallel else after
+    vectors = [modality.vector for modality in modalities.values()]
     if self.units == "stream":
       text, read = _unit(text).astype(self.dtype), _unit(read)
-      modalities = [_unit(modality) for modality in modalities]
-    spread = _spread(modalities, hidden, self.dtype)
+      vectors = [_unit(vector) for vector in vectors]
+    spread = _spread(vectors, after, self.dtype)
     read = read.astype(self.dtype)
     if self.norm:
       read = RMSNorm(_EPSILON, self.dtype, name="norm")(read)
@@ -186,7 +186,7 @@ class PMFAdapter(nn.Module):
     if self.residual == "concat":
       kept = jnp.concatenate([text, *spread], axis=-1)
     down = nn.Dense(
-      self.adapter_width,
+      self.width,
       dtype=self.dtype,
       kernel_init=nn.initializers.normal(1e-3),
       name="down",
@@ -200,11 +200,11 @@ class PMFAdapter(nn.Module):
       kernel_init=nn.initializers.normal(1e-3 if random else 0.0),
       name="up",
     )(activate(down))
-    width = hidden.shape[-1]
+    width = after.shape[-1]
     if self.units == "none":
       return _out(self.init_kind, kept.shape[-1], width, self.dtype)(kept + up)
     change = _difference(self.init_kind, width, self.dtype)(kept + up)
-    return _changed(hidden, change + up[..., :width])
+    return _changed(after, change + up[..., :width])
 
 
 class CrossModalLayer(nn.Module):
@@ -252,23 +252,30 @@ class CrossAttentionFusion(nn.Module):
   """
 
   width: int
-  heads: int
-  init_kind: str
   dtype: jnp.dtype
+  heads: int
+  init_kind: str = "identity"
   units: str = "none"  # as of `PMFAdapter`
 
   @nn.compact
   def __call__(
-    self, hidden: jax.Array, modalities: dict[str, Modality]
+    self,
+    before: jax.Array,
+    after: jax.Array,
+    modalities: Mapping[str, Modality],
   ) -> jax.Array:
-    """[B, S, D] -> [B, S, D]; an absent modality is read as zeros."""
+    """Fuses; takes and returns what `PMFAdapter` does.
+
+    The frames are read, not the vectors; an absent modality as zeros.
+    """
+    del before
 
     def project(name: str, x: jax.Array) -> jax.Array:
       dense = nn.Dense(self.width, use_bias=False, dtype=self.dtype, name=name)
       return dense(x.astype(self.dtype))
 
     stream = self.units == "stream"
-    unit = _unit(hidden) if stream else hidden
+    unit = _unit(after) if stream else after
     text = project("text", unit)
     parts = [unit.astype(self.dtype)]
     for name, modality in modalities.items():
@@ -283,8 +290,8 @@ class CrossAttentionFusion(nn.Module):
       present = modality.mask.any(1)[:, None, None]
       parts.append(jnp.where(present, read, jnp.zeros_like(read)))
     joined = jnp.concatenate(parts, axis=-1)
-    width = hidden.shape[-1]
+    width = after.shape[-1]
     if stream:
       change = _difference(self.init_kind, width, self.dtype)(joined)
-      return _changed(hidden, change)
+      return _changed(after, change)
     return _out(self.init_kind, joined.shape[-1], width, self.dtype)(joined)

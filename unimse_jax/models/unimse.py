@@ -1,7 +1,6 @@
 """UniMSE: T5 with voice and face fused into its last layers."""
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 
 import jax
@@ -178,23 +177,24 @@ class UniMSE(nn.Module):
     if config.pmf_place == "cross_attention":
       return {
         f"layers_{number}": CrossAttentionFusion(
-          config.adapter_width,
-          config.adapter_heads,
-          config.adapter_init,
-          config.t5.compute_dtype,
-          config.pmf_units,
+          width=config.adapter_width,
+          heads=config.adapter_heads,
+          init_kind=config.adapter_init,
+          dtype=config.t5.compute_dtype,
+          units=config.pmf_units,
         )
         for number in layers
       }
     return {
       f"layers_{number}": PMFAdapter(
-        config.adapter_width,
-        config.adapter_activation,
-        config.t5.compute_dtype,
-        config.adapter_residual,
-        config.adapter_init,
-        config.adapter_norm,
-        config.pmf_units,
+        width=config.adapter_width,
+        activation=config.adapter_activation,
+        dtype=config.t5.compute_dtype,
+        residual=config.adapter_residual,
+        init_kind=config.adapter_init,
+        norm=config.adapter_norm,
+        units=config.pmf_units,
+        parallel=config.pmf_place == "parallel",
       )
       for number in layers
     }
@@ -264,20 +264,6 @@ class UniMSE(nn.Module):
     keep |= jnp.arange(mask.shape[1]) == last
     return {**batch, "encoder_mask": mask & keep}
 
-  def _fuse(
-    self,
-    adapter: nn.Module,
-    before: jax.Array,
-    after: jax.Array,
-    modalities: dict[str, Modality],
-  ) -> jax.Array:
-    """Voice and face into one layer's output `after`, [B, S, D]."""
-    if isinstance(adapter, CrossAttentionFusion):
-      return adapter(after, modalities)
-    vectors = [modality.vector for modality in modalities.values()]
-    read = before if self.config.pmf_place == "parallel" else None
-    return adapter(after, vectors, read)
-
   def _fuser(
     self,
     stack: str,
@@ -299,10 +285,11 @@ class UniMSE(nn.Module):
     ) -> jax.Array:
       adapter = adapters.get(f"layers_{number}")
       if adapter is not None:
-        fuse = functools.partial(self._fuse, adapter)
-        output = fuse(before, after, modalities)
+        output = adapter(before, after, modalities)
         name = f"{'decoder_' * decoder}layers_{number}"
-        signal.sow_changes(self, name, fuse, before, after, output, modalities)
+        signal.sow_changes(
+          self, name, adapter, before, after, output, modalities
+        )
         after = output
       if number in contrasted:
         collected.append(after)

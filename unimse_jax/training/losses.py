@@ -29,13 +29,16 @@ def weights(
 
 
 def nll(output: UniMSEOutput, batch: Batch) -> tuple[jax.Array, jax.Array]:
-  """L^task: (sum of -log p of the target tokens, number of them right)."""
+  """L^task: sum of -log p of the target tokens, and of those that are right.
+
+  Both are weighted by the tokens' loss weights.
+  """
   losses = optax.softmax_cross_entropy_with_integer_labels(
     output.logits, batch["decoder_target_tokens"]
   )
   right = output.logits.argmax(-1) == batch["decoder_target_tokens"]
-  mask = batch["loss_weights"]
-  return (losses * mask).sum(), (right * mask).sum()
+  loss_weights = batch["loss_weights"]
+  return (losses * loss_weights).sum(), (right * loss_weights).sum()
 
 
 def contrastive(
@@ -44,7 +47,7 @@ def contrastive(
   """Sum over the contrasted layers and rows of Eq. 4 for one modality."""
   total = jnp.zeros(())
   for anchors in output.anchors:
-    value, _ = info_nce(
+    total += info_nce(
       anchors,
       output.keys[modality],
       output.present[modality],
@@ -52,7 +55,6 @@ def contrastive(
       config.normalize,
       config.count_positive_twice,
     )
-    total += value
   return total
 
 

@@ -19,12 +19,21 @@ def sizes(modalities: int, dtype=np.float32):
   return hidden, vectors
 
 
+def clips(vectors):
+  """Modalities of which PMF reads the vectors alone."""
+  names = ("audio", "video")[: len(vectors)]
+  return {
+    name: Modality(vector, np.zeros((2, 1, 4)), np.ones((2, 1), bool))
+    for name, vector in zip(names, vectors, strict=True)
+  }
+
+
 @pytest.mark.parametrize("modalities", [0, 1, 2])
 def test_equation_2(fill, modalities):
   hidden, vectors = sizes(modalities)
-  adapter = PMFAdapter(5, "sigmoid", jnp.float32)
-  params = fill(adapter, hidden, vectors)
-  out = adapter.apply({"params": params}, hidden, vectors)
+  adapter = PMFAdapter(5, jnp.float32)
+  params = fill(adapter, hidden, hidden, clips(vectors))
+  out = adapter.apply({"params": params}, hidden, hidden, clips(vectors))
   for row in range(2):
     for token in range(3):
       f = np.concatenate([hidden[row, token], *(v[row] for v in vectors)])
@@ -42,9 +51,9 @@ def test_equation_2(fill, modalities):
 def test_a_fresh_adapter_is_exactly_the_identity(modalities, dtype, units):
   hidden, vectors = sizes(modalities)
   hidden = jnp.asarray(hidden, dtype)
-  adapter = PMFAdapter(5, "sigmoid", dtype, units=units)
-  params = adapter.init(jax.random.key(0), hidden, vectors)
-  out = adapter.apply(params, hidden, vectors)
+  adapter = PMFAdapter(5, dtype, units=units)
+  params = adapter.init(jax.random.key(0), hidden, hidden, clips(vectors))
+  out = adapter.apply(params, hidden, hidden, clips(vectors))
   assert out.dtype == dtype
   # Products with ones and zeros alone, or a sum with zeros: no rounding.
   np.testing.assert_array_equal(out, hidden)
@@ -52,11 +61,11 @@ def test_a_fresh_adapter_is_exactly_the_identity(modalities, dtype, units):
 
 def test_the_parameter_count_of_the_paper():
   """fidelity.md item 38: 115,648 + 688,896 a layer at T5-base's widths."""
-  adapter = PMFAdapter(64, "sigmoid", jnp.float32)
+  adapter = PMFAdapter(64, jnp.float32)
   hidden = jax.ShapeDtypeStruct((1, 1, 768), jnp.float32)
   vector = jax.ShapeDtypeStruct((1, 64), jnp.float32)
   params = jax.eval_shape(
-    adapter.init, jax.random.key(0), hidden, [vector, vector]
+    adapter.init, jax.random.key(0), hidden, hidden, clips([vector, vector])
   )["params"]
   counts = {
     name: sum(leaf.size for leaf in jax.tree.leaves(part))
@@ -67,7 +76,7 @@ def test_the_parameter_count_of_the_paper():
 
 
 def cross_attention(units: str) -> CrossAttentionFusion:
-  return CrossAttentionFusion(4, 2, "identity", jnp.float32, units)
+  return CrossAttentionFusion(4, jnp.float32, heads=2, units=units)
 
 
 @pytest.mark.parametrize("place", ["after", "parallel", "cross_attention"])
@@ -78,16 +87,16 @@ def test_units_of_the_stream_scale_with_it(fill, place):
     rng = np.random.default_rng(3)
     states = rng.standard_normal((2, 5, 4)).astype(np.float32)
     clip = Modality(vectors[0], states, np.ones((2, 5), bool))
-    adapter, rest = cross_attention("stream"), ({"audio": clip},)
+    adapter, read = cross_attention("stream"), {"audio": clip}
   else:
-    adapter = PMFAdapter(5, "sigmoid", jnp.float32, units="stream")
-    rest = (vectors,)
-  params = fill(adapter, hidden, *rest)
+    parallel = place == "parallel"
+    adapter = PMFAdapter(5, jnp.float32, units="stream", parallel=parallel)
+    read = clips(vectors)
+  params = fill(adapter, hidden, hidden, read)
 
   def change(scale: float) -> np.ndarray:
     text = scale * hidden
-    read = (text[:, ::-1],) if place == "parallel" else ()
-    out = adapter.apply({"params": params}, text, *rest, *read)
+    out = adapter.apply({"params": params}, text[:, ::-1], text, read)
     return (np.asarray(out) - text) / scale
 
   assert np.abs(change(1.0)).max() > 0.1
@@ -97,14 +106,17 @@ def test_units_of_the_stream_scale_with_it(fill, place):
 
 def test_units_of_the_stream_do_not_see_how_large_a_vector_is(fill):
   hidden, vectors = sizes(2)
-  adapter = PMFAdapter(5, "sigmoid", jnp.float32, units="stream")
-  params = fill(adapter, hidden, vectors)
-  out = adapter.apply({"params": params}, hidden, vectors)
+  adapter = PMFAdapter(5, jnp.float32, units="stream")
+  params = fill(adapter, hidden, hidden, clips(vectors))
+  out = adapter.apply({"params": params}, hidden, hidden, clips(vectors))
   scaled = adapter.apply(
-    {"params": params}, hidden, [vectors[0] * 30, vectors[1] / 3]
+    {"params": params},
+    *(hidden, hidden, clips([vectors[0] * 30, vectors[1] / 3])),
   )
   # 1e-6 is added to mean squares of about 0.1 and more.
   np.testing.assert_allclose(scaled, out, atol=1e-4)
-  absent = adapter.apply({"params": params}, hidden, [0 * vectors[0]] * 2)
+  absent = adapter.apply(
+    {"params": params}, hidden, hidden, clips([0 * vectors[0]] * 2)
+  )
   assert np.isfinite(absent).all()
   assert np.abs(absent - out).max() > 0.1

@@ -84,7 +84,7 @@ def test_equation_5(make_batch):
   loss, parts = losses.total(output, batch, losses.weights(batch), _CONFIG)
   contrastive = {
     name: sum(
-      info_nce(anchors, output.keys[name], output.present[name], 0.1)[0]
+      info_nce(anchors, output.keys[name], output.present[name], 0.1)
       for anchors in output.anchors
     )
     / 3
