@@ -18,8 +18,9 @@ from jax.scipy.sparse.linalg import cg
 _RIDGE = 10.0
 # Share of an embedding that says which token it is, not what it means.
 _IDENTITY = 1 / 4
-# Length of the longest vector of a meaning, as a share of an embedding's.
-_LONGEST = 0.9
+# Length of a meaning, as a share of an embedding's, that no token exceeds and
+# this part of those that occur stays below.
+_LONGEST, _BELOW = 0.9, 0.99
 
 
 def embeddings(
@@ -46,13 +47,16 @@ def embeddings(
   meaning = _regress(texts, vectors, vocab_size)
   free = width - max(int(width * _IDENTITY), 1)
   meaning = meaning[:, :free]
-  lengths = np.linalg.norm(meaning, axis=1)
-  scale = _LONGEST / max(lengths.max(), np.finfo(np.float32).tiny)
+  lengths = np.linalg.norm(meaning, axis=1, keepdims=True)
+  occurs = lengths > 0
+  longest = np.quantile(lengths[occurs], _BELOW)
+  shares = _LONGEST * np.minimum(lengths / longest, 1)
+  meaning *= np.divide(shares, lengths, out=np.zeros_like(shares), where=occurs)
   rng = np.random.default_rng(seed)
   identity = rng.standard_normal((vocab_size, width - meaning.shape[1]))
   identity /= np.linalg.norm(identity, axis=1, keepdims=True)
-  identity *= np.sqrt(1 - (scale * lengths) ** 2)[:, None]
-  rows = np.concatenate([scale * meaning, identity], axis=1)
+  identity *= np.sqrt(1 - shares**2)
+  rows = np.concatenate([meaning, identity], axis=1)
   return (np.sqrt(width) * rows).astype(np.float32)
 
 
