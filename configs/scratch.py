@@ -4,6 +4,12 @@ The vocabulary is trained on the training texts, or taken from a T5's:
 
   python -m unimse_jax.train --config configs/scratch.py \
       --config.tokenizer.path=DIR/spiece.model
+
+It learns words better after a warm start, from vectors that the exporter's
+universal_labels --sentences stores:
+
+  python -m unimse_jax.train --config configs/scratch.py \
+      --config.t5.warm_start=sentences
 """
 
 from ml_collections import ConfigDict

@@ -34,9 +34,10 @@ class T5Fields:
   """Share of T5's activations that a training step drops; of pretrained ones
   too."""
   warm_start: Literal["none", "sentences"] = "none"
-  """What random weights learn before the training proper: "sentences": to give
+  """What random weights learn before the training proper. "sentences": to give
   each training text the vector that the sentence encoder gave it, which
-  feature_export.universal_labels --sentences stores."""
+  feature_export.universal_labels --sentences stores; first the token embeddings
+  by a ridge regression, then the whole encoder by steps."""
   warm_start_epochs: int = field(4, at_least=1)
   """Epochs of "sentences", over the training texts."""
   dtype: Literal["float32", "bfloat16"] = "bfloat16"

@@ -2,8 +2,9 @@
 
 Where no pretrained T5 can be had, its encoder is taught to give each training
 text the vector that the sentence encoder gave it when the labels were
-completed (distillation; Hinton et al. 2015). The label comes into it nowhere,
-and no held-out text. What it leaves are the initial parameters of the training
+completed (distillation; Hinton et al. 2015), after its token embeddings were
+fitted to the same (`token_vectors`). The label comes into it nowhere, and no
+held-out text. What it leaves are the initial parameters of the training
 proper: a run that is killed before its first checkpoint does it again.
 """
 
@@ -27,10 +28,12 @@ from unimse_jax.data.batching import (
   collate_text,
   prefetch,
 )
+from unimse_jax.data.inputs import CURRENT
 from unimse_jax.models import T5
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import Experiment
 from unimse_jax.training.optimizer import make_optimizer
+from unimse_jax.training.token_vectors import embeddings
 
 _TARGET = "sentence_vectors"
 
@@ -97,7 +100,10 @@ def warm_start(
   vectors = sentences.load(config.data.labels, examples)
   key, head = _random(config.seed, config.t5.width, vectors.shape[1], mesh)
   # The decoder has no gradient here, and must not decay.
-  reads = {name: params["t5"][name] for name in ("shared", "encoder")}
+  reads = {
+    "shared": _embedded(experiment, batcher, vectors, params["t5"]["shared"]),
+    "encoder": params["t5"]["encoder"],
+  }
   learnt = {"t5": reads, "head": {"kernel": head}}
   optimizer = make_optimizer(config.optimizer, learnt, steps)
   places = tuple(
@@ -124,6 +130,23 @@ def warm_start(
     values.append(value)
   _log(values)
   return params | {"t5": params["t5"] | learnt["t5"]}
+
+
+def _embedded(
+  experiment: Experiment, batcher: Batcher, vectors: np.ndarray, shared: Any
+) -> Any:
+  """T5's embedding, fitted to the vectors; placed as the one given."""
+  texts = [
+    [
+      token
+      for token, segment in zip(row.tokens, row.segments, strict=True)
+      if segment == CURRENT
+    ]
+    for row in batcher.encoded
+  ]
+  seed = experiment.config.seed
+  fitted = embeddings(texts, vectors, *shared["embedding"].shape, seed)
+  return {"embedding": jax.device_put(fitted, shared["embedding"].sharding)}
 
 
 def _log(distances: Sequence[jax.Array]) -> None:
