@@ -4,7 +4,12 @@ The paper names librosa and nothing else. Its authors' arrays are 157 x 64 for
 5 s, which 16 kHz, a hop of 512 and 64 bins give; the window is ours.
 """
 
+import functools
+import importlib.util
 import math
+import os
+import pathlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -358,6 +363,23 @@ def read_waveform(
   return waveform
 
 
+@functools.cache
+def give_numba_a_cache() -> None:
+  """Makes librosa load where neither it nor the home folder can be written.
+
+  numba, which librosa uses, compiles into a cache beside the code or below the
+  home folder, and refuses to start where both are read-only. NUMBA_CACHE_DIR
+  names another place; if it is unset there, it becomes a folder of this user in
+  the temporary directory.
+  """
+  beside = importlib.util.find_spec("librosa").origin
+  places = (pathlib.Path(beside).parent, pathlib.Path.home())
+  if any(place.is_dir() and os.access(place, os.W_OK) for place in places):
+    return
+  own = pathlib.Path(tempfile.gettempdir()) / f"numba_{os.getuid()}"
+  os.environ.setdefault("NUMBA_CACHE_DIR", str(own))
+
+
 def compute_log_mel(waveform: Waveform, settings: AudioSettings) -> np.ndarray:
   """Turns samples into a log-Mel spectrogram.
 
@@ -368,6 +390,7 @@ def compute_log_mel(waveform: Waveform, settings: AudioSettings) -> np.ndarray:
     float16[A, mels] in dB with A = 1 + N // hop, N in samples at
     `settings.sample_rate`.
   """
+  give_numba_a_cache()
   import librosa
 
   samples = librosa.resample(

@@ -171,6 +171,7 @@ def _target_length(
   vocabulary: Tokenizer,
   label_text: LabelText,
 ) -> int:
+  """Tokens of the longest label, </s> included; warns of what is too long."""
   texts = {
     label_text.write(example.label)
     for split in SPLITS
@@ -178,14 +179,12 @@ def _target_length(
   }
   limit = config.decoding.max_new_tokens
   lengths = [len(vocabulary.encode(text)) for text in texts]
-  cut = sum(length > limit for length in lengths)
-  if cut:
+  too_long = sum(length > limit for length in lengths)
+  if too_long:
     logging.warning(
       "%d of %d label texts are longer than decoding.max_new_tokens = %d (the "
-      "longest has %d tokens): the model cannot learn to write their ends.",
-      cut,
-      len(texts),
-      limit,
-      max(lengths),
+      "longest has %d tokens): they are learnt whole, but cannot be written "
+      "whole.",
+      *(too_long, len(texts), limit, max(lengths)),
     )
-  return min(max(lengths), limit) + 1
+  return max(lengths) + 1

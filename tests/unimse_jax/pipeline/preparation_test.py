@@ -93,6 +93,21 @@ def test_a_new_workdir_gets_its_files_and_an_old_one_keeps_them(
   assert again.pipeline.model == opened.pipeline.model
 
 
+def test_labels_that_are_too_long_to_write_are_learnt_whole(
+  tiny_config, tmp_path, caplog
+):
+  config = tiny_config(
+    {"decoding.max_new_tokens": 2, "decoding.constrained": False}
+  )
+  with caplog.at_level("WARNING"):
+    opened = pipeline_lib.prepare_run(config, RunDir(tmp_path))
+  assert "cannot be written whole" in caplog.text
+  encoded = opened.batcher("train").encoded
+  longest = max(len(row.target) for row in encoded)
+  assert longest > 3
+  assert opened.pipeline.collator.target_length == longest
+
+
 def test_every_label_is_written_within_the_target_length(tiny_config, tmp_path):
   config = tiny_config({"decoding.max_new_tokens": 40})
   opened = pipeline_lib.prepare_run(config, RunDir(tmp_path))
