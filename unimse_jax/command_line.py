@@ -101,7 +101,7 @@ def derive_config(file: pathlib.Path, parent: Config) -> Config:
   """The config that a row of an ablation makes of its parent's.
 
   Args:
-    file: of the row; its function `change` takes and returns a ConfigDict.
+    file: config file of the row; its `change` takes and returns a ConfigDict.
     parent: config to change, overrides included.
 
   Raises:

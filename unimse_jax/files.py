@@ -97,7 +97,7 @@ def write_atomically(path: pathlib.Path, data: bytes) -> None:
 
   Args:
     path: the file; its directory exists.
-    data: its whole content.
+    data: whole content of the file.
   """
   with open_atomically(path) as file:
     file.write(data)

@@ -57,10 +57,10 @@ class Compiled:
     output_bytes: results, those included that reuse an argument's memory.
     temporary_bytes: everything in between.
     total_bytes: all of them, shared memory counted once.
-    flops: of one run on one device as XLA counts them; the body of a loop
-      counts once.
+    flops: operations of one run on one device as XLA counts them; the body of
+      a loop counts once.
     collectives: kind -> number of operations.
-    seconds: of lowering and compiling.
+    seconds: time of lowering and compiling.
   """
 
   name: str

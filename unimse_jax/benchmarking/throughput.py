@@ -58,7 +58,7 @@ PEAK_FLOPS = (
 class Timed:
   """Attributes:
   seconds: wall time of each run, s.
-  compile_seconds: of lowering and compiling, s.
+  compile_seconds: time of lowering and compiling, s.
   memory_bytes: what the compiler plans on one device: arguments, outputs that
     reuse none of them, and temporaries.
   """
@@ -99,7 +99,7 @@ def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
   real run.
 
   Args:
-    config: of the run; its t5 fields give the shape.
+    config: the run to measure; its t5 fields give the shape.
     steps: timed runs of each compiled function.
     warmup: runs before them.
 

@@ -64,7 +64,7 @@ class Checkpointer:
     """Opens a directory and sweeps what a killed run left in it.
 
     Args:
-      directory: where the checkpoints are; made if absent.
+      directory: folder of the checkpoints; made if absent.
       keep: how many of the latest steps stay, at least 1.
       best: (metric, "max" or "min"): the best step by it stays too.
       read_only: touches nothing; for evaluating while another process trains.

@@ -65,7 +65,7 @@ class Field:
     default: value of the field in configs/base.py.
     choices: legal texts; empty where any value of the type is legal.
     bounds: keyword of `field` -> number.
-    free: as of `field`.
+    free: whether it may change between runs, as for `field`.
   """
 
   section: type

@@ -27,7 +27,7 @@ def perturb(
   Args:
     audio: float[A, 64] in dB.
     config: the greatest changes.
-    rng: of this row at this step.
+    rng: random generator of this row at this step.
 
   Returns:
     float32[A', 64] in dB; A' is A over the speed, in whole frames that are
@@ -54,7 +54,7 @@ def mask(
   Args:
     audio: float32[A, 64] of mean 0; it is not changed.
     config: how many spans, and their greatest widths.
-    rng: of this row at this step.
+    rng: random generator of this row at this step.
 
   Returns:
     float32[A, 64], 0 in the spans, whose widths and places are uniform.

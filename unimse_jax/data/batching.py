@@ -75,7 +75,7 @@ def plan_epoch(
 
   Args:
     lengths: tokens of each row.
-    corpora: of each row.
+    corpora: corpus of each row.
     buckets: rising padded lengths; the last holds the longest row.
     batch_size: rows of a full batch.
     seed: number that the order is drawn from.
@@ -221,10 +221,10 @@ class Collator:
 
     Args:
       rows: tokens.
-      frames: of each row, as records hold them.
+      frames: frames of each row, as records hold them.
       size: B; rows beyond the given ones are empty.
       length: S.
-      generators: of each row's augmentation; None for none.
+      generators: random generator of each row's augmentation; None for none.
     """
     batch = collate_text(rows, size, length, self.target_length)
     frames = [
@@ -265,9 +265,9 @@ class Batcher:
   """Turns plans into batches of one split.
 
   Attributes:
-    mixture: whose records are read.
+    mixture: corpora whose records are read.
     split: train, validation or test.
-    encoded: of every example of the split.
+    encoded: tokens of every example of the split.
     collator: makes the arrays.
     redraw: another target, with its weights, for a label; None where targets
       are always the same.

@@ -55,7 +55,7 @@ def pool(frames: np.ndarray, count: int) -> np.ndarray:
 
   Args:
     frames: float[A, N].
-    count: of frames wanted, at most A.
+    count: number of frames wanted, at most A.
 
   Returns:
     float32[count, N].

@@ -14,7 +14,7 @@ def quotas(corpora: Sequence[str], temperature: float) -> dict[str, int]:
   the corpora together.
 
   Args:
-    corpora: of each row.
+    corpora: corpus of each row.
     temperature: at least 1.
 
   Returns:

@@ -29,7 +29,7 @@ class _Beams:
     states: int32[B, K], of the automaton; the last one: ended.
     log_p: float32[B, K], of the texts so far.
     outputs: int32[B, K, T].
-    cache: of the model, B * K rows.
+    cache: keys and values of the model, B * K rows.
   """
 
   index: jax.Array
@@ -56,7 +56,7 @@ def search(
 
   Args:
     model: see the package.
-    params: its parameters.
+    params: the model's parameters.
     encoded: [B, S, D] from `model.encode`.
     encoder_mask: bool[B, S]; a row without tokens has ended.
     automaton: what may follow what.

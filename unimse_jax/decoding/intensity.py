@@ -116,7 +116,7 @@ def log_probabilities(
 
   Args:
     model: with a method `score_tokens(tokens, encoded, encoder_mask, tree)`.
-    params: its parameters.
+    params: the model's parameters.
     encoded: [B, S, D].
     encoder_mask: bool[B, S].
     packed: the texts.

@@ -52,7 +52,7 @@ def log_probabilities(
   Args:
     model: with a method `score_tokens(decoder_input_tokens, encoded,
       encoder_mask)` that returns float32[B, T, V] logits.
-    params: its parameters.
+    params: the model's parameters.
     encoded: [B, S, D].
     encoder_mask: bool[B, S].
     targets: int32[N, B, T], padded; an empty text has probability one.

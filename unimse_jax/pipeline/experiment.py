@@ -22,7 +22,7 @@ from unimse_jax.rundir import RunDir
 @dataclasses.dataclass(frozen=True)
 class Experiment:
   """Attributes:
-  run_dir: where the run lives.
+  run_dir: directory of the run.
   pipeline: what runs the model.
   mixture: corpora and labels.
   """
@@ -76,7 +76,7 @@ def prepare_run(config: Config, run_dir: RunDir) -> Experiment:
   """Opens a run to train it; in a new directory, first makes its pipeline.
 
   Args:
-    config: of the run.
+    config: the run's config.
     run_dir: an existing directory.
 
   Raises:

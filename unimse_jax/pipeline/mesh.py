@@ -15,7 +15,7 @@ def config_mesh(
   """The mesh of a config.
 
   Args:
-    config: its parallel section is read.
+    config: the run's; its parallel section is read.
     available: devices to choose from; None for all that jax finds.
 
   Raises:

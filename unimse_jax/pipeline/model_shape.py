@@ -64,7 +64,7 @@ def make_label_text(
   """How the config writes labels.
 
   Args:
-    config: its label section.
+    config: the run's; its label section is read.
     slots: what a label holds, from the universal labels' .meta.json.
     grid: the intensities of the training labels, rising.
     contradictions: (polarity, slot, word) of training labels in which the

@@ -151,8 +151,8 @@ def restore_params(
   """The parameters of a checkpoint, and which it was.
 
   Args:
-    pipeline: of the run.
-    mesh: where the parameters are placed.
+    pipeline: the run's pipeline.
+    mesh: devices that the parameters are placed on.
     run_dir: the run.
     step: number of the checkpoint; None for the best of those that are there,
       else the latest.

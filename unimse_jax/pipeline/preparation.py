@@ -67,7 +67,7 @@ def make_pipeline(config: Config, run_dir: RunDir, loaded: Mixture) -> None:
   """Writes those files of the pipeline that do not exist yet.
 
   Args:
-    config: of the run.
+    config: the run's config.
     run_dir: an existing directory.
     loaded: the corpora and labels of the config.
 

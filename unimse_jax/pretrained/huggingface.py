@@ -40,7 +40,7 @@ class Checkpoint:
   """A checked T5 checkpoint whose weights have not been read yet.
 
   Attributes:
-    config: its shape.
+    config: shape of the T5.
     tensors: our path -> where it is read.
   """
 
@@ -70,7 +70,7 @@ def open_checkpoint(path_or_hub_name: str) -> Checkpoint:
   """Finds a checkpoint and checks every tensor by the files' headers.
 
   Args:
-    path_or_hub_name: as for `load`.
+    path_or_hub_name: directory or hub name, as for `load`.
 
   Raises:
     InputError: as `load` does.
@@ -116,7 +116,7 @@ def place(path_or_hub_name: str, places: Any) -> Any:
   """Loads a T5 onto devices, with one tensor at a time on the host.
 
   Args:
-    path_or_hub_name: as for `load`.
+    path_or_hub_name: directory or hub name, as for `load`.
     places: shardings in the structure of the parameters.
 
   Returns:

@@ -89,7 +89,7 @@ def to_t5_config(values: Mapping[str, Any], tied: bool) -> T5Config:
   """The shape that a config.json means.
 
   Args:
-    values: as `read` gives them.
+    values: fields as `read` gives them.
     tied: whether the head is the embedding.
   """
   function, gated = _feed_forward(values)

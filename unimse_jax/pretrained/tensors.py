@@ -42,10 +42,10 @@ class Tensor:
   """One tensor of a file.
 
   Attributes:
-    name: in the file.
-    file: where it is.
-    shape: in our orientation: a matrix is [in, out].
-    dtype: in the file.
+    name: its name in the file.
+    file: file that holds it.
+    shape: its shape in our orientation: a matrix is [in, out].
+    dtype: its type in the file.
     read: gives the array, in our orientation.
     release: forgets the array where the format keeps it.
   """

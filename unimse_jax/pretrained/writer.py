@@ -25,7 +25,7 @@ def save(
 
   Args:
     directory: exists.
-    config: of the T5.
+    config: shape of the T5.
     params: nested float32 arrays, as `load` gives them; kept bit for bit.
     vocabulary: content of its SentencePiece file.
 

@@ -43,7 +43,7 @@ def check(
   Args:
     file: config.json of the run; it exists.
     config: nested dict of JSON values.
-    free: as for `settle`.
+    free: fields that may differ, as for `settle`.
 
   Raises:
     InputError: as `settle`.

@@ -169,7 +169,7 @@ class RunDir:
 
     Args:
       config: nested dict of JSON values.
-      free: as for `hold`.
+      free: fields that may differ, as for `hold`.
 
     Raises:
       InputError: no run is here, or one of another config.
@@ -290,7 +290,7 @@ class RunDir:
     """Writes the scores, predictions and embeddings of a split.
 
     Args:
-      split: that was evaluated.
+      split: name of the split that was evaluated.
       results: scores, decoding, selection, provenance; NaN becomes null.
       predictions: JSON objects, one for each utterance.
       embeddings: float32[N, D] in their order; None: there are none.

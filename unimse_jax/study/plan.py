@@ -23,7 +23,7 @@ class PlannedRun:
   """One training with one seed.
 
   Attributes:
-    run_dir: where it lives.
+    run_dir: its directory.
     flags: --config and its overrides, the seed among them.
     config: what the flags say.
   """

@@ -24,7 +24,7 @@ from unimse_jax.training.train_step import Batch, Metrics, make_train_step
 @dataclasses.dataclass(frozen=True)
 class Assembly:
   """Attributes:
-  optimizer: of the config.
+  optimizer: gradient transformation that the config asks for.
   abstract_state: shapes, dtypes and places of the train state.
   sharding: the places alone.
   step: the jitted step (state, batch, key) -> (state, metrics).
@@ -66,11 +66,11 @@ def assemble(
   """Optimizer, state shapes and jitted step.
 
   Args:
-    config: its optimizer, loss and train sections.
+    config: the run's; its optimizer, loss and train sections are read.
     model: UniMSE.
     abstract_params: shapes and dtypes of its parameters.
-    mesh: where the step runs.
-    total_steps: of the learning rate schedule.
+    mesh: devices that the step runs on.
+    total_steps: length of the learning rate schedule.
   """
   optimizer = make_optimizer(config.optimizer, abstract_params, total_steps)
   shapes = jax.eval_shape(

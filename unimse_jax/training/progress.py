@@ -96,7 +96,7 @@ class Progress:
 
     Args:
       step: number of the step.
-      loss: of its batch.
+      loss: loss of its batch.
       rate: examples per second, over all processes.
     """
     self._bar.set_postfix_str(f"loss {loss:.3f}, {rate:.0f} examples/s")

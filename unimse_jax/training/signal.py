@@ -47,7 +47,7 @@ def add_up(
 
   Args:
     variables: what `apply` returned of the mutable collections.
-    batch: that was applied.
+    batch: arrays that the model was applied to.
 
   Returns:
     "layers_11/audio" -> float32[] twice; those of parts can be added.

@@ -41,7 +41,7 @@ def embeddings(
     texts: each training text's own tokens.
     vectors: float32[N, D], the sentence encoder's of each text.
     vocab_size: rows of the table.
-    width: of an embedding.
+    width: numbers in a token embedding.
     seed: number that the random directions follow from.
   """
   meaning = _regress(texts, vectors, vocab_size)

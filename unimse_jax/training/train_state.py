@@ -13,7 +13,7 @@ class TrainState:
   """Attributes:
   step: int32[], optimizer steps taken.
   params: nested dict of float32 arrays.
-  opt_state: of the optimizer.
+  opt_state: optimizer state (moments, counts).
   """
 
   step: jax.Array

@@ -50,7 +50,7 @@ def distance(
     params: {"t5": its encoder and embedding, "head": {"kernel": W^T
       float32[width, D]}}.
     batch: `collate_text`'s arrays, and `sentence_vectors` float32[B, D].
-    key: of dropout.
+    key: random key of dropout.
     t5: the module.
   """
   encoded = t5.apply(
@@ -85,7 +85,7 @@ def warm_start(
   of the warm start.
 
   Args:
-    experiment: its config and model.
+    experiment: the run; its config and model are used.
     params: the initial ones, placed on the mesh.
     mesh: devices to run on.
     batcher: training split, of which only the texts are read.
