@@ -22,9 +22,9 @@ def main() -> int:
   os.environ.setdefault("JAX_PLATFORMS", "cpu")
   from unimse_jax.benchmarking import ahead_of_time
 
-  found = ahead_of_time.check(config, _TOPOLOGY.value)
+  programs = ahead_of_time.check(config, _TOPOLOGY.value)
   print(f"{config.name} on {_TOPOLOGY.value}")
-  print(ahead_of_time.format_checks(found))
+  print(ahead_of_time.format_checks(programs))
   return 0
 
 

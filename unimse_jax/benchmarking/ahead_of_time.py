@@ -116,7 +116,7 @@ def check(config: Config, topology: str) -> list[Compiled]:
   )
   longest = config.data.buckets[-1]
   size = config.train.batch_size
-  found = [
+  programs = [
     _compile(
       f"train step, {size} x {longest} tokens",
       assembly.step,
@@ -127,7 +127,7 @@ def check(config: Config, topology: str) -> list[Compiled]:
   ]
   divisor = sharding.batch_divisor(mesh)
   size = -(-config.decoding.batch_size // divisor) * divisor
-  found.append(
+  programs.append(
     _compile(
       f"decoding, {size} x {longest} tokens",
       jax.jit(encode_and_decode, static_argnums=(0, 1, 2)),
@@ -139,7 +139,7 @@ def check(config: Config, topology: str) -> list[Compiled]:
       noise_automaton(config.seed),
     )
   )
-  return found
+  return programs
 
 
 def count_collectives(text: str) -> dict[str, int]:

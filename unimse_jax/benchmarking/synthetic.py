@@ -136,7 +136,7 @@ def text_lengths(config: TextConfig, seed: int = 0) -> np.ndarray:
   """
   rng = np.random.default_rng(seed)
   prefix = _PREFIX_TOKENS if config.prefix else 0
-  found = []
+  lengths = []
   for corpus in CORPORA.values():
     own = rng.gamma(_SHAPE, corpus.mean / _SHAPE, corpus.rows)
     own = np.clip(np.rint(own), 1, corpus.longest).astype(np.int64)
@@ -144,8 +144,8 @@ def text_lengths(config: TextConfig, seed: int = 0) -> np.ndarray:
     own[rng.integers(corpus.rows)] = corpus.longest
     if corpus.named and config.speakers:
       own = own + _SPEAKER_TOKENS
-    found.append(_with_context(own, corpus.dialogue, config) + prefix + 1)
-  return np.minimum(np.concatenate(found), config.max_tokens)
+    lengths.append(_with_context(own, corpus.dialogue, config) + prefix + 1)
+  return np.minimum(np.concatenate(lengths), config.max_tokens)
 
 
 def _with_context(

@@ -284,12 +284,12 @@ def _time(
 
 
 def _planned_bytes(compiled: Any) -> int:
-  found = compiled.memory_analysis()
+  usage = compiled.memory_analysis()
   return (
-    found.argument_size_in_bytes
-    + found.output_size_in_bytes
-    - found.alias_size_in_bytes
-    + found.temp_size_in_bytes
+    usage.argument_size_in_bytes
+    + usage.output_size_in_bytes
+    - usage.alias_size_in_bytes
+    + usage.temp_size_in_bytes
   )
 
 

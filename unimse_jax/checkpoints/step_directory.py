@@ -43,12 +43,12 @@ class StepDirectory:
 
   def manifests(self) -> dict[int, dict[str, Any]]:
     """The manifests of all complete steps, by step ascending."""
-    found = {}
+    manifests = {}
     for path in sorted(self._candidates(), key=lambda path: int(path.name)):
       manifest = integrity.read_manifest(path)
       if manifest is not None and manifest.get("step") == int(path.name):
-        found[int(path.name)] = manifest
-    return found
+        manifests[int(path.name)] = manifest
+    return manifests
 
   def manifest(self, step: int) -> dict[str, Any]:
     """The manifest of one complete step.

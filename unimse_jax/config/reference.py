@@ -81,14 +81,14 @@ def describe(part: str) -> str:
   Raises:
     InputError: there is none.
   """
-  found = [each for each in FIELDS.values() if part in each.path]
-  if not found:
+  fields = [each for each in FIELDS.values() if part in each.path]
+  if not fields:
     raise InputError(
       f"--help_config: expected a part of a field's name, found {part!r}; "
       "--help_config= lists all fields."
     )
   lines = []
-  for each in found:
+  for each in fields:
     legal = ", ".join(map(_written, each.choices)) or each.legal
     lines.append(f"--config.{each.path}={_written(each.default)}  ({legal})")
     indent = " " * 4

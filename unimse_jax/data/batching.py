@@ -115,9 +115,9 @@ def _scores(
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
   """Share of the values below each; equal ones in the order given."""
-  found = np.empty(len(values))
-  found[np.argsort(values, kind="stable")] = np.arange(len(values)) + 0.5
-  return found / len(values)
+  shares = np.empty(len(values))
+  shares[np.argsort(values, kind="stable")] = np.arange(len(values)) + 0.5
+  return shares / len(values)
 
 
 def plan_in_order(

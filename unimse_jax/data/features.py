@@ -37,15 +37,15 @@ def as_read(
   if config.audio_stride > 1:
     audio = pool(audio, -(-len(audio) // config.audio_stride))
   limits = {"audio": config.audio_frames, "video": config.video_frames}
-  found = {"audio": audio, "video": video}
+  read = {"audio": audio, "video": video}
   for name, limit in limits.items():
-    if len(found[name]) > limit:
-      found[name] = (
-        pool(found[name], limit)
+    if len(read[name]) > limit:
+      read[name] = (
+        pool(read[name], limit)
         if config.long_clips == "pool"
-        else found[name][:limit]
+        else read[name][:limit]
       )
-  return found
+  return read
 
 
 def pool(frames: np.ndarray, count: int) -> np.ndarray:
@@ -110,11 +110,11 @@ class FeatureTransform:
   @classmethod
   def load(cls, path: pathlib.Path) -> "FeatureTransform":
     with np.load(path, allow_pickle=False) as arrays:
-      found = {name: arrays[name] for name in arrays.files}
-    modalities = [name.split("/")[1] for name in found if name[:4] == "mean"]
+      stored = {name: arrays[name] for name in arrays.files}
+    modalities = [name.split("/")[1] for name in stored if name[:4] == "mean"]
 
     def part(name: str) -> dict:
-      return {each: found.get(f"{name}/{each}") for each in modalities}
+      return {each: stored.get(f"{name}/{each}") for each in modalities}
 
     return cls(part("mean"), part("components"), part("scale"))
 

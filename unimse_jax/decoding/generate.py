@@ -76,13 +76,13 @@ def search(
     (cache, cross, encoder_mask),
   )
   ended = ~encoder_mask.any(axis=1)
-  found = jax.lax.while_loop(
+  last = jax.lax.while_loop(
     functools.partial(_unfinished, automaton),
     functools.partial(_step, apply, reads, automaton, length_penalty),
     _first_beams(ended, automaton, beams, length, cache),
   )
   # The beams are kept in their order: the first is the best.
-  return found.outputs[:, 0]
+  return last.outputs[:, 0]
 
 
 def _end(automaton: TokenAutomaton) -> int:

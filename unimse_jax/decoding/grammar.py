@@ -233,13 +233,13 @@ def _token_sequences(
     if number:
       start = "".join(strings[0] for strings in parts[: number - 1])
       starts = [start + string for string in parts[number - 1]]
-    found = set()
+    tokens = set()
     for start in starts:
       # A vocabulary may see a space before a text, even before an empty one.
       read = len(vocabulary.encode(start)) if start else 0
       for string in part:
-        found.add((*vocabulary.encode(start + string)[read:], *end))
-    yield sorted(found)
+        tokens.add((*vocabulary.encode(start + string)[read:], *end))
+    yield sorted(tokens)
 
 
 def _least_automaton(

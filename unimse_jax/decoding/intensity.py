@@ -140,8 +140,8 @@ def log_probabilities(
     return jnp.where(tree.targets == PAD, 0.0, log_p).sum(-1)
 
   # One tree after the other: the logits of all would not fit into memory.
-  found = jax.lax.map(score, packed)
-  return found.transpose(1, 0, 2).reshape(rows, -1)
+  log_p = jax.lax.map(score, packed)
+  return log_p.transpose(1, 0, 2).reshape(rows, -1)
 
 
 def estimates(

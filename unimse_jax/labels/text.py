@@ -129,13 +129,13 @@ class LabelText:
     self, labels: Iterable[UniversalLabel]
   ) -> frozenset[tuple[str, str, str]]:
     """(polarity, slot, word) of labels whose text breaks the tie."""
-    found = set()
+    contradictions = set()
     for label in labels:
       polarity, *fields = self.fields(label)
       for slot, word in zip(self.slots[1:], fields, strict=True):
         if word != UNKNOWN and not self._agrees(polarity, slot, word):
-          found.add((polarity, slot, word))
-    return frozenset(found)
+          contradictions.add((polarity, slot, word))
+    return frozenset(contradictions)
 
   def _agrees(self, polarity: str, slot: str, word: str) -> bool:
     """Whether a field says nothing against the polarity."""

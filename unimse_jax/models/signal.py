@@ -61,7 +61,7 @@ def sow_changes(
   before, after, fused = (
     jax.lax.stop_gradient(each[:, ::stride]) for each in (before, after, fused)
   )
-  found = {"stream": _mean_square(after)}
+  squares = {"stream": _mean_square(after)}
   for changed, modality in modalities.items():
     absent = modality.replace(
       vector=jnp.zeros_like(modality.vector),
@@ -70,9 +70,9 @@ def sow_changes(
     others = jax.lax.stop_gradient({**modalities, changed: absent})
     without = jax.lax.stop_gradient(fuse(before, after, others))
     difference = fused.astype(jnp.float32) - without.astype(jnp.float32)
-    found[changed] = _mean_square(difference)
-    found[f"{changed}_present"] = jnp.any(modality.mask, axis=1)
-  module.sow(COLLECTION, name, found, init_fn=lambda: None, reduce_fn=_first)
+    squares[changed] = _mean_square(difference)
+    squares[f"{changed}_present"] = jnp.any(modality.mask, axis=1)
+  module.sow(COLLECTION, name, squares, init_fn=lambda: None, reduce_fn=_first)
 
 
 def sow_saturation(

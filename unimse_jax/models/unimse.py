@@ -221,7 +221,7 @@ class UniMSE(nn.Module):
     self, batch: dict[str, jax.Array], deterministic: bool
   ) -> dict[str, Modality]:
     """Voice and face, each a vector and the LSTM's states."""
-    config, found = self.config, {}
+    config, modalities = self.config, {}
     for name in config.modalities:
       mask = masks.frame_mask(batch, name, config.absent == "as_zeros")
       if name in config.zeroed_modalities:
@@ -229,8 +229,8 @@ class UniMSE(nn.Module):
       vector, states = self.modality_encoder[name](
         batch[name], mask, deterministic
       )
-      found[name] = Modality(vector, states, mask)
-    return found
+      modalities[name] = Modality(vector, states, mask)
+    return modalities
 
   def _drop_modalities(
     self, modalities: dict[str, Modality], deterministic: bool

@@ -97,18 +97,18 @@ def _contradictions(
   loaded: Mixture, label_text: LabelText
 ) -> frozenset[tuple[str, str, str]]:
   """What the training labels say against their own polarity, if anything."""
-  found = label_text.find_contradictions(
+  contradictions = label_text.find_contradictions(
     example.label for example in loaded.examples["train"]
   )
-  if found:
-    polarity, slot, word = min(found)
+  if contradictions:
+    polarity, slot, word = min(contradictions)
     logging.warning(
       "Training labels contradict themselves in %d way(s), for example "
       "%s = %r beside the polarity %r; these may be written all the same.",
-      len(found),
+      len(contradictions),
       *(slot, word, polarity),
     )
-  return found
+  return contradictions
 
 
 def _make_tokenizer(

@@ -94,16 +94,16 @@ def torch_names(encoder_layers: int, decoder_layers: int) -> dict[str, str]:
       ("SelfAttention", "EncDecAttention", "DenseReluDense"),
     ),
   }
-  found = ["shared.weight", "lm_head.weight"]
+  names = ["shared.weight", "lm_head.weight"]
   for stack, (layers, kinds) in blocks.items():
-    found.append(f"{stack}.final_layer_norm.weight")
+    names.append(f"{stack}.final_layer_norm.weight")
     for block in range(layers):
       for place, kind in enumerate(kinds):
         stem = f"{stack}.block.{block}.layer.{place}"
         leaves = attention if "Attention" in kind else _FEED_FORWARD
-        found.append(f"{stem}.layer_norm.weight")
-        found += [f"{stem}.{kind}.{leaf}.weight" for leaf in leaves]
-  pairs = ((path(name), name) for name in found)
+        names.append(f"{stem}.layer_norm.weight")
+        names += [f"{stem}.{kind}.{leaf}.weight" for leaf in leaves]
+  pairs = ((path(name), name) for name in names)
   return {ours: name for ours, name in pairs if ours is not None}
 
 

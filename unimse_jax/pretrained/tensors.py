@@ -64,10 +64,10 @@ def find(directory: pathlib.Path) -> list[Tensor]:
   Raises:
     InputError: as `files` does, or one of them is damaged.
   """
-  found = []
+  tensors = []
   for file in files(directory):
-    found += (_msgpack if file.suffix == ".msgpack" else _safetensors)(file)
-  return found
+    tensors += (_msgpack if file.suffix == ".msgpack" else _safetensors)(file)
+  return tensors
 
 
 def files(directory: pathlib.Path) -> list[pathlib.Path]:
@@ -79,19 +79,19 @@ def files(directory: pathlib.Path) -> list[pathlib.Path]:
   """
   safetensors, index, msgpack = (directory / name for name in WEIGHTS)
   if safetensors.is_file():
-    found = [safetensors]
+    chosen = [safetensors]
   elif index.is_file():
-    found = [directory / name for name in _shards(index)]
+    chosen = [directory / name for name in _shards(index)]
   elif msgpack.is_file():
-    found = [msgpack]
+    chosen = [msgpack]
   else:
     raise InputError(
       f"T5 weights: expected one of {', '.join(WEIGHTS)} in {directory}, found "
       f"{listing(directory)}.{_advice(directory)}"
     )
-  for file in found:
+  for file in chosen:
     check_is_no_pointer(file)
-  return found
+  return chosen
 
 
 def _shards(index: pathlib.Path) -> list[str]:
@@ -132,8 +132,8 @@ def _advice(directory: pathlib.Path) -> str:
 
 def listing(directory: pathlib.Path) -> str:
   """The first names of a directory, for messages."""
-  found = sorted(entry.name for entry in directory.iterdir())
-  return ", ".join(found[:8]) or "an empty directory"
+  names = sorted(entry.name for entry in directory.iterdir())
+  return ", ".join(names[:8]) or "an empty directory"
 
 
 @contextlib.contextmanager
@@ -151,14 +151,14 @@ def naming(path: pathlib.Path) -> Iterator[None]:
 def _safetensors(path: pathlib.Path) -> list[Tensor]:
   from safetensors import safe_open
 
-  found = []
+  tensors = []
   with naming(path), safe_open(path, "numpy") as file:
     for name in sorted(file.keys()):
       header = file.get_slice(name)
       turned = _is_matrix(name)
       shape = tuple(header.get_shape())
       dtype = header.get_dtype()
-      found.append(
+      tensors.append(
         Tensor(
           name,
           path,
@@ -167,7 +167,7 @@ def _safetensors(path: pathlib.Path) -> list[Tensor]:
           functools.partial(_read_safetensor, path, name, turned),
         )
       )
-  return found
+  return tensors
 
 
 def _read_safetensor(path: pathlib.Path, name: str, turned: bool) -> np.ndarray:

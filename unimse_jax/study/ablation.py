@@ -56,8 +56,9 @@ def run(
       failed.append(str(each.run_dir.path))
   from unimse_jax.study import gather
 
-  found = gather.write_ablation(root, rows, split, left_out)
-  print(f"Written: {RunDir(root).ablation_file} with {len(found['rows'])} rows")
+  content = gather.write_ablation(root, rows, split, left_out)
+  file, rows_done = RunDir(root).ablation_file, len(content["rows"])
+  print(f"Written: {file} with {rows_done} rows")
   if failed:
     logging.error("Failed, see above; run again to retry: %s", failed)
   return int(bool(failed))

@@ -82,10 +82,10 @@ def labels_command(run_: PlannedRun) -> list[str] | None:
   command += ["--donor_classes", data.donor_classes]
   meta = _meta_beside(path)
   for flag, place in _CARRIED.items():
-    found = functools.reduce(
+    value = functools.reduce(
       lambda part, key: (part or {}).get(key), place, meta
     )
-    command += [] if found is None else [f"--{flag}", str(found)]
+    command += [] if value is None else [f"--{flag}", str(value)]
   return [*command, "--out", str(path)]
 
 

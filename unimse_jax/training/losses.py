@@ -19,13 +19,13 @@ def weights(
   Known before any forward pass, so that a batch worked off in parts has the
   gradient of the whole.
   """
-  found = {"nll": batch["loss_weights"].sum()}
+  divisors = {"nll": batch["loss_weights"].sum()}
   for name in ("audio", "video"):
     if f"{name}_mask" in batch:
       mask = masks.frame_mask(batch, name, absent_as_zeros)
-      found[name] = mask.any(1).sum().astype(jnp.float32)
+      divisors[name] = mask.any(1).sum().astype(jnp.float32)
   # A batch without any voice divides zero by one.
-  return {name: jnp.maximum(value, 1.0) for name, value in found.items()}
+  return {name: jnp.maximum(value, 1.0) for name, value in divisors.items()}
 
 
 def nll(output: UniMSEOutput, batch: Batch) -> tuple[jax.Array, jax.Array]:

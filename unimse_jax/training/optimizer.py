@@ -103,6 +103,6 @@ def _direction(
 
 
 def _leaves(tree: Any) -> list[tuple[str, Any]]:
-  found = []
-  trees.map_with_paths(lambda path, leaf: found.append((path, leaf)), tree)
-  return found
+  leaves = []
+  trees.map_with_paths(lambda path, leaf: leaves.append((path, leaf)), tree)
+  return leaves

@@ -53,27 +53,27 @@ def add_up(
     "layers_11/audio" -> float32[] twice; those of parts can be added.
   """
   sown = variables.get(COLLECTION, {})
-  found: Sums = {}
+  sums: Sums = {}
   for name, values in sown.items():
     if name == _SEGMENTS:
-      found[name] = (values, jnp.ones(()))
+      sums[name] = (values, jnp.ones(()))
       continue
     layer = name.removeprefix("fusion_")
     weights = _weights(layer, batch)
     if layer != name:
       share = values[_SATURATED]
-      found[f"{layer}/{_SATURATED}"] = _sum(share, weights), weights.sum()
+      sums[f"{layer}/{_SATURATED}"] = _sum(share, weights), weights.sum()
       continue
     stream = values["stream"]
-    found[f"{layer}/stream"] = _sum(stream, weights), weights.sum()
+    sums[f"{layer}/stream"] = _sum(stream, weights), weights.sum()
     for modality in values.keys() - {"stream"}:
       if f"{modality}_present" in values:
         present = weights * values[f"{modality}_present"][:, None]
-        found[f"{layer}/{modality}"] = (
+        sums[f"{layer}/{modality}"] = (
           _sum(values[modality], present),
           _sum(stream, present),
         )
-  return found
+  return sums
 
 
 def _weights(layer: str, batch: Mapping[str, jax.Array]) -> jax.Array:
@@ -90,12 +90,12 @@ def _sum(values: jax.Array, weights: jax.Array) -> jax.Array:
 
 def figures(sums: Sums) -> dict[str, jax.Array]:
   """The metrics; NaN where no row of the batch has the modality."""
-  found = {}
+  metrics = {}
   for name, (total, weight) in sums.items():
     value = jnp.where(weight > 0, total / weight, jnp.nan)
     plain = name.rpartition("/")[-1] in _PLAIN
-    found[f"signal/{name}"] = value if plain else jnp.sqrt(value)
-  return found
+    metrics[f"signal/{name}"] = value if plain else jnp.sqrt(value)
+  return metrics
 
 
 def gradient_norms(grads: Any) -> dict[str, jax.Array]:

@@ -64,11 +64,11 @@ def distance(
   own = batch["encoder_mask"] & (batch["segment_ids"] == 1)
   total = jnp.einsum("BSD,BS->BD", encoded.astype(jnp.float32), own)
   # The cosine does not see the length: the sum does as well as the mean.
-  found = optax.losses.cosine_distance(
+  distances = optax.losses.cosine_distance(
     total @ params["head"]["kernel"], batch[_TARGET], epsilon=1e-6
   )
   rows = own.any(axis=1)
-  return (found * rows).sum() / jnp.maximum(rows.sum(), 1)
+  return (distances * rows).sum() / jnp.maximum(rows.sum(), 1)
 
 
 def warm_start(
