@@ -2,7 +2,6 @@
 
 import functools
 import importlib.util
-import json
 import pathlib
 import shlex
 import signal
@@ -15,6 +14,7 @@ from absl import logging
 
 from unimse_jax import processes
 from unimse_jax.errors import InputError
+from unimse_jax.rundir import json_file
 from unimse_jax.study.plan import PlannedRun
 
 STOPPED = (143, -signal.SIGTERM, 130, -signal.SIGINT)
@@ -90,7 +90,7 @@ def labels_command(run_: PlannedRun) -> list[str] | None:
 
 
 def _meta_beside(labels: pathlib.Path) -> dict[str, Any]:
-  """The meta of the labels that this file's name goes on from; {} of none."""
+  """The meta of the labels that this file is named after; {} if none is."""
   metas = {
     path.name.removesuffix(_META): path
     for path in labels.parent.glob(f"*{_META}")
@@ -99,7 +99,7 @@ def _meta_beside(labels: pathlib.Path) -> dict[str, Any]:
   name = max(filter(labels.stem.startswith, metas), key=len, default=None)
   if name is None:
     return {}
-  return json.loads(metas[name].read_text(encoding="utf-8"))
+  return json_file.read(metas[name], "complete the labels again")
 
 
 def make_labels(command: Sequence[str]) -> int:
