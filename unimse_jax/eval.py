@@ -48,7 +48,7 @@ def main() -> int:
     return seeds.evaluate(runs, workdir, _SPLIT.value, more)
   from unimse_jax.evaluation import evaluation_run
   from unimse_jax.parallel import multihost
-  from unimse_jax.reporting import tables
+  from unimse_jax.reporting import score_tables
 
   multihost.initialize()
   run = evaluation_run.evaluate(
@@ -57,7 +57,8 @@ def main() -> int:
   if multihost.is_first():
     evaluation_run.write(config, workdir, _SPLIT.value, run)
     run_dir = RunDir(workdir)
-    print(tables.results_table(run_dir.results(_SPLIT.value), _SPLIT.value))
+    stored = run_dir.results(_SPLIT.value)
+    print(score_tables.results_text(stored, _SPLIT.value))
     print(
       f"\nWritten: {run_dir.results_file(_SPLIT.value)} and "
       f"{run_dir.predictions_file(_SPLIT.value)}"

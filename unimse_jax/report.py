@@ -1,7 +1,7 @@
 """Writes the report of an evaluated run.
 
 python -m unimse_jax.report --workdir DIR [--compare DIR ...]
-    [--projection tsne|pca|none]
+    [--projection tsne|pca|none] [--single_utterances]
 """
 
 import sys
@@ -13,7 +13,7 @@ from unimse_jax import command_line
 from unimse_jax.files import local_path
 
 _WORKDIR = flags.DEFINE_string(
-  "workdir", None, "The run to report on.", required=True
+  "workdir", None, "Directory of the run to report on.", required=True
 )
 _COMPARE = flags.DEFINE_multi_string(
   "compare", [], "Other runs on the same utterances."
@@ -21,20 +21,26 @@ _COMPARE = flags.DEFINE_multi_string(
 _PROJECTION = flags.DEFINE_enum(
   "projection", "tsne", ["tsne", "pca", "none"], "How Figure 4 is flattened."
 )
+_SINGLE = flags.DEFINE_bool(
+  "single_utterances",
+  False,
+  "Intervals draw single utterances instead of dialogues (speakers or videos "
+  "where a corpus has no dialogues); they are then too narrow.",
+)
 
 
 def repeat_compare(arguments: Sequence[str]) -> list[str]:
   """`--compare A B` as absl reads it: `--compare A --compare B`."""
-  found, compared = [], 0
+  repeated, compared = [], 0
   for each in arguments:
     if each.startswith("-"):
       compared = 1 if each in ("--compare", "-compare") else 0
     elif compared:
       # The first value follows its flag as it is.
-      found += ["--compare"] if compared > 1 else []
+      repeated += ["--compare"] if compared > 1 else []
       compared += 1
-    found.append(each)
-  return found
+    repeated.append(each)
+  return repeated
 
 
 def main() -> int:
@@ -42,7 +48,7 @@ def main() -> int:
 
   compared = [local_path(path) for path in _COMPARE.value]
   workdir = local_path(_WORKDIR.value)
-  path = page.write(workdir, compared, _PROJECTION.value)
+  path = page.write(workdir, compared, _PROJECTION.value, _SINGLE.value)
   print(f"Written: {path} ({path.stat().st_size / 1024:.0f} KiB)")
   return 0
 

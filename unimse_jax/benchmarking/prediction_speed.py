@@ -19,6 +19,8 @@ from unimse_jax.parallel import multihost
 from unimse_jax.pipeline import Pipeline
 from unimse_jax.pipeline.model_shape import make_label_text
 from unimse_jax.prediction.labeller import Labeller
+from unimse_jax.tables import writers
+from unimse_jax.tables.table import Table
 
 # Name -> decoding, changed in these fields, and whether classes are scored.
 _WAYS: dict[str, tuple[dict[str, Any], bool]] = {
@@ -139,17 +141,20 @@ def _batch(config: Config, size: int) -> Batch:
 
 
 def format_report(report: dict[str, dict[str, float]], size: int) -> str:
-  """What `measure` returned, as lines."""
-  lines = [
-    f"Predictions from features to labels, batch of {size}; labels end where "
-    "they end:",
-    "                     predictions     tokens   tokens   ms a   first",
-    "                        a second   a second  a label  batch  batch, s",
-  ]
+  """The figures of `measure` as a table for the terminal."""
+  head = ("", "predictions/s", "tokens/s", "tokens/label", "ms/batch")
+  rows = [(*head, "first, s")]
   for name, row in report.items():
-    lines.append(
-      f"  {name:<18}{row['predictions_per_second']:12.1f}"
-      f"{row['tokens_per_second']:11.0f}{row['tokens']:9.1f}"
-      f"{1e3 * row['batch_seconds']:7.0f}{row['first_seconds']:10.1f}"
+    cells = (
+      f"{row['predictions_per_second']:.1f}",
+      f"{row['tokens_per_second']:.0f}",
+      f"{row['tokens']:.1f}",
+      f"{1e3 * row['batch_seconds']:.0f}",
+      f"{row['first_seconds']:.1f}",
     )
-  return "\n".join(lines)
+    rows.append((name, *cells))
+  title = (
+    f"Predictions from features to labels, batch of {size}; labels end where "
+    "they end:"
+  )
+  return writers.to_text(Table(title, tuple(rows)))

@@ -34,8 +34,8 @@ def reliability(
 
   Args:
     confidence: float[N] in [0, 1], the probability of the predicted class.
-    right: bool[N], whether the predicted class was the annotated one.
-    bins: how many.
+    right: bool[N]; whether the predicted class was the annotated one.
+    bins: number of bins.
 
   Raises:
     ValueError: lengths that differ, or a confidence outside [0, 1].
@@ -72,9 +72,9 @@ def _bin(
 
 
 def expected_calibration_error(bins: Sequence[Bin]) -> float:
-  """Mean over predictions of |accuracy - confidence| of their bin; NaN of none.
+  """Mean over predictions of |accuracy - confidence| of their bin.
 
-  0 is perfectly calibrated.
+  0 is perfectly calibrated; NaN if there are no predictions.
   """
   filled = [each for each in bins if each.count]
   total = sum(each.count for each in filled)

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from unimse_jax.evaluation.scoring import LabelledExample
+from unimse_jax.tables.scores import (
+  INTENSITY,
+  TASKS,
+  Task,
+  format_score,
+  of_task,
+)
 
 # Of all predictions of a corpus that must differ from the commonest one.
 _LEAST_SHARE = 0.01
-# Scores that tell one constant from another, and how they are called.
-_TOLD = {
-  "constant_sentiment": ("intensity", ("mae", "acc7", "acc2_has0", "f1_has0")),
-  "constant_emotion": ("emotion", ("acc", "wf1", "macro_f1")),
-}
 
 
 def entropy(values: Sequence[Hashable]) -> float:
@@ -36,9 +38,9 @@ def collapse_report(
   """How much the predictions vary, and warnings where they do not.
 
   Args:
-    predictions: of a whole split, at least one.
-    corpora: its scores, with the constant predictor's.
-    schemes: corpus -> the slot in which its emotions are written.
+    predictions: predictions of a whole split, at least one.
+    corpora: name -> scores of the split, with the constant predictor's.
+    schemes: corpus -> slot in which its emotions are written.
 
   Returns:
     distinct_share: distinct outputs / outputs.
@@ -54,11 +56,11 @@ def collapse_report(
     )
   for name, scores in corpora.items():
     own = [each for each in predictions if each.example.corpus == name]
-    for constant, (field, told) in _TOLD.items():
-      if constant in scores:
-        slot = "intensity" if field == "intensity" else schemes[name]
-        rated = [each for each in own if _target(each, field) is not None]
-        warnings += _warn(name, field, slot, rated, scores, constant, told)
+    for task in TASKS:
+      if task.constant in scores:
+        slot = task.field if task == INTENSITY else schemes[name]
+        rated = [each for each in own if _target(each, task) is not None]
+        warnings += _warn(name, task, slot, rated, scores)
   return {
     "distinct_share": len(outputs) / len(predictions),
     "entropy": {
@@ -68,43 +70,42 @@ def collapse_report(
   }
 
 
-def _target(prediction: LabelledExample, field: str) -> Any:
+def _target(prediction: LabelledExample, task: Task) -> Any:
   record = prediction.example.record
-  return record.intensity if field == "intensity" else record.emotion or None
+  return record.intensity if task == INTENSITY else record.emotion or None
 
 
 def _warn(
   name: str,
-  field: str,
+  task: Task,
   slot: str,
   rated: Sequence[LabelledExample],
   scores: Mapping[str, Any],
-  constant: str,
-  told: Sequence[str],
 ) -> list[str]:
   """A warning if the field does not vary, or scores as a constant does."""
   values = [each.labelled.parsed.fields.get(slot) for each in rated]
-  targets = [_target(each, field) for each in rated]
+  targets = [_target(each, task) for each in rated]
   value, count = Counter(values).most_common(1)[0]
   collapsed = len(values) - count < _LEAST_SHARE * len(values)
   # Where the truth itself hardly varies, a constant is right.
   varies = len(targets) - Counter(targets).most_common(1)[0][1]
   if varies < max(_LEAST_SHARE * len(targets), 1):
     return []
-  equal = all(scores[key] == scores[constant][key] for key in told)
+  constant = scores[task.constant]
+  told = [each for each in of_task(task) if each.constant_defined]
+  equal = all(scores[each.name] == constant[each.name] for each in told)
   if not collapsed and not equal:
     return []
-  found = (
+  reason = (
     f"{count} of {len(values)} predicted values are {value!r}"
     if collapsed
     else "the predictions score exactly as a constant does"
   )
-  kind = "median" if field == "intensity" else "majority"
+  own, fixed = (
+    ", ".join(f"{x.title} {format_score(x, values[x.name])}" for x in told)
+    for values in (scores, constant)
+  )
   return [
-    f"collapse: {name}, {field}: {found}; scores {_named(scores, told)}, and "
-    f"always saying the train {kind} {_named(scores[constant], told)}"
+    f"collapse: {name}, {task.field}: {reason}; the model scores {own}, and "
+    f"always saying the {task.answer} scores {fixed}"
   ]
-
-
-def _named(scores: Mapping[str, Any], told: Sequence[str]) -> str:
-  return " ".join(f"{key} {scores[key]:.4f}" for key in told)

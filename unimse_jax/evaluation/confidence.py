@@ -1,30 +1,47 @@
-"""How sure a score is: bootstrap over utterances (Efron 1979).
+"""How sure a score is: resampling of whole dialogues (Efron 1979).
 
-A resample draws N utterances with replacement and scores them as a whole
-split. Two runs are compared on the same draws, so that what is hard for both
-cancels out (the paired bootstrap of Koehn 2004).
+Utterances of one dialogue, or of one video, are alike in speaker, topic and
+recording; resamples of single utterances would take them for independent, and
+the intervals would be too narrow. So a resample draws dialogues with
+replacement and scores all their utterances as a split.
+
+Shares (accuracies, F1) get Wilson's interval with the effective sample size
+that the resamples' variance tells of. The resamples' own percentiles fail near
+0 and 1: where all 43 of 43 are right, so they are in every resample, and the
+interval would have no width. Wilson's reaches down to 91.8 %. MAE, Corr and
+differences of two runs get percentiles.
+
+Two runs are compared on the same draws, so that what is hard for both cancels
+out (the paired bootstrap of Koehn 2004).
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 
+from unimse_jax.tables.scores import BY_NAME
+
 RESAMPLES = 1000
 LEVEL = 0.95
+_Z = 1.959964  # of the normal distribution, at LEVEL
+# Fewer dialogues say too little of how dialogues differ.
+FEWEST_GROUPS = 5
+# Sums in another order differ by their last bits.
+_NO_SPREAD = 1e-12
 
 # int64[N] rows -> scores by name; what is no number is left out.
-Score = Callable[[np.ndarray], Mapping[str, Any]]
+Scorer = Callable[[np.ndarray], Mapping[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-  """A value with its confidence interval; NaN where nothing is defined.
+  """A value with its confidence interval at LEVEL.
 
   Attributes:
-    value: on the sample itself.
-    low, high: percentiles of the resamples.
+    value: of the sample itself; NaN where the score is not defined.
+    low, high: ends of the interval; NaN where the resamples tell of none.
   """
 
   value: float
@@ -33,73 +50,192 @@ class Interval:
 
   @property
   def excludes_zero(self) -> bool:
-    """Whether a difference is told from none at the interval's level."""
+    """Whether a difference is told from none."""
     return self.low > 0 or self.high < 0
 
 
-def bootstrap(
-  score: Score,
-  n: int,
-  seed: int = 0,
-  resamples: int = RESAMPLES,
-  level: float = LEVEL,
-) -> dict[str, Interval]:
-  """Percentile intervals of every number that `score` gives.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Groups:
+  """What a resample draws: utterances that belong together.
+
+  Attributes:
+    unit: "dialogue", "speaker" (MOSI and MOSEI have their video here) or
+      "utterance".
+    numbers: int64[N], the group of each row.
+  """
+
+  unit: str
+  numbers: np.ndarray
+
+  @classmethod
+  def of(cls, dialogues: Sequence[str], speakers: Sequence[str]) -> Self:
+    """Dialogues; speakers where there are none; else single utterances.
+
+    Args:
+      dialogues: name of the dialogue of each row, "" for none.
+      speakers: name of the speaker of each row, "" for none.
+    """
+    for unit, names in (("dialogue", dialogues), ("speaker", speakers)):
+      if any(names):
+        # A row without a name is a group of its own.
+        keys = [name or f"\0{row}" for row, name in enumerate(names)]
+        _, numbers = np.unique(keys, return_inverse=True)
+        if numbers.max() + 1 >= FEWEST_GROUPS:
+          return cls(unit, numbers)
+        break
+    return cls.single(len(dialogues))
+
+  @classmethod
+  def single(cls, rows: int) -> Self:
+    """Every utterance on its own: the plain bootstrap."""
+    return cls("utterance", np.arange(rows))
+
+  def describe(self) -> dict[str, Any]:
+    """For the results file: {"unit": "dialogue", "groups": 31}."""
+    return {"unit": self.unit, "groups": int(self.numbers.max()) + 1}
+
+  def draw(self, seed: int, resamples: int) -> Iterator[np.ndarray]:
+    """Yields the rows of each resample: int64, whole groups."""
+    order = np.argsort(self.numbers, kind="stable")
+    sizes = np.bincount(self.numbers)
+    starts = np.cumsum(sizes) - sizes
+    generator = np.random.default_rng(seed)
+    for _ in range(resamples):
+      drawn = generator.integers(0, len(sizes), len(sizes))
+      lengths = sizes[drawn]
+      # Within its group, the place of each row of the resample.
+      places = np.arange(lengths.sum()) - np.repeat(
+        np.cumsum(lengths) - lengths, lengths
+      )
+      yield order[np.repeat(starts[drawn], lengths) + places]
+
+
+_WORDS = {
+  "dialogue": "dialogues",
+  "speaker": "speakers or videos",
+  "utterance": "single utterances",
+}
+
+
+def in_words(description: Mapping[str, Any] | None) -> str:
+  """What intervals drew, from the results file: "31 dialogues".
 
   Args:
-    score: scores the rows with these indices.
-    n: number of rows, > 0.
-    seed: of the draws; the same seed gives the same intervals.
+    description: what `Groups.describe` returned; None of an older version,
+      which drew single utterances.
+  """
+  if description is None:
+    return _WORDS["utterance"]
+  return f"{description['groups']} {_WORDS[description['unit']]}"
+
+
+def bootstrap(
+  score: Scorer, groups: Groups, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, Interval]:
+  """Intervals of every number that `score` gives.
+
+  Args:
+    score: scores of the rows with given indices.
+    groups: group of each row.
+    seed: seed of the draws; the same one gives the same intervals.
     resamples: number of draws.
-    level: share of the resamples inside of the interval, in (0, 1).
 
   Returns:
     name -> interval. Resamples in which a score is not defined (a correlation
-    of constants) are left out of its percentiles.
+    of constants) are left out of it.
   """
-  whole = _numbers(score(np.arange(n)))
-  draws = [_numbers(score(rows)) for rows in _draws(n, seed, resamples)]
-  return {
-    name: _interval(value, [draw.get(name, np.nan) for draw in draws], level)
-    for name, value in whole.items()
-  }
+  scores = score(np.arange(len(groups.numbers)))
+  draws = _collect(score, groups, seed, resamples)
+  intervals = {}
+  for name, value in _numbers(scores).items():
+    known = BY_NAME.get(name)
+    if known and known.is_share and np.isfinite(value):
+      n = int(scores[known.counted])
+      intervals[name] = _wilson(value, _effective_n(value, draws[name], n))
+    else:
+      intervals[name] = _percentiles(value, draws[name])
+  return intervals
 
 
 def paired_bootstrap(
-  first: Score,
-  second: Score,
-  n: int,
+  first: Scorer,
+  second: Scorer,
+  groups: Groups,
   seed: int = 0,
   resamples: int = RESAMPLES,
-  level: float = LEVEL,
 ) -> dict[str, Interval]:
-  """Intervals of first - second; row i must be the same utterance in both."""
+  """Intervals of first - second; row i must be the same utterance in both.
+
+  Where no resample shows another difference of shares (both runs are right
+  about every utterance), its interval is as wide as Wilson's of a share that
+  never was seen.
+  """
 
   def difference(rows: np.ndarray) -> dict[str, float]:
     one, other = _numbers(first(rows)), _numbers(second(rows))
     return {name: one[name] - other[name] for name in one if name in other}
 
-  return bootstrap(difference, n, seed, resamples, level)
+  every = np.arange(len(groups.numbers))
+  scores = first(every)
+  draws = _collect(difference, groups, seed, resamples)
+  intervals = {}
+  for name, value in difference(every).items():
+    intervals[name] = _percentiles(value, draws[name])
+    known = BY_NAME.get(name)
+    if known and known.is_share and not _spreads(draws[name]):
+      reach = _wilson(0.0, int(scores[known.counted])).high
+      low, high = max(value - reach, -1.0), min(value + reach, 1.0)
+      intervals[name] = Interval(value, low, high)
+  return intervals
 
 
-def _draws(n: int, seed: int, resamples: int):
-  rng = np.random.default_rng(seed)
-  for _ in range(resamples):
-    yield rng.integers(0, n, n)
+def _collect(
+  score: Scorer, groups: Groups, seed: int, resamples: int
+) -> dict[str, np.ndarray]:
+  """name -> the defined values of the resamples."""
+  values: dict[str, list[float]] = {}
+  for rows in groups.draw(seed, resamples):
+    for name, value in _numbers(score(rows)).items():
+      values.setdefault(name, []).append(value)
+  arrays = {name: np.array(each) for name, each in values.items()}
+  return {name: each[np.isfinite(each)] for name, each in arrays.items()}
 
 
 def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
   return {
-    name: float(value)
-    for name, value in scores.items()
-    if isinstance(value, float)
+    name: value for name, value in scores.items() if isinstance(value, float)
   }
 
 
-def _interval(value: float, draws: list[float], level: float) -> Interval:
-  defined = np.array(draws)[np.isfinite(draws)]
-  if not defined.size or not np.isfinite(value):
+def _spreads(draws: np.ndarray) -> bool:
+  return bool(draws.size) and np.ptp(draws) > _NO_SPREAD
+
+
+def _percentiles(value: float, draws: np.ndarray) -> Interval:
+  # Draws that all agree do not tell how far off the value may be.
+  if not _spreads(draws) or not np.isfinite(value):
     return Interval(value, np.nan, np.nan)
-  tail = 50 * (1 - level)
-  low, high = np.percentile(defined, [tail, 100 - tail])
+  tail = 50 * (1 - LEVEL)
+  low, high = np.percentile(draws, [tail, 100 - tail])
   return Interval(value, float(low), float(high))
+
+
+def _effective_n(value: float, draws: np.ndarray, n: int) -> float:
+  """As many independent utterances would give a share this variance.
+
+  At most n; n where nothing spreads (Korn and Graubard 1998).
+  """
+  if not _spreads(draws) or not 0 < value < 1:
+    return n
+  return min(n, value * (1 - value) / float(draws.var()))
+
+
+def _wilson(share: float, n: float) -> Interval:
+  """Wilson's interval (1927) of a share of n utterances."""
+  weight = _Z**2 / n
+  middle = (share + weight / 2) / (1 + weight)
+  reach = (share * (1 - share) / n + weight / (4 * n)) ** 0.5
+  reach *= _Z / (1 + weight)
+  # At 0 and 1 the end is the share itself, but for its last bits.
+  low = min(max(middle - reach, 0.0), share)
+  return Interval(share, low, max(min(middle + reach, 1.0), share))

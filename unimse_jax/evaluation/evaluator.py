@@ -15,6 +15,7 @@ from unimse_jax.evaluation.collapse import collapse_report
 from unimse_jax.evaluation.scoring import (
   LabelledExample,
   decoding_report,
+  donor_texts,
   score_corpora,
   scored_values,
 )
@@ -29,8 +30,10 @@ class Evaluation:
   """Attributes:
   corpora: name -> scores, with the constant predictor's under "constant_*".
   decoding: malformed and distinct outputs, and warnings of a collapse.
-  predictions: in the mixture's order.
+  predictions: predictions in the mixture's order.
   scored: what each of them was scored by.
+  donor_texts: "corpus/split/id" -> text of the donors of their labels; empty
+    for an evaluation without probabilities.
   withheld: "audio", "video", "audio_video" -> corpus -> scores of the same
     split with that withheld; empty where it was not asked for.
   test_openings: how often this run's test split was opened, this time
@@ -41,6 +44,7 @@ class Evaluation:
   decoding: dict[str, Any]
   predictions: list[LabelledExample]
   scored: list[dict[str, Any]]
+  donor_texts: dict[str, str] = dataclasses.field(default_factory=dict)
   withheld: dict[str, dict[str, dict[str, float]]] = dataclasses.field(
     default_factory=dict
   )
@@ -60,6 +64,12 @@ class Evaluator:
   ) -> Evaluation:
     """Decodes every utterance of a split and scores it against the truth.
 
+    Args:
+      params: the model's parameters.
+      split: train, validation or test.
+      with_probabilities: whether probabilities, intervals and calibration are
+        wanted too, as at the end of a training.
+
     Raises:
       ValueError: the split is empty.
     """
@@ -75,13 +85,16 @@ class Evaluator:
     if multihost.is_first():
       for warning in collapse["warnings"]:
         logging.warning("%s split: %s.", split, warning)
+    texts = {}
     if with_probabilities:
       corpora = add_uncertainty(corpora, predictions, scored, mixture)
+      texts = donor_texts(predictions, mixture)
     return Evaluation(
       corpora=corpora,
       decoding=decoding_report(predictions) | {"collapse": collapse},
       predictions=predictions,
       scored=scored,
+      donor_texts=texts,
     )
 
   def evaluate_withheld(
@@ -94,17 +107,17 @@ class Evaluator:
     """
     modalities = self._experiment.config.data.modalities
     mixture = self._experiment.mixture
-    found = {}
+    withheld = {}
     for count in range(1, len(modalities) + 1):
       for names in itertools.combinations(modalities, count):
         predictions = self.predict(params, split, withheld=names)
         scored = scored_values(predictions, mixture)
         corpora = score_corpora(predictions, scored, mixture)
-        found["_".join(names)] = {
+        withheld["_".join(names)] = {
           corpus: {k: v for k, v in scores.items() if isinstance(v, float)}
           for corpus, scores in corpora.items()
         }
-    return found
+    return withheld
 
   def predict(
     self,
@@ -134,7 +147,7 @@ class Evaluator:
       disable=None,
     )
     examples = self._experiment.mixture.examples[split]
-    found: dict[int, LabelledExample] = {}
+    by_row: dict[int, LabelledExample] = {}
     for plan, arrays in zip(bar, batches, strict=True):
       labelled = self._labeller.label(
         params,
@@ -143,8 +156,8 @@ class Evaluator:
         with_probabilities,
       )
       for row, label in zip(plan.rows, labelled, strict=True):
-        found[row] = LabelledExample(examples[row], label)
-    return [found[row] for row in range(len(examples))]
+        by_row[row] = LabelledExample(examples[row], label)
+    return [by_row[row] for row in range(len(examples))]
 
 
 def _withhold(arrays: Batch, names: Sequence[str]) -> Batch:

@@ -5,6 +5,7 @@ import importlib.metadata
 import pathlib
 import platform
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -58,11 +59,11 @@ def write(
   """Writes scores, predictions and, where there are any, embeddings.
 
   Args:
-    run_dir: the run that was evaluated.
+    run_dir: directory of the run that was evaluated.
     split: train, validation or test.
-    evaluation: of that split.
-    selection: which checkpoint it was, and by which rule it was chosen.
-    source: what `provenance` returned.
+    evaluation: evaluation of that split.
+    selection: checkpoint that was scored, and the rule that chose it.
+    source: provenance of the scores, from `provenance`.
   """
   results = {
     "corpora": evaluation.corpora,
@@ -80,7 +81,7 @@ def write(
   run_dir.write_results(
     split,
     results,
-    [_row(each, scored) for each, scored in pairs],
+    [_row(each, scored, evaluation.donor_texts) for each, scored in pairs],
     None if absent else np.stack(embeddings),
   )
 
@@ -92,9 +93,9 @@ def record_opening(run_dir: RunDir, step: int, source: dict[str, Any]) -> int:
   on it. So every opening is written down before a score is seen.
 
   Args:
-    run_dir: the run that is evaluated.
+    run_dir: directory of the run that is evaluated.
     step: number of the checkpoint that is scored.
-    source: what `provenance` returned; the commit is kept.
+    source: provenance of the scores; its commit is kept.
 
   Returns:
     The number of openings, this one included.
@@ -114,12 +115,18 @@ def record_opening(run_dir: RunDir, step: int, source: dict[str, Any]) -> int:
   return count
 
 
-def _row(prediction: LabelledExample, scored: dict[str, Any]) -> dict[str, Any]:
-  labelled = prediction.labelled
+def _row(
+  prediction: LabelledExample,
+  scored: dict[str, Any],
+  donor_texts: Mapping[str, str],
+) -> dict[str, Any]:
+  labelled, record = prediction.labelled, prediction.example.record
   return {
-    "id": prediction.example.record.id,
+    "id": record.id,
     "corpus": prediction.example.corpus,
-    "text": prediction.example.record.text,
+    "dialogue": record.dialogue,
+    "speaker": record.speaker,
+    "text": record.text,
     "output": labelled.output,
     "malformed": labelled.parsed.malformed,
     "fields": dict(labelled.parsed.fields),
@@ -128,6 +135,7 @@ def _row(prediction: LabelledExample, scored: dict[str, Any]) -> dict[str, Any]:
     "scored": scored,
     "donors": {
       slot: {key: donor[key] for key in ("donor", "similarity")}
+      | {"text": donor_texts.get(donor["donor"])}
       for slot, donor in prediction.example.donors.items()
     },
     "targets": targets(prediction.example),

@@ -10,6 +10,7 @@ import numpy as np
 from unimse_jax.data.mixture import Example, Mixture
 from unimse_jax.evaluation import metrics
 from unimse_jax.prediction.labeller import Labelled
+from unimse_jax.tables.scores import EMOTION, INTENSITY, of_task
 
 # Schemes of which the paper names the classes without neutral (section 4.1,
 # Table 5), though its scores are over all (D38).
@@ -49,6 +50,10 @@ def scored_values(
 ) -> list[dict[str, Any]]:
   """What each prediction is scored by: its fields, or what stands in for them.
 
+  Args:
+    predictions: predictions of a split.
+    mixture: corpora with the train split that stand-ins are taken from.
+
   Returns:
     {"intensity": float or None, "emotion": str or None} of every prediction;
     None where its corpus does not rate the utterance for it.
@@ -59,14 +64,14 @@ def scored_values(
     )
     for name in mixture.corpora
   }
-  found = []
+  values = []
   for each in predictions:
     record, parsed = each.example.record, each.labelled.parsed
     median, majority = stand_ins[each.example.corpus]
     scheme = mixture.corpora[each.example.corpus].scheme_name
     intensity = parsed.fields.get("intensity")
     intensity = median if intensity is None else intensity
-    found.append(
+    values.append(
       {
         "intensity": None if record.intensity is None else intensity,
         "emotion": (parsed.emotion(scheme) or majority)
@@ -74,7 +79,7 @@ def scored_values(
         else None,
       }
     )
-  return found
+  return values
 
 
 def score_corpora(
@@ -85,9 +90,9 @@ def score_corpora(
   """Scores of every corpus by what it annotates, as fractions.
 
   Args:
-    predictions: of a split.
-    scored: their `scored_values`.
-    mixture: what the corpora annotate.
+    predictions: predictions of a split.
+    scored: what each of them is scored by, from `scored_values`.
+    mixture: corpora of the run, with what they annotate.
   """
   scores = {}
   for name in mixture.corpora:
@@ -131,7 +136,7 @@ def _score_intensity(pairs: _Pairs, train: Sequence[Example]) -> dict[str, Any]:
     if example.record.intensity is not None
   ]
   return metrics.sentiment_scores(predicted, target) | {
-    "constant_sentiment": metrics.constant_sentiment(known, target)
+    INTENSITY.constant: metrics.constant_sentiment(known, target)
   }
 
 
@@ -150,10 +155,13 @@ def _score_emotion(
   # the one than for the other.
   return scores | {
     "n_emotion": scores["n"],
-    "constant_emotion": {
-      name: constant[name] for name in ("acc", "wf1", "macro_f1")
-    },
+    EMOTION.constant: _emotion_scores_of(constant),
   }
+
+
+def _emotion_scores_of(scores: Mapping[str, Any]) -> dict[str, float]:
+  """The scores alone, without confusion and classes."""
+  return {score.name: scores[score.name] for score in of_task(EMOTION)}
 
 
 def _score_six_classes(
@@ -181,9 +189,7 @@ def _score_six_classes(
   scores = metrics.emotion_scores(*rated, named)
   if known:
     constant = metrics.constant_emotion(known, rated[1], named)
-    scores["constant_emotion"] = {
-      name: constant[name] for name in ("acc", "wf1", "macro_f1")
-    }
+    scores[EMOTION.constant] = _emotion_scores_of(constant)
   return {"six_classes": scores}
 
 
@@ -195,6 +201,24 @@ def _rated(pairs: _Pairs, field: str) -> tuple[list, list]:
     if values[field] is not None
   ]
   return [value for value, _ in rated], [target for _, target in rated]
+
+
+def donor_texts(
+  predictions: Sequence[LabelledExample], mixture: Mixture
+) -> dict[str, str]:
+  """ "corpus/split/id" -> text, of the donors of the predictions' labels."""
+  wanted = {
+    donor["donor"]
+    for each in predictions
+    for donor in each.example.donors.values()
+  }
+  texts = {}
+  for split, examples in mixture.examples.items():
+    for example in examples:
+      place = f"{example.corpus}/{split}/{example.record.id}"
+      if place in wanted:
+        texts[place] = example.record.text
+  return texts
 
 
 def decoding_report(predictions: Sequence[LabelledExample]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from unimse_jax.tables.scores import BY_NAME, PRIMARY
+
 # train.selection -> what the results say of it.
 RULES = {
   "mean_skill": "highest mean skill over the constant predictor in the "
@@ -23,13 +25,6 @@ BANNER = (
   "checkpoint by the very scores that are reported. They are too good, and "
   "must not be compared with scores of models selected on validation."
 )
-# Of each corpus the score that its task is judged by, and its direction.
-PRIMARY = {"mae": -1, "wf1": 1}
-# The constant predictor's scores and the best value, for each primary score.
-_REFERENCES = {
-  "mae": ("constant_sentiment", 0.0),
-  "wf1": ("constant_emotion", 1.0),
-}
 # More than skills usually differ by: a collapsed evaluation comes last.
 _COLLAPSED = 1.0
 
@@ -37,10 +32,10 @@ _COLLAPSED = 1.0
 def primary_scores(corpora: Mapping[str, Mapping]) -> dict[str, float]:
   """{"mosi/mae": 0.8, "meld/wf1": 0.6} of the scores of every corpus."""
   return {
-    f"{name}/{score}": scores[score]
+    f"{name}/{score.name}": scores[score.name]
     for name, scores in corpora.items()
     for score in PRIMARY
-    if score in scores
+    if score.name in scores
   }
 
 
@@ -65,12 +60,12 @@ def mean_skill(
   """
   skills = []
   for scores in corpora.values():
-    for name, (reference, best) in _REFERENCES.items():
-      if name not in scores:
+    for score in PRIMARY:
+      if score.name not in scores:
         continue
-      constant = scores[reference][name]
-      if constant != best:
-        skills.append((scores[name] - constant) / (best - constant))
+      constant = scores[score.task.constant][score.name]
+      if constant != score.best:
+        skills.append((scores[score.name] - constant) / (score.best - constant))
   return float(np.mean(skills) if skills else 0.0) - _COLLAPSED * collapsed
 
 
@@ -119,7 +114,7 @@ def best_per_score(
   """
   chosen = {}
   for name in history[0] if history else ():
-    sign = PRIMARY[name.rpartition("/")[2]]
+    sign = BY_NAME[name.rpartition("/")[2]].better
     values = [entry[name] for entry in history]
     place = int(np.argmax([sign * value for value in values]))
     chosen[name] = {"step": steps[place], "value": values[place]}

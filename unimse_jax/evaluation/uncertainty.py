@@ -1,15 +1,17 @@
 """How far the scores of a split can be trusted: intervals and calibration."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.evaluation import calibration, confidence, metrics
+from unimse_jax.evaluation.confidence import Groups, Scorer
 from unimse_jax.evaluation.scoring import LabelledExample
 from unimse_jax.labels.schemes import EMOTION
+from unimse_jax.tables.scores import INTENSITY, TASKS
 
 
 def add_uncertainty(
@@ -22,16 +24,17 @@ def add_uncertainty(
 
   Args:
     corpora: name -> scores.
-    predictions: of the split, with probabilities.
-    scored: their `scored_values`.
-    mixture: what the corpora annotate.
+    predictions: predictions of the split, with probabilities.
+    scored: what each of them is scored by, from `scored_values`.
+    mixture: corpora of the run, with what they annotate.
 
   Returns:
-    name -> scores, "intervals" {score: [low, high]} (95 % bootstrap over
-    utterances) and "calibration" {slot: {"ece", "n", "bins"}} of the closed
-    slots that the corpus annotates.
+    name -> scores, "intervals" {score: [low, high]} (95 %), "resampled" {field:
+    {"unit", "groups"}}: what they drew, "utterance_intervals": the same of
+    single utterances, and "calibration" {slot: {"ece", "n", "bins"}} of the
+    closed slots that the corpus annotates.
   """
-  found = {}
+  extended = {}
   for name, scores in corpora.items():
     pairs = [
       (each, values)
@@ -39,40 +42,64 @@ def add_uncertainty(
       if each.example.corpus == name
     ]
     records = mixture.corpora[name]
-    found[name] = scores | {
-      "intervals": _intervals(pairs, mixture.emotion_classes(name)),
-      "calibration": _calibrations(
-        [each for each, _ in pairs], records.scheme_name
-      ),
-    }
-  return found
+    extended[name] = (
+      scores
+      | _intervals(pairs, mixture.emotion_classes(name))
+      | {
+        "calibration": _calibrations(
+          [each for each, _ in pairs], records.scheme_name
+        )
+      }
+    )
+  return extended
 
 
 def _intervals(
   pairs: Sequence[tuple[LabelledExample, Mapping[str, Any]]],
   classes: Sequence[str],
-) -> dict[str, list[float]]:
-  found: dict[str, list[float]] = {}
-  for field in ("intensity", "emotion"):
-    rated = [
-      (values[field], getattr(each.example.record, field))
-      for each, values in pairs
-      if values[field] is not None
+) -> dict[str, dict[str, Any]]:
+  """intervals, resampled and utterance_intervals of one corpus."""
+  intervals, resampled, plain = {}, {}, {}
+  for task in TASKS:
+    field = task.field
+    rated = [(each, v) for each, v in pairs if v[field] is not None]
+    if not rated:
+      continue
+    records = [each.example.record for each, _ in rated]
+    values = [
+      (v[field], getattr(each.example.record, field)) for each, v in rated
     ]
-    if rated:
-      score = scorer(field, rated, classes)
-      for name, each in confidence.bootstrap(score, len(rated)).items():
-        found[name] = [each.low, each.high]
-  return found
+    score = scorer(field, values, classes)
+    groups = Groups.of(
+      [each.dialogue for each in records], [each.speaker for each in records]
+    )
+    resampled[field] = groups.describe()
+    for group, ends in (
+      (groups, intervals),
+      (Groups.single(len(rated)), plain),
+    ):
+      for name, each in confidence.bootstrap(score, group).items():
+        ends[name] = [each.low, each.high]
+  return {
+    "intervals": intervals,
+    "resampled": resampled,
+    "utterance_intervals": plain,
+  }
 
 
 def scorer(
   field: str, rated: Sequence[tuple[Any, Any]], classes: Sequence[str]
-) -> Callable[[np.ndarray], Mapping[str, Any]]:
-  """Scores the rows with given indices."""
+) -> Scorer:
+  """A function that scores the rows with given indices.
+
+  Args:
+    field: "intensity" or "emotion".
+    rated: prediction and target of each utterance that is rated for it.
+    classes: classes of the emotion.
+  """
   predicted = np.array([value for value, _ in rated])
   target = np.array([value for _, value in rated])
-  if field == "intensity":
+  if field == INTENSITY.field:
     return lambda rows: metrics.sentiment_scores(predicted[rows], target[rows])
   return lambda rows: metrics.emotion_scores(
     predicted[rows].tolist(), target[rows].tolist(), classes
@@ -83,7 +110,7 @@ def _calibrations(
   predictions: Sequence[LabelledExample], scheme: str
 ) -> dict[str, dict[str, Any]]:
   """Per closed slot: is what was written as likely as its probability says?"""
-  found = {}
+  calibrations = {}
   for slot, field in (
     ("polarity", "polarity"),
     (scheme, "emotion"),
@@ -100,9 +127,9 @@ def _calibrations(
         right.append(written == target)
     if sure:
       bins = calibration.reliability(sure, right)
-      found[slot] = {
+      calibrations[slot] = {
         "ece": calibration.expected_calibration_error(bins),
         "n": len(sure),
         "bins": [dataclasses.asdict(each) for each in bins],
       }
-  return found
+  return calibrations

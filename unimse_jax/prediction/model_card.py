@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from unimse_jax.pipeline import Pipeline
-
-# Scores to print, of those that a corpus has.
-_SCORES = ("mae", "corr", "acc7", "acc2_has0", "acc2_non0", "acc", "wf1")
+from unimse_jax.tables import writers
+from unimse_jax.tables.scores import SCORES, format_score
+from unimse_jax.tables.table import Table
 
 _LIMITS = """\
 ## Intended use
@@ -71,31 +71,23 @@ def write(
   )
 
 
-def _values(scores: Mapping[str, Any]) -> dict[str, float]:
-  return {
-    name: scores[name] for name in _SCORES if scores.get(name) is not None
-  }
-
-
 def _scores(results: Mapping[str, Any]) -> list[str]:
   if not results:
     return [
       "Not evaluated: no results in the run's workdir when it was packaged."
     ]
-  lines = [
-    "One run, one seed: the spread over seeds is not known from it.",
-    "",
-    "| corpus | split | N | seed | scores |",
-    "|---|---|---|---|---|",
-  ]
+  rows = [("corpus", "split", "N", "seed", "scores")]
   for split, stored in results.items():
-    seed = stored["provenance"]["seed"]
+    seed = str(stored["provenance"]["seed"])
     for corpus, scores in stored["corpora"].items():
-      values = [f"{k} {v:.4f}" for k, v in _values(scores).items()]
-      lines.append(
-        f"| {corpus} | {split} | {scores['n']} | {seed} | {', '.join(values)} |"
+      shown = ", ".join(
+        f"{score.title} {format_score(score, scores[score.name])}"
+        for score in SCORES
+        if scores.get(score.name) is not None
       )
-  return lines
+      rows.append((corpus, split, str(scores["n"]), seed, shown))
+  title = "One run, one seed: the spread over seeds is not known from it."
+  return [writers.to_markdown(Table(title, tuple(rows)))]
 
 
 def _front_matter(name: str, results: Mapping[str, Any]) -> str:
@@ -105,7 +97,9 @@ def _front_matter(name: str, results: Mapping[str, Any]) -> str:
       "task": {"type": "text-classification", "name": "Multimodal affect"},
       "dataset": {"type": corpus, "name": corpus, "split": split},
       "metrics": [
-        {"type": key, "value": value} for key, value in _values(scores).items()
+        {"type": score.name, "value": scores[score.name]}
+        for score in SCORES
+        if scores.get(score.name) is not None
       ],
     }
     for split, stored in results.items()

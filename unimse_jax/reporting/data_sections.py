@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from unimse_jax.reporting.run_files import EvaluatedRun
+from unimse_jax.reporting.score_tables import openings_line
 from unimse_jax.reporting.section import Section, how_to, paragraph
-from unimse_jax.reporting.tables import Block, Notes
+from unimse_jax.tables.scores import BY_NAME, format_score
+from unimse_jax.tables.table import Notes, Table
 
 _SPLITS = ("train", "validation", "test")
 
@@ -17,8 +19,8 @@ _SPLITS = ("train", "validation", "test")
 def statistics_section(run: EvaluatedRun) -> Section:
   """Tables 1, 4, 5 and 6 of the data, beside the paper's cells."""
   title = "Data statistics: Tables 1, 4, 5 and 6"
-  found = run.statistics
-  if found is None:
+  statistics = run.statistics
+  if statistics is None:
     data = run.config.get("data", {}).get("dir", "DATA_DIR")
     command = (
       f"python -m feature_export.statistics --data {data} "
@@ -26,10 +28,10 @@ def statistics_section(run: EvaluatedRun) -> Section:
     )
     text = "There is no statistics.json beside the data."
     return Section("statistics", title, [how_to(text, command)])
-  parts: list[Block | str] = [_clips(found), _seconds(found)]
+  parts: list[Table | str] = [_clips(statistics), _seconds(statistics)]
   parts += [
-    _emotions(name, each["emotions"], found)
-    for name, each in found["corpora"].items()
+    _emotions(name, each["emotions"], statistics)
+    for name, each in statistics["corpora"].items()
     if each["emotions"]
   ]
   return Section("statistics", title, parts)
@@ -54,7 +56,7 @@ class _Published:
     return self.notes.mark(text, [note])
 
 
-def _clips(statistics: Mapping[str, Any]) -> Block:
+def _clips(statistics: Mapping[str, Any]) -> Table:
   published, rows = _Published(statistics), []
   for name, each in statistics["corpora"].items():
     counts = [each["clips"].get(split, 0) for split in _SPLITS]
@@ -67,15 +69,15 @@ def _clips(statistics: Mapping[str, Any]) -> Block:
     rows.append((name, *cells, str(each["absent_audio"]), str(each["cut"])))
   head = ("corpus", *_SPLITS, "all", "without audio", "audio cut")
   title = "Table 1: utterances"
-  return Block(title, (head, *rows), "table1", notes=published.notes.by_letter)
+  return Table(title, (head, *rows), "table1", notes=published.notes.by_letter)
 
 
-def _seconds(statistics: Mapping[str, Any]) -> Block:
+def _seconds(statistics: Mapping[str, Any]) -> Table:
   published = _Published(statistics)
-  found = {
+  means = {
     name: each["mean_seconds"] for name, each in statistics["corpora"].items()
   }
-  found |= statistics["tasks"]
+  means |= statistics["tasks"]
   rows = [
     (
       name,
@@ -83,9 +85,9 @@ def _seconds(statistics: Mapping[str, Any]) -> Block:
       if seconds is None
       else published.mark(f"{seconds:.2f}", 4, name, "seconds", "all"),
     )
-    for name, seconds in found.items()
+    for name, seconds in means.items()
   ]
-  return Block(
+  return Table(
     "Table 4: mean length of an utterance, s",
     (("corpus or task", "seconds"), *rows),
     "table4",
@@ -94,15 +96,17 @@ def _seconds(statistics: Mapping[str, Any]) -> Block:
 
 
 def _emotions(
-  name: str, counts: Mapping[str, Mapping[str, int]], found: Mapping[str, Any]
-) -> Block:
+  name: str,
+  counts: Mapping[str, Mapping[str, int]],
+  statistics: Mapping[str, Any],
+) -> Table:
   tables = {
     cell["table"]
-    for cell in found["comparison"]
+    for cell in statistics["comparison"]
     if cell["corpus"] == name and cell["table"] in (5, 6)
   }
   number = next(iter(tables), None)
-  published, rows = _Published(found), []
+  published, rows = _Published(statistics), []
   for word, each in counts.items():
     values = [each.get(split, 0) for split in _SPLITS]
     cells = [
@@ -113,7 +117,7 @@ def _emotions(
     ]
     rows.append((word, *cells))
   title = f"Table {number}: " if number else ""
-  return Block(
+  return Table(
     f"{title}emotions of {name}",
     (("emotion", *_SPLITS, "all"), *rows),
     f"emotions_{name}",
@@ -148,10 +152,10 @@ def audit_section(run: EvaluatedRun) -> Section | None:
     f"People judged the completed labels of {run.audit['sheet']}; low and high "
     "are Wilson's 95 % interval, in which a sample counts once."
   )
-  block = Block(
+  table = Table(
     "The audit of the completed labels", (("", *head), *rows), "audit"
   )
-  return Section("audit", title, [paragraph(what), block])
+  return Section("audit", title, [paragraph(what), table])
 
 
 def _plain(value: Any) -> str:
@@ -164,44 +168,90 @@ def _plain(value: Any) -> str:
 
 def provenance_section(run: EvaluatedRun) -> Section:
   """Where every number comes from."""
-  result, source = run.result, run.result["provenance"]
-  selection = result["selection"]
-  rows = [("workdir", str(run.run_dir.path)), ("split", run.split)]
-  rows += [
-    (f"selection, {key}", _plain(value)) for key, value in selection.items()
+  source = run.result["provenance"]
+  rows = [
+    ("The run",),
+    *_run_rows(run),
+    ("The checkpoint",),
+    *_selection_rows(run.result["selection"]),
+    ("The data",),
+    *_data_rows(source.get("data", {})),
+    ("The programs",),
+    ("commit of unimse_jax", source.get("commit") or "not in a checkout"),
+    *source.get("versions", {}).items(),
   ]
-  rows += [
-    (key, _plain(source[key]))
-    for key in ("seed", "commit", "device")
-    if key in source
-  ]
-  if run.seeds:
-    rows.append(("seeds", ", ".join(map(str, run.seeds["seeds"]))))
-  if "test_openings" in result:
-    rows.append(
-      ("times the test split was opened", _plain(result["test_openings"]))
-    )
-  rows.append(("evaluated", _time(run.run_dir.results_file(run.split))))
-  rows += [
-    (f"version of {name}", version)
-    for name, version in source.get("versions", {}).items()
-  ]
-  data = source.get("data", {})
-  rows += [
-    (f"data, {key}", _plain(value))
-    for key, value in data.items()
-    if not isinstance(value, dict)
-  ]
-  rows += [
-    (f"data, {name}: settings_sha256", each["settings_sha256"])
-    for name, each in data.get("datasets", {}).items()
-  ]
-  block = Block("Provenance", (("", "value"), *rows), "provenance")
+  table = Table("Provenance", (("", "value"), *rows), "provenance")
   details = [
     _details("The config", source["config"]),
-    _details("The hashes of all shards", data.get("datasets", {})),
+    _details(
+      "The hashes of all shards", source.get("data", {}).get("datasets", {})
+    ),
   ]
-  return Section("provenance", "Provenance", [block, *details])
+  return Section("provenance", "Provenance", [table, *details])
+
+
+def _run_rows(run: EvaluatedRun) -> list[tuple[str, str]]:
+  result, source = run.result, run.result["provenance"]
+  rows = [
+    ("config", str(run.config.get("name", "-"))),
+    ("directory", str(run.run_dir.path)),
+    ("split", run.split),
+    ("seed", str(source.get("seed", "-"))),
+  ]
+  if run.seeds:
+    rows.append(("seeds gathered", ", ".join(map(str, run.seeds["seeds"]))))
+  rows.append(("device", source.get("device", "-")))
+  rows.append(("evaluated", _time(run.run_dir.results_file(run.split))))
+  if isinstance(result.get("test_openings"), int):
+    rows.append(("test split", openings_line(result["test_openings"])))
+  return rows
+
+
+_SELECTION = {
+  "checkpoint": "kind",
+  "step": "training step",
+  "rule": "chosen by",
+  "lost_best_step": "step of the best evaluation, whose checkpoint is lost",
+  "banner": "warning",
+}
+
+
+def _selection_rows(selection: Mapping[str, Any]) -> list[tuple[str, str]]:
+  rows = [
+    (_SELECTION.get(key, key.replace("_", " ")), _plain(value))
+    for key, value in selection.items()
+    if key != "best_per_score"
+  ]
+  for place, best in selection.get("best_per_score", {}).items():
+    corpus, _, name = place.rpartition("/")
+    score = BY_NAME[name]
+    text = f"step {best['step']}, with {format_score(score, best['value'])}"
+    rows.append((f"best step by {corpus} {score.title} alone", text))
+  return rows
+
+
+_DATA = {
+  "labels_sha256": "sha256 of the universal labels",
+  "labels_donors": "splits that labels were completed from",
+  "sentences_sha256": "sha256 of the sentence vectors",
+}
+
+
+def _data_rows(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+  rows = []
+  for key, value in data.items():
+    if key == "labels_encoder":
+      encoder = value or {}
+      rows.append(("sentence encoder", str(encoder.get("name", "none"))))
+      if "sha256" in encoder:
+        rows.append(("sha256 of the sentence encoder", encoder["sha256"]))
+    elif key != "datasets":
+      rows.append((_DATA.get(key, key.replace("_", " ")), _plain(value)))
+  rows += [
+    (f"{name}: sha256 of the extraction settings", each["settings_sha256"])
+    for name, each in data.get("datasets", {}).items()
+  ]
+  return rows
 
 
 def _time(path: pathlib.Path) -> str:

@@ -3,15 +3,16 @@
 import html
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from unimse_jax.files import write_atomically
 from unimse_jax.reporting import (
   data_sections,
   figures,
-  formats,
+  paper_tables,
   run_files,
   score_sections,
+  score_tables,
   signal_section,
   style,
   utterance_sections,
@@ -19,8 +20,9 @@ from unimse_jax.reporting import (
 from unimse_jax.reporting.charts import Chart
 from unimse_jax.reporting.run_files import EvaluatedRun
 from unimse_jax.reporting.section import Gallery, Section
-from unimse_jax.reporting.tables import Block
 from unimse_jax.rundir import RunDir
+from unimse_jax.tables import writers
+from unimse_jax.tables.table import Table
 
 NO_PROJECTION = "none"
 FIGURES = "figures"  # the folder of the pictures
@@ -31,15 +33,17 @@ def write(
   root: pathlib.Path,
   compared: Sequence[pathlib.Path] = (),
   projection: str = "tsne",
+  single: bool = False,
 ) -> pathlib.Path:
   """Writes report/index.html, its tables and its pictures.
 
   Tables as Markdown, LaTeX and CSV beside it, pictures as SVG in figures/.
 
   Args:
-    root: a workdir, or a directory that gathers seeds or ablations.
+    root: workdir, or directory that gathers seeds or ablations.
     compared: other such directories, evaluated on the same utterances.
-    projection: of Figure 4, one of `projection.METHODS`, or "none".
+    projection: method of Figure 4, one of `projection.METHODS`, or "none".
+    single: whether intervals draw single utterances, not dialogues.
 
   Returns:
     The path of the page.
@@ -48,17 +52,17 @@ def write(
     InputError: nothing has been evaluated in one of them, a damaged file, or
       runs that cannot be compared.
   """
-  run = run_files.load(root)
-  others = [run_files.load(path) for path in compared]
-  sections = build(run, others, projection)
+  run = run_files.load(root, single)
+  others = [run_files.load(path, single) for path in compared]
+  sections = build(run, others, projection, single)
   path = RunDir(root).report_file
   folder = path.parent
   folder.mkdir(parents=True, exist_ok=True)
   tables = {
-    f"{file_name(block)}.{ending}": render(block)
+    f"{file_name(table)}.{ending}": render(table)
     for section in sections
-    for block in section.blocks
-    for ending, render in formats.WRITERS.items()
+    for table in section.tables
+    for ending, render in writers.WRITERS.items()
   }
   pictures = {
     f"{file_name(chart)}.svg": figures.to_svg(chart)
@@ -93,14 +97,17 @@ def _replace_files(
 
 
 def build(
-  run: EvaluatedRun, others: Sequence[EvaluatedRun], projection: str
+  run: EvaluatedRun,
+  others: Sequence[EvaluatedRun],
+  projection: str,
+  single: bool,
 ) -> list[Section]:
-  """The sections in the order of the page."""
+  """The sections in the order of the page: the run's own numbers first."""
   sections = [
-    score_sections.table2_section([run, *others]),
-    score_sections.comparison_section(run, others) if others else None,
-    score_sections.ablation_section(run),
     score_sections.scores_section(run),
+    score_sections.comparison_section(run, others, single) if others else None,
+    score_sections.table2_section([run, *others]),
+    score_sections.ablation_section(run),
     None
     if projection == NO_PROJECTION
     else utterance_sections.figure4_section(run, projection),
@@ -118,7 +125,7 @@ def build(
   return [section for section in sections if section is not None]
 
 
-def file_name(part: Block | Chart) -> str:
+def file_name(part: Table | Chart) -> str:
   """The slug with what a file system may not like replaced."""
   return re.sub(r"[^\w.-]", "_", part.slug)
 
@@ -133,7 +140,7 @@ def render_page(run: EvaluatedRun, sections: Sequence[Section]) -> str:
   selection = run.result["selection"]
   lead = (
     f"Run {run.root}, {run.split} split, {selection.get('checkpoint', '')} "
-    f"checkpoint of step {selection.get('step', '?')}."
+    f"checkpoint, training step {selection.get('step', '?')}."
   )
   return (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -150,25 +157,38 @@ def render_page(run: EvaluatedRun, sections: Sequence[Section]) -> str:
 
 def _alerts(run: EvaluatedRun) -> str:
   """What a reader must know before the first number."""
-  found = [
+  alerts = [*_other_corpora(run)]
+  alerts += [
     f"{split} split: {warning}"
     for split, result in run.results.items()
     for warning in result["decoding"]["collapse"]["warnings"]
   ]
   if not run.rows:
-    found.append(
+    alerts.append(
       "The predictions are missing, or an older version wrote them: the "
-      "sections on single utterances are empty. Run `python -m "
-      f"unimse_jax.eval --config ... --workdir {run.run_dir.path}` again."
+      f"sections on single utterances are empty. Run `{run.eval_command}` "
+      "again."
     )
   openings = run.result.get("test_openings")
   if isinstance(openings, int) and openings > 1:
-    found.append(
-      f"The test split was opened {openings} times by this run: its scores are "
-      "no longer those of data never seen."
+    alerts.append(
+      f"{score_tables.openings_line(openings)} Whoever chooses by these scores "
+      "selects on the test split, and they are then too good."
     )
-  lines = "".join(f"<p>{html.escape(each)}</p>" for each in found)
-  return f'<div class="alert" role="note">{lines}</div>' if found else ""
+  lines = "".join(f"<p>{html.escape(each)}</p>" for each in alerts)
+  return f'<div class="alert" role="note">{lines}</div>' if alerts else ""
+
+
+def _other_corpora(run: EvaluatedRun) -> Iterator[str]:
+  """Yields a warning if the run has corpora that the paper does not have."""
+  names = list(paper_tables.other_corpora([run]))
+  if names:
+    yield (
+      f"Not the paper's corpora: {', '.join(names)}. Their scores cannot be "
+      "compared with published ones, and stand in tables of their own."
+    )
+  if any(name.startswith("demo_") for name in names):
+    yield "The corpora demo_* are synthetic: a program drew and spoke them."
 
 
 def _render_section(section: Section) -> str:
@@ -176,8 +196,8 @@ def _render_section(section: Section) -> str:
   for part in section.parts:
     if isinstance(part, Gallery):
       part = part.html()
-    parts.append(formats.to_html(part) if isinstance(part, Block) else part)
-  files = _list_files(".md, .tex and .csv beside this page", section.blocks)
+    parts.append(writers.to_html(part) if isinstance(part, Table) else part)
+  files = _list_files(".md, .tex and .csv beside this page", section.tables)
   files += _list_files(f".svg in {FIGURES}/", section.charts)
   return (
     f'<section id="{section.slug}" aria-labelledby="{section.slug}-title">'
@@ -186,7 +206,7 @@ def _render_section(section: Section) -> str:
   )
 
 
-def _list_files(where: str, parts: Sequence[Block | Chart]) -> str:
+def _list_files(where: str, parts: Sequence[Table | Chart]) -> str:
   if not parts:
     return ""
   names = html.escape(", ".join(map(file_name, parts)))

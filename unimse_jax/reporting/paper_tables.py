@@ -1,163 +1,221 @@
-"""The paper's Tables 2 and 3, with ours beside them."""
+"""The paper's Tables 2 and 3 with ours, where ours can stand beside them.
 
-import importlib.resources
-import json
-import re
-from collections.abc import Mapping, Sequence
+Only MOSI stands under MOSI's columns. Other corpora, the demo's too, have
+tables of their own.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from unimse_jax.evaluation.confidence import in_words
+from unimse_jax.reporting import published
+from unimse_jax.reporting.published import Column
 from unimse_jax.reporting.run_files import EvaluatedRun
-from unimse_jax.reporting.tables import (
-  COLUMNS,
-  EMOTION,
-  INTENSITY,
-  Block,
-  Notes,
+from unimse_jax.tables.scores import (
+  PRIMARY,
+  TASKS,
+  Score,
+  format_interval,
   format_score,
+  format_spread,
 )
+from unimse_jax.tables.table import Notes, Table
 
-# Of each corpus its columns, in the paper's order.
-_MSA = ("mae", "corr", "acc7", "acc2", "f1")
-_ERC = ("acc", "wf1")
-_TABLE2 = {
-  "mosi": _MSA,
-  "mosei": _MSA,
-  "meld": _ERC,
-  "iemocap": _ERC,
-}
-_TABLE3 = ("mae", "corr", "acc2", "f1")  # MOSI alone
-_HEADINGS = {"mae": "MAE", "corr": "Corr", "acc7": "ACC-7", "acc2": "ACC-2"}
-_HEADINGS |= {"f1": "F1", "acc": "ACC", "wf1": "WF1"}
-# The paper prints the two conventions in one cell.
-_PAIRS = {"acc2": ("acc2_has0", "acc2_non0"), "f1": ("f1_has0", "f1_non0")}
-_FACTORS = {key: factor for _, key, factor in COLUMNS}
-_GROUPS = {"paper": "as printed in the paper", "later": "published later"}
+_Form = Callable[[Score], str]  # the text of a score
+# Columns of each corpus, corpora in the order of the table.
+_Layout = Mapping[str, tuple[Column, ...]]
 
 
-def published() -> Mapping[str, Any]:
-  """published.json: the tables of the paper, and what came after it."""
-  file = importlib.resources.files(__package__) / "published.json"
-  return json.loads(file.read_text(encoding="utf-8"))
+def table2(runs: Sequence[EvaluatedRun]) -> list[Table]:
+  """Table 2: the runs' rows, the paper's and later ones.
 
-
-def match_corpora(names: Sequence[str]) -> dict[str, str]:
-  """Table 2's corpus -> ours: of the same name, or else named after it.
-
-  `demo_mosi` stands in the column of MOSI where there is no `mosi`; its cells
-  are marked.
+  Returns:
+    A table of the runs' other corpora, if they have any, and Table 2.
   """
-  found = {}
-  for corpus in _TABLE2:
-    named = [name for name in names if name.split("_")[-1] == corpus]
-    if corpus in names:
-      found[corpus] = corpus
-    elif named:
-      found[corpus] = named[0]
-  return found
-
-
-def table2(runs: Sequence[EvaluatedRun]) -> Block:
-  """Table 2: the paper's rows, later ones, and the given runs'."""
-  source, notes = published(), Notes()
-  head = ["", *(_HEADINGS[key] for keys in _TABLE2.values() for key in keys)]
-  rows = [tuple(head)]
-  for group, title in _GROUPS.items():
-    rows.append((title,))
+  layout = {name: published.columns(name) for name in published.corpora()}
+  tables = []
+  others = other_corpora(runs)
+  if others:
+    title = (
+      "Scores on corpora that are not in the paper: not comparable with any "
+      "published number"
+    )
+    notes = Notes()
+    rows = [row for run in runs for row in _run_rows(run, others, notes)]
+    tables.append(_table(title, others, rows, "table2_other", notes))
+  notes = Notes()
+  rows = [(f"ours, {runs[0].split} split",)]
+  for run in runs:
+    if not layout.keys().isdisjoint(run.corpora):
+      rows += _run_rows(run, layout, notes)
+  rows = rows if len(rows) > 1 else []
+  table2 = published.load()["table2"]
+  for group, heading in table2["groups"].items():
+    rows.append((heading,))
     rows += [
-      _published_row(row, source["marks"], notes)
-      for row in source["table2"]
+      _published_row(row, notes)
+      for row in table2["rows"]
       if row["group"] == group
     ]
-  rows.append((f"ours, {runs[0].split} split",))
-  for run in runs:
-    rows += _run_rows(run, source, notes)
-  return Block(
+  title = (
     "Table 2: results on MOSI, MOSEI, MELD and IEMOCAP. ACC-2 and F1 are "
-    "negative/non-negative (has0) / negative/positive (non0)",
-    tuple(rows),
-    "table2",
-    (("", 1), *((name.upper(), len(keys)) for name, keys in _TABLE2.items())),
-    notes.by_letter,
+    "negative/non-negative (has0) / negative/positive (non0)"
   )
+  return [*tables, _table(title, layout, rows, "table2", notes)]
 
 
-def _published_row(
-  row: Mapping[str, Any], marks: Mapping[str, str], notes: Notes
-) -> tuple[str, ...]:
-  own = row.get("marks", {})
-  cells = []
-  for corpus, keys in _TABLE2.items():
-    for key in keys:
-      cell = row["cells"].get(corpus, {}).get(key, "-")
-      names = [own[at] for at in (corpus, f"{corpus}/{key}") if at in own]
-      cells.append(notes.mark(cell, [marks[name] for name in names]))
-  source = [row["source"]] if "source" in row else []
-  return (
-    notes.mark(row["name"], [f"source: {each}" for each in source]),
-    *cells,
-  )
-
-
-def _run_rows(
-  run: EvaluatedRun, source: Mapping[str, Any], notes: Notes
-) -> list[tuple[str, ...]]:
-  """A run's scores: of one seed with its interval, or of several."""
-  corpora = match_corpora(list(run.corpora))
-  single = {ours: run.corpora[ours] for ours in corpora.values()}
-  low, high = ({}, {})
-  for ours, scores in single.items():
-    intervals = scores.get("intervals", {})
-    low[ours] = {name: ends[0] for name, ends in intervals.items()}
-    high[ours] = {name: ends[1] for name, ends in intervals.items()}
-  seed = run.result["provenance"].get("seed", "?")
-  lines = [(f"{run.name}, 1 seed", single)]
-  if run.seeds and run.seeds["split"] == run.split:
-    lines = [
-      (f"{run.name}, mean of {len(run.seeds['seeds'])} seeds", "mean"),
-      ("deviation over seeds", "sd"),
-    ]
-    lines = [(name, _gathered(run.seeds, field)) for name, field in lines]
-    lines.append((f"seed {seed} of them", single))
-  if any(low.values()):
-    lines += [("95 % interval, from", low), ("95 % interval, to", high)]
-  found = []
-  for name, values in lines:
-    cells = []
-    for corpus, keys in _TABLE2.items():
-      ours = corpora.get(corpus, "")
-      why = _incomparable(run, corpus, ours, source) if ours else []
-      for key in keys:
-        cell = paper_cell(values.get(ours, {}), key)
-        cells.append(notes.mark(cell, why))
-    found.append((name, *cells))
-  return found
-
-
-def _gathered(
-  seeds: Mapping[str, Any], field: str
-) -> dict[str, dict[str, float]]:
-  """corpus -> score -> its `field` over the seeds ("mean" or "sd")."""
+def other_corpora(runs: Sequence[EvaluatedRun]) -> _Layout:
+  """The columns of the runs' corpora that Table 2 does not have."""
   return {
-    corpus: {name: found[field] for name, found in scores.items()}
-    for corpus, scores in seeds["corpora"].items()
+    name: published.columns_of(scores)
+    for run in runs
+    for name, scores in run.corpora.items()
+    if name not in published.corpora()
   }
 
 
-def _incomparable(
-  run: EvaluatedRun, corpus: str, ours: str, source: Mapping[str, Any]
-) -> list[str]:
+def _table(
+  title: str,
+  layout: _Layout,
+  rows: Sequence[tuple[str, ...]],
+  slug: str,
+  notes: Notes,
+) -> Table:
+  head = ("", *(each.title for of in layout.values() for each in of))
+  known = published.corpora()
+  spans = [
+    (name.upper() if name in known else name, len(of))
+    for name, of in layout.items()
+  ]
+  return Table(title, (head, *rows), slug, (("", 1), *spans), notes.by_letter)
+
+
+def _published_row(row: Mapping[str, Any], notes: Notes) -> tuple[str, ...]:
+  marks, own = published.load()["marks"], row.get("marks", {})
+  cells = []
+  for corpus in published.corpora():
+    for column in published.columns(corpus):
+      cell = row["cells"].get(corpus, {}).get(column.key, "-")
+      places = (corpus, f"{corpus}/{column.key}")
+      names = [own[place] for place in places if place in own]
+      cells.append(notes.mark(cell, [marks[name] for name in names]))
+  source = [f"source: {row['source']}"] if "source" in row else []
+  return (notes.mark(row["name"], source), *cells)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Line:
+  """A row of a run.
+
+  Attributes:
+    title: its first cell.
+    form: corpus -> how a score of it is written.
+    notes: corpus -> what sets its cells apart.
+    joint: text between the two conventions of a cell.
+  """
+
+  title: str
+  form: Callable[[str], _Form]
+  notes: Callable[[str], list[str]]
+  joint: str = "/"
+
+
+def _run_rows(
+  run: EvaluatedRun, layout: _Layout, notes: Notes
+) -> list[tuple[str, ...]]:
+  """A run's scores, their interval, and the constant predictor's scores."""
+  rows = []
+  for line in _lines(run):
+    cells = [line.title]
+    for name, of_corpus in layout.items():
+      for column in of_corpus:
+        if name in run.corpora:
+          cell = column.cell(line.form(name), line.joint)
+          cells.append(notes.mark(cell, line.notes(name)))
+        else:
+          cells.append("-")
+    rows.append(tuple(cells))
+  return rows
+
+
+def _lines(run: EvaluatedRun) -> list[_Line]:
+  scores, lines = run.corpora, []
+
+  def apart(name: str) -> list[str]:
+    return _incomparable(run, name)
+
+  title = f"{run.name}, 1 seed"
+  if run.seeds and run.seeds["split"] == run.split:
+    gathered, count = run.seeds["corpora"], len(run.seeds["seeds"])
+    lines.append(
+      _Line(
+        f"{run.name}, mean ± deviation of {count} seeds",
+        lambda name: _spread(gathered.get(name, {})),
+        apart,
+      )
+    )
+    title = f"seed {run.result['provenance'].get('seed', '?')} of them"
+  lines.append(_Line(title, lambda name: _valued(scores[name]), apart))
+  if any("intervals" in each for each in scores.values()):
+    lines.append(
+      _Line(
+        "95 % interval",
+        lambda name: _interval(scores[name].get("intervals", {})),
+        lambda name: _drawn(scores[name]),
+        " / ",
+      )
+    )
+  constant = "always the train median or majority"
+  lines.append(_Line(constant, lambda name: _constant(scores[name]), apart))
+  return lines
+
+
+def _valued(values: Mapping[str, float | None]) -> _Form:
+  return lambda score: format_score(score, values.get(score.name))
+
+
+def _spread(values: Mapping[str, Mapping[str, Any]]) -> _Form:
+  return lambda score: format_spread(score, values.get(score.name))
+
+
+def _interval(
+  intervals: Mapping[str, Sequence[float | None]],
+) -> _Form:
+  return lambda score: format_interval(score, intervals.get(score.name))
+
+
+def _constant(scores: Mapping[str, Any]) -> _Form:
+  return lambda score: format_score(
+    score, scores.get(score.task.constant, {}).get(score.name)
+  )
+
+
+def _drawn(scores: Mapping[str, Any]) -> list[str]:
+  """What the intervals of a corpus drew, as a note."""
+  resampled = scores.get("resampled", {})
+  units = dict.fromkeys(
+    in_words(resampled.get(task.field))
+    for task in TASKS
+    if task.constant in scores
+  )
+  return [f"interval over {unit}" for unit in units]
+
+
+def _incomparable(run: EvaluatedRun, corpus: str) -> list[str]:
   """Why the run's cells cannot be held against the published ones."""
-  scores, reasons = run.corpora[ours], []
+  source, scores = published.load(), run.corpora[corpus]
+  if corpus not in source["n"]:
+    return []  # it has a table of its own
+  reasons = []
   n = scores["n_intensity"] or scores["n_emotion"]
   printed = source["n"][corpus]
-  if ours != corpus:
-    reasons.append(f"another corpus: {ours}, N = {n}")
-  elif run.split != "test":
+  if run.split != "test":
     reasons.append(f"not the test split but {run.split}, N = {n}")
   elif n != printed:
     reasons.append(f"another N: {n}, the published test split has {printed}")
   classes = source["classes"].get(corpus)
-  if ours == corpus and classes and len(scores["per_class"]) != classes:
+  if classes and len(scores["per_class"]) != classes:
     reasons.append(
       f"another number of classes: {len(scores['per_class'])}, published "
       f"with {classes}"
@@ -165,93 +223,74 @@ def _incomparable(
   return reasons
 
 
-def paper_cell(scores: Mapping[str, Any], key: str) -> str:
-  """A cell in the paper's manner: ".691", "48.68", "85.85/86.90"."""
-  if key in _PAIRS:
-    parts = [_short(scores.get(name), 100) for name in _PAIRS[key]]
-    return "-" if set(parts) == {"-"} else "/".join(parts)
-  return _short(scores.get(key), _FACTORS[key])
-
-
-def _short(value: float | None, factor: int) -> str:
-  text = format_score(value, factor)
-  # The paper leaves the nought out; a minus stays.
-  return re.sub(r"^(-?)0\.", r"\1.", text) if factor == 1 else text
-
-
-def table3(ablation: Mapping[str, Any]) -> Block:
-  """Table 3: the paper's rows on MOSI beside ours (mean ± deviation)."""
+def table3(ablation: Mapping[str, Any]) -> list[Table]:
+  """Table 3 on MOSI beside ours, and ours on the other corpora."""
   rows = {row["row"]: row for row in ablation["rows"]}
-  printed = {row["row"]: row for row in published()["table3"]}
-  names = {name for row in rows.values() for name in row["corpora"]}
-  ours = match_corpora(sorted(names)).get("mosi", "")
+  source = published.load()["table3"]
+  corpus = source["corpus"]
+  corpora = {name: None for row in rows.values() for name in row["corpora"]}
+  others = [name for name in corpora if name != corpus]
+  tables = [_table3(source, rows, corpus in corpora)]
+  return [*tables, _other_table3(rows, others)] if others else tables
+
+
+def _table3(
+  source: Mapping[str, Any], rows: Mapping[str, Mapping], has_ours: bool
+) -> Table:
+  """The paper's rows, and ours beside them if MOSI is among our corpora."""
+  corpus, columns = source["corpus"], published.table3_columns()
+  printed = {row["row"]: row for row in source["rows"]}
   body = []
-  for row in dict.fromkeys([*printed, *rows]):
-    theirs = printed.get(row, {}).get("cells", {}).get("mosi", {})
-    cells = [theirs.get(key, "-") for key in _TABLE3]
-    found = rows.get(row, {}).get("corpora", {}).get(ours, {})
-    mean = {name: each["mean"] for name, each in found.items()}
-    deviation = {name: each["sd"] for name, each in found.items()}
-    for key in _TABLE3:
-      cell = paper_cell(mean, key)
-      if any(value is not None for value in deviation.values()):
-        cell = cell if cell == "-" else f"{cell} ± {paper_cell(deviation, key)}"
-      cells.append(cell)
-    seeds = str(len(rows[row]["seeds"])) if row in rows else "-"
-    title = rows[row]["title"] if row in rows else printed[row]["name"]
-    body.append((title, *cells, seeds))
-  headings = [_HEADINGS[key] for key in _TABLE3]
-  split = next((row["split"] for row in ablation["rows"]), "test")
-  return Block(
-    f"Table 3: what each part is worth; ours on {ours or 'no such corpus'}, "
-    f"{split} split, mean ± standard deviation over seeds",
-    (("", *headings, *headings, "seeds"), *body),
+  for name in dict.fromkeys([*printed, *(rows if has_ours else ())]):
+    theirs = printed.get(name, {}).get("cells", {}).get(corpus, {})
+    cells = [theirs.get(column.key, "-") for column in columns]
+    title = printed.get(name, {}).get("name", "")
+    if has_ours:
+      own = rows.get(name, {}).get("corpora", {}).get(corpus, {})
+      cells += [column.cell(_spread(own)) for column in columns]
+      cells.append(str(len(rows[name]["seeds"])) if name in rows else "-")
+      title = rows[name]["title"] if name in rows else title
+    body.append((title, *cells))
+  heads = [column.title for column in columns]
+  title = f"Table 3: what each part is worth, on {corpus.upper()}"
+  spans = [("", 1), (f"the paper, {corpus.upper()}", len(columns))]
+  if not has_ours:
+    return Table(title, (("", *heads), *body), "table3", tuple(spans))
+  split = next(iter(rows.values()))["split"]
+  spans += [(f"ours, {corpus}, {split} split", len(columns)), ("", 1)]
+  return Table(
+    f"{title}; ours: mean ± standard deviation over seeds",
+    (("", *heads, *heads, "seeds"), *body),
     "table3",
-    (("", 1), ("the paper, MOSI", 4), (f"ours, {ours or '-'}", 4), ("", 1)),
+    tuple(spans),
   )
 
 
-def difference_blocks(
-  title: str,
-  rows: Mapping[str, Mapping[str, Mapping[str, Sequence[float | None]]]],
-  slug: str,
-) -> list[Block]:
-  """Differences with their intervals, a line for each row and corpus.
-
-  Args:
-    title: what is subtracted from what.
-    rows: row -> corpus -> score -> (value, low, high).
-    slug: the beginning of the names of its files.
-
-  Returns:
-    A table for each task that has differences.
-  """
-  blocks = []
-  for task, columns in (("intensity", INTENSITY), ("emotion", EMOTION)):
-    body = [
-      (row, corpus, *(_difference(found.get(key), f) for _, key, f in columns))
-      for row, corpora in rows.items()
-      for corpus, found in corpora.items()
-      if any(key in found for _, key, _ in columns)
-    ]
-    if body:
-      head = ("", "corpus", *(name for name, _, _ in columns))
-      told = any("[a]" in cell for row in body for cell in row[2:])
-      notes = {"a": "the 95 % interval excludes zero"} if told else {}
-      name = f"{slug}_{task}"
-      heading = f"{task.capitalize()}: {title}"
-      blocks.append(Block(heading, (head, *body), name, notes=notes))
-  return blocks
-
-
-def _difference(found: Sequence[float | None] | None, factor: int) -> str:
-  if not found or found[0] is None:
-    return "-"
-  value, *ends = found
-  text = format_score(value, factor, "+")
-  if None in ends:
-    return text
-  low, high = ends
-  told = " [a]" if low > 0 or high < 0 else ""
-  ends = (format_score(end, factor, "+") for end in (low, high))
-  return f"{text} ({' to '.join(ends)}){told}"
+def _other_table3(rows: Mapping[str, Mapping], corpora: Sequence[str]) -> Table:
+  """Our rows on corpora that Table 3 does not have: their primary scores."""
+  shown: list[tuple[str, Score]] = [
+    (name, score)
+    for name in corpora
+    for score in PRIMARY
+    if any(score.name in row["corpora"].get(name, {}) for row in rows.values())
+  ]
+  body = [
+    (
+      row["title"],
+      *(
+        format_spread(score, row["corpora"].get(name, {}).get(score.name))
+        for name, score in shown
+      ),
+      str(len(row["seeds"])),
+    )
+    for row in rows.values()
+  ]
+  split = next(iter(rows.values()))["split"]
+  heads = (f"{name} {score.title}" for name, score in shown)
+  return Table(
+    f"What each part is worth on corpora that are not in Table 3, {split} "
+    "split, mean ± standard deviation over seeds: not comparable with the "
+    "paper",
+    (("", *heads, "seeds"), *body),
+    "table3_other",
+  )

@@ -7,11 +7,18 @@ though no label joins the corpora but the universal one.
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from unimse_jax.errors import InputError
 from unimse_jax.reporting.run_files import EvaluatedRun, Row
+from unimse_jax.tables.scores import (
+  EMOTION,
+  INTENSITY,
+  TASKS,
+  is_annotated,
+)
 
 METHODS = ("tsne", "pca")
 POINTS = 1500  # drawn of one figure; more hide each other and take minutes
@@ -25,10 +32,10 @@ class Group:
   """Points of one legend entry.
 
   Attributes:
-    name: as in the legend.
-    corpus: where they come from.
+    name: entry of the legend.
+    corpus: corpus that the points come from.
     side: 0 or 1; points of the same side should lie together.
-    rows: which rows of the predictions.
+    rows: numbers of the predictions.
   """
 
   name: str
@@ -43,14 +50,14 @@ class Projection:
 
   Attributes:
     title: what is shown.
-    groups: of the points, whose rows index the predictions.
+    groups: groups of the points; their rows index the predictions.
     points: float64[P, 2], group after group.
     silhouette: mean over points by side, in [-1, 1], in the layer's own
       space; above 0 the sides are apart.
     agreement: share of points whose nearest neighbour is of the same side.
     across: the same with the nearest neighbour in the other corpus.
     chance: what `across` is where neighbours are drawn at random.
-    left_out: points of the groups that are not drawn.
+    left_out: number of points of the groups that are not drawn.
   """
 
   title: str
@@ -97,14 +104,14 @@ def figure4(run: EvaluatedRun, method: str) -> list[Projection]:
     )
     for side, word in enumerate(classes)
   ]
-  found = []
+  projections = []
   for title, groups in (
     ("(a) annotated sentiment and annotated emotion", [*signs, *targets]),
     ("(b) generated emotion and annotated emotion", [*written, *targets]),
   ):
     if all(len(group.rows) > 1 for group in groups):
-      found.append(_project(title, groups, run.embeddings, method))
-  return found
+      projections.append(_project(title, groups, run.embeddings, method))
+  return projections
 
 
 def choose_corpora(run: EvaluatedRun) -> tuple[str, str]:
@@ -114,13 +121,15 @@ def choose_corpora(run: EvaluatedRun) -> tuple[str, str]:
   none annotates the one alone; "" where there is none.
   """
   rated = {
-    field: [name for name, scores in run.corpora.items() if key in scores]
-    for field, key in (("intensity", "mae"), ("emotion", "wf1"))
+    task: [
+      name for name, scores in run.corpora.items() if is_annotated(task, scores)
+    ]
+    for task in TASKS
   }
-  alone = [name for name in rated["intensity"] if name not in rated["emotion"]]
-  sentiment = next(iter(alone or rated["intensity"]), "")
-  others = [name for name in rated["emotion"] if name != sentiment]
-  alone = [name for name in others if name not in rated["intensity"]]
+  alone = [name for name in rated[INTENSITY] if name not in rated[EMOTION]]
+  sentiment = next(iter(alone or rated[INTENSITY]), "")
+  others = [name for name in rated[EMOTION] if name != sentiment]
+  alone = [name for name in others if name not in rated[INTENSITY]]
   return sentiment, next(iter(alone or others), "")
 
 
@@ -215,20 +224,15 @@ def _thin(group: Group, total: int) -> Group:
 
 def _flatten(vectors: np.ndarray, method: str) -> np.ndarray:
   """float64[P, 2] of float64[P, D]."""
-  try:
-    from sklearn import decomposition, manifold
-  except ImportError as error:
-    raise InputError(
-      "Figure 4 needs scikit-learn, which is not installed here; run "
-      "`pip install 'unimse_jax[report]'`, or choose --projection none."
-    ) from error
+  learn = _scikit_learn()
   if not np.ptp(vectors, axis=0).any():
     # A collapsed model: t-SNE would divide by a spread of zero, and crash.
     return np.zeros((len(vectors), 2))
   if method == "pca" or len(vectors) < 4:
-    return decomposition.PCA(2, random_state=_SEED).fit_transform(vectors)
+    pca = learn.decomposition.PCA(2, random_state=_SEED)
+    return pca.fit_transform(vectors)
   perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
-  return manifold.TSNE(
+  return learn.manifold.TSNE(
     2, perplexity=perplexity, init="pca", random_state=_SEED
   ).fit_transform(vectors)
 
@@ -239,32 +243,44 @@ def measure(
   """Silhouette, agreement, agreement across corpora, chance; see Projection.
 
   Args:
-    vectors: float[P, D].
-    sides: int[P], 0 or 1.
-    corpora: str[P], two different ones.
+    vectors: float[P, D], points in the layer's own space.
+    sides: int[P], 0 or 1; both are there.
+    corpora: str[P], names of two corpora.
   """
-  squares = (vectors**2).sum(1)
-  distance = squares[:, None] + squares - 2 * vectors @ vectors.T
-  distance = np.sqrt(np.maximum(distance, 0))
-  np.fill_diagonal(distance, 0)
-  silhouette = _silhouette(distance, sides)
-  apart = distance + np.where(np.eye(len(vectors), dtype=bool), np.inf, 0)
-  agreement = (sides[apart.argmin(1)] == sides).mean()
+  learn = _scikit_learn()
+  silhouette = learn.metrics.silhouette_score(vectors, sides)
+  neighbours = learn.neighbors.NearestNeighbors(n_neighbors=1)
+  # Asked about no points, it leaves each point's own out of its neighbours.
+  nearest = neighbours.fit(vectors).kneighbors(return_distance=False)[:, 0]
+  across = np.empty(len(vectors), np.int64)
+  for corpus in np.unique(corpora):
+    is_own = corpora == corpus
+    own, others = np.flatnonzero(is_own), np.flatnonzero(~is_own)
+    places = neighbours.fit(vectors[others]).kneighbors(
+      vectors[own], return_distance=False
+    )
+    across[own] = others[places[:, 0]]
   other = corpora[:, None] != corpora
-  nearest = np.where(other, distance, np.inf).argmin(1)
-  across = (sides[nearest] == sides).mean()
   same = sides[:, None] == sides
   chance = ((same & other).sum(1) / other.sum(1)).mean()
-  return silhouette, float(agreement), float(across), float(chance)
+  return (
+    float(silhouette),
+    float((sides[nearest] == sides).mean()),
+    float((sides[across] == sides).mean()),
+    float(chance),
+  )
 
 
-def _silhouette(distance: np.ndarray, sides: np.ndarray) -> float:
-  """Mean of (b - a) / max(a, b) (Rousseeuw 1987), of two sides."""
-  means = np.stack([distance[:, sides == side].sum(1) for side in (0, 1)])
-  counts = np.array([(sides == 0).sum(), (sides == 1).sum()])
-  every = np.arange(len(sides))
-  own = means[sides, every] / np.maximum(counts[sides] - 1, 1)
-  far = means[1 - sides, every] / counts[1 - sides]
-  scale = np.maximum(own, far)
-  scores = np.where(scale > 0, (far - own) / np.maximum(scale, 1e-300), 0)
-  return float(scores.mean())
+def _scikit_learn() -> Any:
+  """scikit-learn with the parts that are used here."""
+  try:
+    import sklearn.decomposition
+    import sklearn.manifold
+    import sklearn.metrics
+    import sklearn.neighbors
+  except ImportError as error:
+    raise InputError(
+      "Figure 4 needs scikit-learn, which is not installed here; run "
+      "`pip install 'unimse_jax[report]'`, or choose --projection none."
+    ) from error
+  return sklearn

@@ -9,6 +9,7 @@ import numpy as np
 
 from unimse_jax.errors import InputError
 from unimse_jax.rundir import RunDir, json_file
+from unimse_jax.tables.scores import TASKS
 
 # The first that there is is the one whose utterances are shown.
 SPLITS = ("test", "validation", "train")
@@ -23,16 +24,18 @@ class EvaluatedRun:
   """One evaluated run, and what was gathered around it.
 
   Attributes:
-    root: the directory that was named; holds seeds.json and ablation.json.
-    run_dir: the run itself; below `root` where that gathers seeds.
-    results: split -> the content of results/<split>.json.
-    rows: the predictions of `split`, as in predictions/<split>.jsonl; none
-    where there is no such file, or one without texts and scored values.
+    root: directory that was named; holds seeds.json and ablation.json.
+    run_dir: directory of the run; below `root` where that gathers seeds.
+    results: split -> content of results/<split>.json.
+    rows: predictions of `split`, as in predictions/<split>.jsonl; none where
+      there is no such file, or one without texts and scored values.
     embeddings: float32[N, D] of `rows`; None where eval stored none.
     metrics: lines of metrics.jsonl.
-    seeds, ablation: the content of seeds.json and ablation.json, or None. An
-    ablation without seeds.json has the seeds of its whole model.
-    statistics, audit: of the data and of its labels, or None.
+    seeds: content of seeds.json, or None; an ablation without it has the seeds
+      of its whole model.
+    ablation: content of ablation.json, or None.
+    statistics: content of statistics.json beside the data, or None.
+    audit: content of the labels' .audit.json, or None.
   """
 
   root: pathlib.Path
@@ -74,13 +77,25 @@ class EvaluatedRun:
       return f"{path.parent.name}/{path.name}"
     return path.name
 
+  @property
+  def eval_command(self) -> str:
+    """What evaluates this run again; it takes the run's own config."""
+    return (
+      f"python -m unimse_jax.eval --workdir {self.run_dir.path} "
+      f"--split {self.split}"
+    )
+
   def of_corpus(self, corpus: str) -> list[Row]:
     """The rows of one corpus."""
     return [row for row in self.rows if row["corpus"] == corpus]
 
 
-def load(root: pathlib.Path) -> EvaluatedRun:
+def load(root: pathlib.Path, single: bool = False) -> EvaluatedRun:
   """Reads a workdir, or a directory that gathers seeds or ablations.
+
+  Args:
+    root: that directory.
+    single: whether intervals are those of single utterances, not of dialogues.
 
   Raises:
     InputError: nothing was evaluated there, or a file that is damaged or
@@ -92,9 +107,9 @@ def load(root: pathlib.Path) -> EvaluatedRun:
   if seeds is None and run_dir.path.parent == gathered.row(FULL).path:
     seeds = _whole_row(ablation)
   results = {
-    split: found
+    split: _with_plain_intervals(content) if single else content
     for split in SPLITS
-    if (found := run_dir.results(split)) is not None
+    if (content := run_dir.results(split)) is not None
   }
   if not results:
     raise InputError(
@@ -117,6 +132,20 @@ def load(root: pathlib.Path) -> EvaluatedRun:
     statistics=_read(pathlib.Path(data.get("dir", "")) / "statistics.json"),
     audit=_read(labels.with_suffix(".audit.json")) if labels.name else None,
   )
+
+
+def _with_plain_intervals(results: Mapping[str, Any]) -> dict[str, Any]:
+  """The results with intervals over single utterances in place of others."""
+  corpora = {}
+  for name, scores in results["corpora"].items():
+    corpora[name] = dict(scores)
+    if "utterance_intervals" in scores:
+      corpora[name]["intervals"] = scores["utterance_intervals"]
+      corpora[name]["resampled"] = {
+        task.field: {"unit": "utterance", "groups": scores[f"n_{task.field}"]}
+        for task in TASKS
+      }
+  return {**results, "corpora": corpora}
 
 
 def _find_run(

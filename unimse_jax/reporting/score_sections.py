@@ -1,8 +1,10 @@
 """Sections of scores: the paper's tables, comparisons, ablations, curves."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from unimse_jax.reporting import charts, comparison, paper_tables, tables
+from unimse_jax.evaluation import comparison
+from unimse_jax.reporting import charts, paper_tables, score_tables
 from unimse_jax.reporting.charts import Bar, Chart
 from unimse_jax.reporting.run_files import FULL, EvaluatedRun
 from unimse_jax.reporting.section import (
@@ -10,9 +12,12 @@ from unimse_jax.reporting.section import (
   Section,
   how_to,
   paragraph,
-  primary,
 )
-from unimse_jax.reporting.tables import Block
+from unimse_jax.tables.scores import PRIMARY, among
+from unimse_jax.tables.table import Table
+
+# Row -> corpus -> score -> [value, low, high], and what the intervals drew.
+_Differences = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
 
 _WITHHELD = {
   "audio": "without audio",
@@ -22,8 +27,8 @@ _WITHHELD = {
 
 
 def table2_section(runs: Sequence[EvaluatedRun]) -> Section:
-  """The paper's Table 2 with the runs' rows at its end."""
-  return Section("table2", "Table 2", [paper_tables.table2(runs)])
+  """The runs' rows and the paper's Table 2, side by side where they may be."""
+  return Section("table2", "Table 2", paper_tables.table2(runs))
 
 
 def ablation_section(run: EvaluatedRun) -> Section:
@@ -31,20 +36,20 @@ def ablation_section(run: EvaluatedRun) -> Section:
   title = "Table 3: ablations"
   if run.ablation is None:
     command = (
-      "python -m unimse_jax.ablate --config configs/base.py --rows all "
-      f"--workdir {run.root}"
+      f"python -m unimse_jax.ablate --config configs/{run.config['name']}.py "
+      f"--rows all --workdir {run.root}"
     )
     return Section("table3", title, [how_to("No ablation was run.", command)])
   rows = {
-    row["title"]: row["differences"]
+    row["title"]: (row["differences"], row.get("resampled", {}))
     for row in run.ablation["rows"]
     if row["row"] != FULL and row.get("differences")
   }
-  parts: list[Block | Gallery | str] = [paper_tables.table3(run.ablation)]
+  parts: list[Table | Gallery | str] = [*paper_tables.table3(run.ablation)]
   if rows:
-    parts += paper_tables.difference_blocks(
+    parts += score_tables.difference_tables(
       "the row minus the whole model, with the 95 % interval of a paired "
-      "bootstrap over utterances, seeds pooled",
+      "bootstrap, seeds pooled",
       rows,
       "table3_differences",
     )
@@ -55,40 +60,47 @@ def ablation_section(run: EvaluatedRun) -> Section:
 
 
 def _difference_charts(
-  slug: str, rows: Mapping[str, Mapping], what: str
+  slug: str, rows: _Differences, what: str
 ) -> list[Chart | str]:
   """For each corpus and its primary scores the rows' intervals."""
-  found = {}
-  for row, corpora in rows.items():
-    for corpus, scores in corpora.items():
-      for key, heading, factor in primary(
-        {name: ends[0] for name, ends in scores.items()}
-      ):
-        ends = [None if x is None else x * factor for x in scores[key]]
-        bars = found.setdefault((corpus, key, heading), [])
-        bars.append(Bar(row, *ends))
+  bars = {}
+  for row, (corpora, _) in rows.items():
+    for corpus, by_score in corpora.items():
+      for score in PRIMARY:
+        ends = by_score.get(score.name)
+        if ends and ends[0] is not None:
+          scaled = [None if x is None else x * score.factor for x in ends]
+          bars.setdefault((corpus, score), []).append(Bar(row, *scaled))
   return [
     charts.interval_chart(
-      f"{slug}_{corpus}_{key}",
-      f"{corpus}: {heading}, {what}",
-      bars,
-      f"difference of {heading}",
+      f"{slug}_{corpus}_{score.name}",
+      f"{corpus}: {score.title}, {what}",
+      lines,
+      f"difference of {score.title}",
     )
-    for (corpus, key, heading), bars in found.items()
+    for (corpus, score), lines in bars.items()
   ]
 
 
 def comparison_section(
-  run: EvaluatedRun, others: Sequence[EvaluatedRun]
+  run: EvaluatedRun, others: Sequence[EvaluatedRun], single: bool
 ) -> Section:
-  """Paired differences from the other runs."""
+  """Paired differences from the other runs.
+
+  Args:
+    run: run that the others are subtracted from.
+    others: runs to compare it with.
+    single: whether the intervals draw single utterances, not dialogues.
+  """
   rows = {}
   for each in others:
     # Two runs may share a name; a row must not take the place of another.
     name = f"minus {each.name}"
     name = f"minus {each.root}" if name in rows else name
-    rows[name] = comparison.compare(run, each)
-  blocks = paper_tables.difference_blocks(
+    pair = (run.run_dir, each.run_dir)
+    compared = comparison.compare([pair], run.split, single)
+    rows[name] = (compared.differences, compared.resampled)
+  tables = score_tables.difference_tables(
     f"{run.name} minus another run, {run.split} split, with the 95 % interval "
     "of a paired bootstrap over the same utterances",
     rows,
@@ -97,7 +109,7 @@ def comparison_section(
   pictures = Gallery(
     _difference_charts("comparison", rows, f"{run.name} minus another run")
   )
-  parts = [*blocks, pictures]
+  parts = [*tables, pictures]
   gathered = [each for each in (run, *others) if each.seeds]
   if gathered:
     names = ", ".join(
@@ -111,43 +123,24 @@ def comparison_section(
 
 def scores_section(run: EvaluatedRun) -> Section:
   """Every score of every split beside a constant predictor's."""
-  parts: list[Block | Gallery | str] = []
+  parts: list[Table | Gallery | str] = []
   for split, result in run.results.items():
     for name, scores in result["corpora"].items():
-      parts += tables.corpus_blocks(name, split, scores)
-    line = tables.decoding_line(result["decoding"]).partition("\n")[0]
+      parts += score_tables.corpus_tables(name, split, scores)
+    line = score_tables.decoding_line(result["decoding"]).partition("\n")[0]
     parts.append(paragraph(f"{split}: {line}."))
   if run.seeds:
-    parts += _seed_blocks(run.seeds)
+    parts += score_tables.seed_tables(run.seeds)
   return Section("scores", "Scores", parts)
-
-
-def _seed_blocks(seeds: Mapping) -> list[Block]:
-  """Mean, deviation and every seed of each corpus."""
-  blocks = []
-  for corpus, scores in seeds["corpora"].items():
-    columns = [each for each in tables.COLUMNS if each[1] in scores]
-    rows = {
-      name: {key: found[field] for key, found in scores.items()}
-      for name, field in (("mean", "mean"), ("standard deviation", "sd"))
-    }
-    for number, seed in enumerate(seeds["seeds"]):
-      rows[f"seed {seed}"] = {
-        key: found["values"][number] for key, found in scores.items()
-      }
-    title = f"{corpus}, {seeds['split']}: {len(seeds['seeds'])} seeds"
-    slug = f"seeds_{seeds['split']}_{corpus}"
-    blocks.append(tables.score_block(title, columns, rows, slug))
-  return blocks
 
 
 def withheld_section(run: EvaluatedRun) -> Section:
   """Scores of the same model where a modality is withheld at test time."""
-  title, found = "Modality contribution", run.result.get("withheld")
-  if not found:
+  title, withheld = "Modality contribution", run.result.get("withheld")
+  if not withheld:
     text = "This run was evaluated without withholding modalities."
-    return Section("modalities", title, [how_to(text, _eval_command(run))])
-  parts: list[Block | Gallery | str] = [
+    return Section("modalities", title, [how_to(text, run.eval_command)])
+  parts: list[Table | Gallery | str] = [
     paragraph(
       "The same model on the same split, with a modality withheld at test "
       "time. Where MAE rises or WF1 falls, the model used it."
@@ -155,41 +148,39 @@ def withheld_section(run: EvaluatedRun) -> Section:
   ]
   pictures = []
   for corpus, scores in run.corpora.items():
-    rows = {"all modalities": scores}
-    for name, heading in _WITHHELD.items():
-      if corpus in found.get(name, {}):
-        rows[heading] = found[name][corpus]
-    columns = [
-      each
-      for each in tables.COLUMNS
-      if any(each[1] in row for row in list(rows.values())[1:])
-    ]
+    whole = {"all modalities": scores}
+    others = {
+      heading: withheld[name][corpus]
+      for name, heading in _WITHHELD.items()
+      if corpus in withheld.get(name, {})
+    }
+    shown = among({name for each in others.values() for name in each})
+    columns = {
+      name: score_tables.values(each) for name, each in (whole | others).items()
+    }
     slug = f"modalities_{corpus}"
     heading = f"{corpus}, {run.split}: modalities withheld"
-    parts.append(tables.score_block(heading, columns, rows, slug))
-    pictures += _withheld_charts(corpus, rows)
+    parts.append(score_tables.score_table(heading, shown, columns, slug))
+    pictures += _withheld_charts(corpus, scores, others)
   return Section("modalities", title, [*parts, Gallery(pictures)])
 
 
 def _withheld_charts(
-  corpus: str, rows: Mapping[str, Mapping]
+  corpus: str, whole: Mapping[str, Any], others: Mapping[str, Mapping]
 ) -> list[Chart | str]:
-  whole, *others = rows.items()
   pictures = []
-  for key, heading, factor in primary(whole[1]):
+  for score in PRIMARY:
+    if whole.get(score.name) is None:
+      continue
     bars = [
-      Bar(name, (scores[key] - whole[1][key]) * factor)
-      for name, scores in others
-      if scores.get(key) is not None
+      Bar(name, (each[score.name] - whole[score.name]) * score.factor)
+      for name, each in others.items()
+      if each.get(score.name) is not None
     ]
-    title = f"{corpus}: change of {heading} where withheld"
-    slug = f"modalities_{corpus}_{key}"
-    pictures.append(charts.interval_chart(slug, title, bars, heading))
+    title = f"{corpus}: change of {score.title} where withheld"
+    slug = f"modalities_{corpus}_{score.name}"
+    pictures.append(charts.interval_chart(slug, title, bars, score.title))
   return pictures
-
-
-def _eval_command(run: EvaluatedRun) -> str:
-  return f"python -m unimse_jax.eval --config ... --workdir {run.run_dir.path}"
 
 
 def curves_section(run: EvaluatedRun) -> Section:
@@ -219,13 +210,20 @@ def curves_section(run: EvaluatedRun) -> Section:
     )
     for name, points in losses.items()
   ] or [charts.missing("Training loss", "nothing was recorded.")]
-  for score, heading in (("mae", "MAE"), ("wf1", "WF1")):
-    found = chosen("validation", lambda n, s=score: n.endswith(f"/{s}"))
-    found = {name.rpartition("/")[0]: points for name, points in found.items()}
-    if found:
-      title = f"Validation: {heading}"
-      slug = f"curves_validation_{score}"
-      pictures.append(charts.line_chart(slug, title, found, heading, mark))
+  for score in PRIMARY:
+    ending = f"/{score.name}"
+    by_corpus = {
+      name.removesuffix(ending): points
+      for name, points in chosen(
+        "validation", lambda name, end=ending: name.endswith(end)
+      ).items()
+    }
+    if by_corpus:
+      title = f"Validation: {score.title}"
+      slug = f"curves_validation_{score.name}"
+      pictures.append(
+        charts.line_chart(slug, title, by_corpus, score.title, mark)
+      )
   rate = chosen("validation", lambda name: name == "malformed_rate")
   if rate:
     title = "Validation: share of malformed outputs without the grammar"

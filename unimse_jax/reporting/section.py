@@ -5,10 +5,7 @@ import html
 from collections.abc import Sequence
 
 from unimse_jax.reporting.charts import Chart
-from unimse_jax.reporting.tables import Block
-
-# Of the corpus's task: the score that it is judged by.
-PRIMARY = (("mae", "MAE", 1), ("wf1", "WF1", 100))
+from unimse_jax.tables.table import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,18 +25,18 @@ class Gallery:
 @dataclasses.dataclass(frozen=True)
 class Section:
   """Attributes:
-  slug: its anchor in the page.
-  title: its heading.
+  slug: anchor in the page.
+  title: heading.
   parts: tables, pictures, and HTML.
   """
 
   slug: str
   title: str
-  parts: Sequence[Block | Gallery | str]
+  parts: Sequence[Table | Gallery | str]
 
   @property
-  def blocks(self) -> list[Block]:
-    return [part for part in self.parts if isinstance(part, Block)]
+  def tables(self) -> list[Table]:
+    return [part for part in self.parts if isinstance(part, Table)]
 
   @property
   def charts(self) -> list[Chart]:
@@ -62,8 +59,3 @@ def how_to(missing: str, command: str) -> str:
     f"<p>{html.escape(missing)} Run <code>{html.escape(command)}</code>, then "
     "this report again.</p>"
   )
-
-
-def primary(scores) -> list[tuple[str, str, int]]:
-  """(score, heading, factor) that a corpus is judged by: one or two."""
-  return [each for each in PRIMARY if scores.get(each[0]) is not None]

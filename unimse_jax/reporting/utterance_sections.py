@@ -8,7 +8,7 @@ from unimse_jax.reporting.charts import Chart
 from unimse_jax.reporting.projection import Projection
 from unimse_jax.reporting.run_files import EvaluatedRun, Row
 from unimse_jax.reporting.section import Gallery, Section, how_to, paragraph
-from unimse_jax.reporting.tables import Block
+from unimse_jax.tables.table import Table
 
 WORST = 10  # utterances of a corpus that are shown
 _MOST = 1500  # points of a picture
@@ -20,12 +20,9 @@ def figure4_section(run: EvaluatedRun, method: str) -> Section:
   title = "Figure 4: the last fused layer"
   if run.embeddings is None:
     text = "This run was evaluated without storing its representations."
-    command = (
-      f"python -m unimse_jax.eval --config ... --workdir {run.run_dir.path}"
-    )
-    return Section("figure4", title, [how_to(text, command)])
-  found = projection.figure4(run, method)
-  if not found:
+    return Section("figure4", title, [how_to(text, run.eval_command)])
+  projections = projection.figure4(run, method)
+  if not projections:
     text = (
       "The figure needs a corpus with intensities and another one with two "
       "emotions, each with two utterances or more; this run has none such."
@@ -34,7 +31,7 @@ def figure4_section(run: EvaluatedRun, method: str) -> Section:
   name = _METHODS[method]
   pictures = [
     _scatter(f"figure4_{letter}", run, each, name)
-    for letter, each in zip("ab", found, strict=False)
+    for letter, each in zip("ab", projections, strict=False)
   ]
   text = (
     f"{name} of the mean over tokens of the last fused encoder layer, "
@@ -44,25 +41,25 @@ def figure4_section(run: EvaluatedRun, method: str) -> Section:
     "agreement across corpora above chance, that they lie together over the "
     "border of the corpora."
   )
-  parts = [paragraph(text), Gallery(pictures, "large"), _numbers(found)]
+  parts = [paragraph(text), Gallery(pictures, "large"), _numbers(projections)]
   return Section("figure4", title, parts)
 
 
 def _scatter(
-  slug: str, run: EvaluatedRun, found: Projection, method: str
+  slug: str, run: EvaluatedRun, shown: Projection, method: str
 ) -> Chart | str:
-  points = iter(found.points.tolist())
+  points = iter(shown.points.tolist())
   groups = {
     group.name: [(*next(points), _hover(run.rows[row])) for row in group.rows]
-    for group in found.groups
+    for group in shown.groups
   }
   summary = (
-    f"Silhouette {found.silhouette:.2f}, nearest neighbour across corpora of "
-    f"the same side {found.across:.0%}, by chance {found.chance:.0%}"
+    f"Silhouette {shown.silhouette:.2f}, nearest neighbour across corpora of "
+    f"the same side {shown.across:.0%}, by chance {shown.chance:.0%}"
   )
   labels = (f"{method} 1", f"{method} 2")
   return charts.scatter_chart(
-    slug, found.title, groups, labels, summary=summary
+    slug, shown.title, groups, labels, summary=summary
   )
 
 
@@ -70,7 +67,7 @@ def _hover(row: Row) -> str:
   return f"{row['text']}\n{row['corpus']} {row['id']}: {row['output']}"
 
 
-def _numbers(found: Sequence[Projection]) -> Block:
+def _numbers(projections: Sequence[Projection]) -> Table:
   head = ("", "points", "silhouette", "neighbour agrees, %")
   head += ("across corpora, %", "by chance, %", "not drawn")
   rows = [
@@ -83,34 +80,34 @@ def _numbers(found: Sequence[Projection]) -> Block:
       f"{100 * each.chance:.1f}",
       str(each.left_out),
     )
-    for each in found
+    for each in projections
   ]
   title = "Figure 4 in numbers, measured in the layer itself"
-  return Block(title, (head, *rows), "figure4")
+  return Table(title, (head, *rows), "figure4")
 
 
 def confusion_section(run: EvaluatedRun) -> Section:
   """What was taken for what, as shares of the true class."""
-  parts: list[Block | Gallery | str] = []
+  parts: list[Table | Gallery | str] = []
   for name, scores in run.corpora.items():
     if "confusion" in scores:
-      parts.append(_confusion_block(run, name, scores))
-      parts.append(_class_block(run, name, scores["per_class"]))
+      parts.append(_confusion_table(run, name, scores))
+      parts.append(_class_table(run, name, scores["per_class"]))
   if not parts:
     parts.append(paragraph("No corpus of this run annotates emotions."))
   return Section("confusion", "Confusion matrices", parts)
 
 
-def _confusion_block(
+def _confusion_table(
   run: EvaluatedRun, name: str, scores: Mapping[str, Any]
-) -> Block:
+) -> Table:
   """C rows of C + 1 counts, the last of predictions outside the classes."""
   classes = list(scores["per_class"])
   rows = [
     (word, *map(str, counts))
     for word, counts in zip(classes, scores["confusion"], strict=True)
   ]
-  return Block(
+  return Table(
     f"{name}, {run.split}: true class by row, predicted by column",
     (("true \\ predicted", *classes, "other"), *rows),
     f"confusion_{name}",
@@ -118,9 +115,9 @@ def _confusion_block(
   )
 
 
-def _class_block(
+def _class_table(
   run: EvaluatedRun, name: str, classes: Mapping[str, Mapping]
-) -> Block:
+) -> Table:
   head = ("class", "precision", "recall", "F1", "N")
   rows = [
     (
@@ -131,7 +128,7 @@ def _class_block(
     for word, each in classes.items()
   ]
   title = f"{name}, {run.split}: scores of each class, %"
-  return Block(title, (head, *rows), f"classes_{name}")
+  return Table(title, (head, *rows), f"classes_{name}")
 
 
 def intensity_section(run: EvaluatedRun) -> Section:
@@ -173,49 +170,48 @@ def calibration_section(run: EvaluatedRun) -> Section:
   """Whether the decoder's probabilities mean what they say."""
   pictures, rows = [], [("corpus", "slot", "ECE", "N")]
   for name, scores in run.corpora.items():
-    for slot, found in scores.get("calibration", {}).items():
-      error = "-" if found["ece"] is None else f"{found['ece']:.3f}"
+    for slot, measured in scores.get("calibration", {}).items():
+      error = "-" if measured["ece"] is None else f"{measured['ece']:.3f}"
       title = f"{name}, {slot}: ECE {error}"
-      rows.append((name, slot, error, str(found["n"])))
-      summary = f"Expected calibration error of {found['n']} predictions"
+      rows.append((name, slot, error, str(measured["n"])))
+      summary = f"Expected calibration error of {measured['n']} predictions"
       pictures.append(
         charts.reliability_chart(
-          f"calibration_{name}_{slot}", title, found["bins"], summary
+          f"calibration_{name}_{slot}", title, measured["bins"], summary
         )
       )
   if not pictures:
     text = "This run was evaluated without calibration."
-    command = (
-      f"python -m unimse_jax.eval --config ... --workdir {run.run_dir.path}"
+    return Section(
+      "calibration", "Calibration", [how_to(text, run.eval_command)]
     )
-    return Section("calibration", "Calibration", [how_to(text, command)])
   text = (
     "Accuracy of the predictions of about the same confidence; on the diagonal "
     "a probability of 0.8 is right in 80 %. Pale bars hold few predictions. "
     "ECE is the mean distance from the diagonal."
   )
-  block = Block(
+  table = Table(
     f"Expected calibration error, {run.split} split", tuple(rows), "calibration"
   )
-  parts = [paragraph(text), Gallery(pictures), block]
+  parts = [paragraph(text), Gallery(pictures), table]
   return Section("calibration", "Calibration", parts)
 
 
 def wrong_section(run: EvaluatedRun) -> Section:
   """The utterances that were missed by most."""
-  parts: list[Block | Gallery | str] = []
+  parts: list[Table | Gallery | str] = []
   for name in run.corpora:
     parts += [
-      block
-      for block in (_far_off(run, name), _surely_wrong(run, name))
-      if block
+      table
+      for table in (_far_off(run, name), _surely_wrong(run, name))
+      if table
     ]
   if not parts:
     parts.append(paragraph("No wrong utterance is in the predictions."))
   return Section("wrong", "Most wrong utterances", parts)
 
 
-def _far_off(run: EvaluatedRun, name: str) -> Block | None:
+def _far_off(run: EvaluatedRun, name: str) -> Table | None:
   """Intensities, by their distance from the truth."""
   errors = [
     (abs(row["scored"]["intensity"] - row["targets"]["intensity"]), row)
@@ -230,10 +226,10 @@ def _far_off(run: EvaluatedRun, name: str) -> Block | None:
   if not rows:
     return None
   title = f"{name}, {run.split}: intensities that are farthest off"
-  return Block(title, (_wrong_head("off by"), *rows), f"wrong_{name}_intensity")
+  return Table(title, (_wrong_head("off by"), *rows), f"wrong_{name}_intensity")
 
 
-def _surely_wrong(run: EvaluatedRun, name: str) -> Block | None:
+def _surely_wrong(run: EvaluatedRun, name: str) -> Table | None:
   """Wrong emotions, by how sure the model was."""
   own = run.of_corpus(name)
   slot = projection.emotion_slot(own)
@@ -241,8 +237,8 @@ def _surely_wrong(run: EvaluatedRun, name: str) -> Block | None:
   for row in own:
     target, scored = row["targets"]["emotion"], row["scored"]["emotion"]
     if target is not None and target != scored:
-      found = (row.get("probabilities") or {}).get(slot, {})
-      wrong.append((found.get(scored), row))
+      chances = (row.get("probabilities") or {}).get(slot, {})
+      wrong.append((chances.get(scored), row))
   wrong.sort(key=lambda pair: (-(pair[0] or 0), pair[1]["id"]))
   rows = [
     _wrong_row(row, "-" if sure is None else f"{sure:.2f}")
@@ -252,7 +248,7 @@ def _surely_wrong(run: EvaluatedRun, name: str) -> Block | None:
     return None
   title = f"{name}, {run.split}: wrong emotions of which the model was surest"
   head = _wrong_head("probability")
-  return Block(title, (head, *rows), f"wrong_{name}_emotion")
+  return Table(title, (head, *rows), f"wrong_{name}_emotion")
 
 
 def _wrong_head(measure: str) -> tuple[str, ...]:
@@ -265,12 +261,20 @@ def _wrong_row(row: Row, measure: str) -> tuple[str, ...]:
     for slot, value in row["targets"].items()
     if value is not None
   )
-  donors = ", ".join(
-    f"{slot} ← {each['donor']} (similarity {each['similarity']:.2f})"
-    for slot, each in (row.get("donors") or {}).items()
+  donors = "; ".join(
+    _donor(slot, each) for slot, each in (row.get("donors") or {}).items()
   )
   output = row["output"] or "(nothing)"
   return (row["id"], row["text"], output, targets, measure, donors or "none")
+
+
+def _donor(slot: str, donor: Mapping[str, Any]) -> str:
+  """Where the label's slot was taken from, with the donor's words."""
+  # An older version stored no text.
+  words = f" “{donor['text']}”" if donor.get("text") else ""
+  return (
+    f"{slot} ← {donor['donor']}{words} (similarity {donor['similarity']:.2f})"
+  )
 
 
 def _shown(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 from unimse_jax.rundir import RunDir
 from unimse_jax.study import launch
@@ -20,10 +19,19 @@ def evaluate(
   split: str,
   more: Sequence[str],
 ) -> int:
-  """Evaluates those that are not, gathers all and prints means.
+  """Evaluates the runs that have no results yet, gathers all, prints means.
 
-  A run whose newest checkpoint is evaluated is not again: its test split
+  A run whose newest checkpoint is evaluated is left alone: its test split
   would be opened once more.
+
+  Args:
+    runs: runs of one config, a seed each.
+    root: directory above them, for seeds.json.
+    split: split to score.
+    more: further flags of `unimse_jax.eval`.
+
+  Returns:
+    0, or the status of the first evaluation that failed.
   """
   flags = ("--split", split, *more)
   waiting = [run for run in runs if not run.is_evaluated(split)]
@@ -31,19 +39,12 @@ def evaluate(
   if status:
     return status
   # Here, as it imports JAX, which the children need no waiting for.
+  from unimse_jax.reporting import score_tables
   from unimse_jax.study import gather
+  from unimse_jax.tables import writers
 
   content = gather.write_seeds(root, runs, split)
-  print(table(content))
+  tables = score_tables.seed_tables(content)
+  print("\n\n".join(map(writers.to_text, tables)))
   print(f"\nWritten: {RunDir(root).seeds_file}")
   return 0
-
-
-def table(content: dict[str, Any]) -> str:
-  """Means and deviations, as fractions."""
-  lines = [f"{content['split']}, {len(content['seeds'])} seed(s)"]
-  for corpus, scores in content["corpora"].items():
-    for name, each in scores.items():
-      deviation = "" if each["sd"] is None else f" +- {each['sd']:.4f}"
-      lines.append(f"  {corpus:16} {name:12} {each['mean']:.4f}{deviation}")
-  return "\n".join(lines)

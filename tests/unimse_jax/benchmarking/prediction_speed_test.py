@@ -83,5 +83,5 @@ def test_every_way_is_measured_with_legal_labels():
       # positive, 1, joy, joy </s> is eight, -1.23 has four more.
       assert 8 <= row["tokens"] <= 12
   lines = prediction_speed.format_report(report, 5).splitlines()
-  assert len(lines) == 3 + len(report)
+  assert len(lines) == 2 + len(report)
   assert max(map(len, lines)) <= 80

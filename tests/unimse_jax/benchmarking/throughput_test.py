@@ -100,7 +100,7 @@ def test_the_report_is_json_and_adds_up(report):
 def test_the_report_can_be_read(report):
   text = throughput_table.format_report(report)
   assert "scratch on 1 x cpu" in text
-  assert text.count("\n    24  ") == text.count("\n    48  ") == 1
+  assert text.count("\n  24  ") == text.count("\n  48  ") == 1
   assert max(map(len, text.splitlines())) < 160
 
 

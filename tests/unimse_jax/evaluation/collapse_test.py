@@ -62,12 +62,12 @@ def test_one_output_for_all_names_what_a_constant_would_get(report):
     "collapse: films, intensity: 5 of 5 predicted values are 0.0; "
   )
   assert films.endswith(
-    "scores mae 1.1200 acc7 0.2000 acc2_has0 0.6000 f1_has0 0.4500, and always "
-    "saying the train median mae 1.1200 acc7 0.2000 acc2_has0 0.6000 f1_has0 "
-    "0.4500"
+    "the model scores MAE 1.120, ACC-7 20.00, ACC-5 20.00, ACC-2 has0 60.00, "
+    "F1 has0 45.00, and always saying the train median scores MAE 1.120, ACC-7 "
+    "20.00, ACC-5 20.00, ACC-2 has0 60.00, F1 has0 45.00"
   )
   assert "friends, emotion: 5 of 5 predicted values are 'anger'" in friends
-  assert "the train majority acc 0.4000" in friends
+  assert "the train majority scores ACC 40.00" in friends
   assert found["entropy"] == {"polarity": 0, "intensity": 0, "moods": 0}
   assert found["distinct_share"] == 0.1
 

@@ -36,7 +36,9 @@ def stored(run, tmp_path_factory):
   return json.loads(path.read_text()), [*map(json.loads, lines)], embeddings
 
 
-def test_donors_are_those_of_the_labels_file(stored, tiny_values):
+def test_donors_are_those_of_the_labels_file(stored, tiny_values, opened):
+  examples = opened.mixture.examples["train"]
+  texts = {f"{x.corpus}/train/{x.record.id}": x.record.text for x in examples}
   labels = {}
   with open(tiny_values["data"]["labels"], encoding="utf-8") as file:
     for row in map(json.loads, file):
@@ -47,6 +49,7 @@ def test_donors_are_those_of_the_labels_file(stored, tiny_values):
     assert row["donors"].keys() == expected.keys()
     for slot, donor in row["donors"].items():
       assert donor["donor"] == expected[slot]["donor"]
+      assert donor["text"] == texts[donor["donor"]]
       assert donor["donor"].split("/")[1] == "train"
       assert donor["similarity"] == expected[slot]["similarity"]
       found += 1

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from unimse_jax.evaluation import evaluation_run, metrics, results
+from unimse_jax.evaluation.confidence import Groups
 from unimse_jax.rundir import RunDir
 
 
@@ -51,6 +52,18 @@ def test_intervals_hold_their_scores(stored):
       low, high = corpora[corpus]["intervals"][name]
       assert low <= corpora[corpus][name] <= high
   assert set(corpora["friends"]["intervals"]) == {"acc", "wf1", "macro_f1"}
+
+
+def test_intervals_say_what_they_drew_and_the_plain_ones_are_kept(stored):
+  corpora, rows = stored[0]["corpora"], stored[1]
+  for corpus, field in (("films", "intensity"), ("friends", "emotion")):
+    own = [row for row in rows if row["corpus"] == corpus]
+    groups = Groups.of(
+      [row["dialogue"] for row in own], [row["speaker"] for row in own]
+    )
+    scores = corpora[corpus]
+    assert scores["resampled"] == {field: groups.describe()}
+    assert scores["utterance_intervals"].keys() == scores["intervals"].keys()
 
 
 def test_calibration_counts_what_was_written_with_a_probability(stored):

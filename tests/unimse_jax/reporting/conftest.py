@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from unimse_jax.evaluation import calibration, confidence, metrics
+from unimse_jax.evaluation.confidence import Groups
 
 POLARITIES = ("negative", "neutral", "positive")
 MELD = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
@@ -52,6 +53,8 @@ def _row(rng, corpus: str, number: int, skill: float) -> dict:
   return {
     "id": f"test{number}",
     "corpus": corpus,
+    "dialogue": f"dialogue{number // 4}",
+    "speaker": "",
     "output": ", ".join(f"{value}" for value in fields.values()),
     "malformed": False,
     "fields": fields,
@@ -67,6 +70,7 @@ def _row(rng, corpus: str, number: int, skill: float) -> dict:
       "iemocap" if scheme != "iemocap" else "intensity": {
         "donor": f"{corpus}/train/donor{number}",
         "similarity": 0.8,
+        "text": f"what donor {number} said",
       }
     },
     "mood": mood,
@@ -101,13 +105,24 @@ def _score(rows: list[dict], corpus: str) -> dict:
     fixed = metrics.constant_emotion(target, target, SCHEMES[scheme])
   else:
     fixed = metrics.constant_sentiment(target, target) | {"corr": None}
-  intervals = confidence.bootstrap(score, len(rows), resamples=_RESAMPLES)
+  groups = Groups.of([row["dialogue"] for row in rows], [""] * len(rows))
+  intervals, plain = (
+    {
+      name: _finite_list(each.low, each.high)
+      for name, each in confidence.bootstrap(
+        score, each_groups, resamples=_RESAMPLES
+      ).items()
+    }
+    for each_groups in (groups, Groups.single(len(rows)))
+  )
   return scores | {
     "n_intensity": 0 if scheme else len(rows),
     "n_emotion": len(rows) if scheme else 0,
     "malformed": 0,
     constant: {k: v for k, v in fixed.items() if isinstance(v, float | None)},
-    "intervals": {k: [each.low, each.high] for k, each in intervals.items()},
+    "intervals": intervals,
+    "resampled": {field: groups.describe()},
+    "utterance_intervals": plain,
     "calibration": _calibration(rows, scheme),
   }
 
@@ -128,6 +143,10 @@ def _calibration(rows: list[dict], scheme: str | None) -> dict:
   error = calibration.expected_calibration_error(bins)
   filled = [_finite(vars(each)) for each in bins]
   return {slot: {"ece": error, "n": len(rows), "bins": filled}}
+
+
+def _finite_list(*values: float) -> list[float | None]:
+  return [None if value != value else value for value in values]
 
 
 def _finite(values: dict) -> dict:
@@ -305,10 +324,15 @@ def write_gathered(
         "split": "test",
         "corpora": corpora,
         "differences": {},
+        "resampled": {},
       }
     )
     if row != "full":
       table[-1]["differences"] = _differences(corpora, table[0]["corpora"])
+      groups = {"unit": "dialogue", "groups": 9}
+      table[-1]["resampled"] = {
+        name: {"intensity": groups, "emotion": groups} for name in corpora
+      }
   _write_json(
     root / "seeds.json",
     {"seeds": seeds, "split": "test", "corpora": table[0]["corpora"]},

@@ -16,9 +16,9 @@ from unimse_jax.reporting import page
 from unimse_jax.rundir import RunDir
 
 SECTIONS = (
+  "scores",
   "table2",
   "table3",
-  "scores",
   "figure4",
   "modalities",
   "curves",
@@ -120,13 +120,47 @@ def test_the_tables_are_files_too(paper_run, paper_page):
   assert "UniMSE (paper)" in (folder / "table2.md").read_text()
 
 
+def test_own_numbers_come_first(paper_page):
+  first, second = re.findall(r'<section id="(\w+)"', paper_page)[:2]
+  assert (first, second) == ("scores", "table2")
+
+
+def test_other_corpora_have_a_banner_and_tables_of_their_own(
+  gathered_runs, paper_page
+):
+  text = page.write(gathered_runs, projection="none").read_text()
+  above = text.partition("<table")[0]
+  assert "Not the paper&#x27;s corpora: demo_mosi, demo_meld." in above
+  assert "synthetic" in above
+  assert (gathered_runs / "report" / "table2_other.csv").is_file()
+  assert (gathered_runs / "report" / "table3_other.csv").is_file()
+  assert "Not the paper" not in paper_page
+
+
+def test_the_donors_words_are_shown(paper_page):
+  wrong = paper_page.partition('id="wrong"')[2]
+  assert re.search(
+    r"iemocap ← meld/train/donor\d+ “what donor \d+ said”", wrong
+  )
+
+
+def test_provenance_is_in_words(paper_page):
+  text = paper_page.partition('id="provenance"')[2].partition("<details")[0]
+  for cell in ("training step", "chosen by", "sha256 of the universal labels"):
+    assert f'<th scope="row">{cell}</th>' in text
+  assert "scored for the first time" in text
+  assert "{" not in text and "_" not in re.sub(
+    r"<[^>]+>|/\S+", "", text
+  ).replace("made_up", "").replace("unimse_jax", "")
+
+
 def test_a_gathered_run_has_table3_with_its_differences(gathered_runs):
   text = page.write(gathered_runs, projection="none").read_text()
   Outline(text)
-  assert "mean of 3 seeds" in text and "w/o PMF" in text
+  assert "mean ± deviation of 3 seeds" in text and "w/o PMF" in text
   assert 'id="figure4"' not in text
   folder = gathered_runs / "report"
-  assert "±" in (folder / "table3.csv").read_text()
+  assert "±" in (folder / "table3_other.csv").read_text()
   assert "w/o A" in (folder / "table3_differences_emotion.csv").read_text()
 
 
@@ -180,7 +214,7 @@ def test_warnings_stand_before_the_first_table(make_run, tmp_path):
   text = page.write(tmp_path, projection="none").read_text()
   above = text.partition("<table")[0]
   assert "test split: collapse: all &lt;same&gt;" in above
-  assert "opened 3 times" in above
+  assert "has been scored 3 times by now. Whoever" in above
 
 
 def test_a_bare_run_is_reported_with_what_to_run(make_run, tmp_path):
@@ -197,8 +231,15 @@ def test_a_bare_run_is_reported_with_what_to_run(make_run, tmp_path):
     file.unlink()
   text = page.write(tmp_path).read_text()
   Outline(text)
-  for command in ("unimse_jax.ablate", "unimse_jax.eval", "statistics"):
-    assert f"python -m {command}" in text.replace("feature_export.", "")
+  # Advice names the run's own config, and can be run as it stands.
+  for command in (
+    "unimse_jax.ablate --config configs/made_up.py --rows all "
+    f"--workdir {tmp_path}",
+    f"unimse_jax.eval --workdir {tmp_path} --split test",
+    "feature_export.statistics --data data/none",
+  ):
+    assert f"python -m {command}" in text
+  assert "..." not in text
   assert "predictions are missing" in text and 'id="audit"' not in text
 
 

@@ -4,28 +4,31 @@ import json
 
 import pytest
 
-from unimse_jax.reporting import paper_tables, run_files
+from unimse_jax.reporting import paper_tables, published, run_files
 
 
-def _row(block, name):
-  return next(row for row in block.rows if row[0].partition(" [")[0] == name)
+def _row(table, name):
+  return next(row for row in table.rows if row[0].partition(" [")[0] == name)
 
 
 def test_every_published_row_is_there_as_printed(paper_run):
-  block = paper_tables.table2([run_files.load(paper_run)])
-  names = [row[0].partition(" [")[0] for row in block.rows]
-  source = paper_tables.published()["table2"]
+  (table,) = paper_tables.table2([run_files.load(paper_run)])
+  names = [row[0].partition(" [")[0] for row in table.rows]
+  source = published.load()["table2"]["rows"]
   for row in source:
     assert row["name"] in names
   assert names.index("LMF") < names.index("UniMSE (paper)")
   assert names.index("UniMSE (paper)") < names.index("published later")
-  assert names.index("published later") < names.index("ours, test split")
-  assert len(block.rows[0]) == sum(count for _, count in block.spans) == 15
-  assert _row(block, "UniMSE (paper)")[1:] == (
+  # Our own numbers stand first.
+  assert names.index("ours, test split") < names.index(
+    "as printed in the paper"
+  )
+  assert len(table.rows[0]) == sum(count for _, count in table.spans) == 15
+  assert _row(table, "UniMSE (paper)")[1:] == (
     ".691",
     ".809",
     "48.68",
-    "85.85/86.9 [a]",
+    "85.85/86.9 [i]",
     "85.83/86.42",
     ".523",
     ".773",
@@ -34,73 +37,88 @@ def test_every_published_row_is_there_as_printed(paper_run):
     "85.79/87.46",
     "65.09",
     "65.51",
-    "70.56 [a]",
+    "70.56 [i]",
     "70.66",
   )
 
 
 def test_every_mark_has_its_note_and_every_note_a_mark(paper_run):
-  block = paper_tables.table2([run_files.load(paper_run)])
+  (table,) = paper_tables.table2([run_files.load(paper_run)])
   used = {
     mark
-    for row in block.rows
+    for row in table.rows
     for cell in row
     if cell.endswith("]")
     for mark in cell.rpartition("[")[2][:-1].split(", ")
   }
-  assert used == block.notes.keys()
+  assert used == table.notes.keys()
 
 
-def test_ours_have_scores_interval_seeds_and_their_n_marked(paper_run):
+def test_ours_have_scores_interval_constant_and_their_n_marked(paper_run):
   run = run_files.load(paper_run)
-  block = paper_tables.table2([run])
-  row = _row(block, f"{run.name}, 1 seed")
+  (table,) = paper_tables.table2([run])
+  row = _row(table, f"{run.name}, 1 seed")
   mae = f"{run.corpora['mosi']['mae']:.3f}".removeprefix("0")
   assert row[1].partition(" ")[0] == mae
   mark = row[1].partition("[")[2][:-1]
-  assert block.notes[mark] == "another N: 60, the published test split has 686"
-  low = run.corpora["mosi"]["intervals"]["mae"][0]
-  cell = _row(block, "95 % interval, from")[1].partition(" ")[0]
-  assert float(cell) == pytest.approx(low, abs=5e-4)
+  assert table.notes[mark] == "another N: 60, the published test split has 686"
+  low, high = run.corpora["mosi"]["intervals"]["mae"]
+  cell, _, mark = _row(table, "95 % interval")[1].partition(" [")
+  assert [float(end) for end in cell.split(" to ")] == pytest.approx(
+    [low, high], abs=5e-4
+  )
+  assert table.notes[mark[:-1]] == "interval over 15 dialogues"
+  constant = _row(table, "always the train median or majority")[1]
+  expected = run.corpora["mosi"]["constant_sentiment"]["mae"]
+  assert float(constant.partition(" ")[0]) == pytest.approx(expected, abs=5e-4)
+
+
+def test_single_utterances_are_an_option_and_the_table_says_so(paper_run):
+  run = run_files.load(paper_run, single=True)
+  (table,) = paper_tables.table2([run])
+  mark = _row(table, "95 % interval")[1].partition("[")[2][:-1]
+  assert table.notes[mark] == "interval over 60 single utterances"
+  plain = run_files.load(paper_run).corpora["mosi"]
+  assert run.corpora["mosi"]["intervals"] == plain["utterance_intervals"]
+  assert plain["intervals"] != plain["utterance_intervals"]
 
 
 def test_the_published_n_needs_no_mark(make_run, tmp_path):
   make_run(tmp_path, {"mosi": 686})
-  block = paper_tables.table2([run_files.load(tmp_path)])
-  row = _row(block, f"{tmp_path.name}, 1 seed")
+  (table,) = paper_tables.table2([run_files.load(tmp_path)])
+  row = _row(table, f"{tmp_path.name}, 1 seed")
   assert "[" not in row[1] and row[6:] == ("-",) * 9
 
 
 def test_another_split_is_marked(make_run, tmp_path):
   make_run(tmp_path, {"mosi": 20}, split="validation")
-  block = paper_tables.table2([run_files.load(tmp_path)])
-  assert "not the test split but validation, N = 20" in block.notes.values()
-  assert ("ours, validation split",) in block.rows
+  (table,) = paper_tables.table2([run_files.load(tmp_path)])
+  assert "not the test split but validation, N = 20" in table.notes.values()
+  assert ("ours, validation split",) in table.rows
 
 
-def test_several_seeds_have_mean_and_deviation(gathered_runs):
+def test_other_corpora_never_stand_under_the_papers_columns(gathered_runs):
   run = run_files.load(gathered_runs)
-  block = paper_tables.table2([run])
+  other, table = paper_tables.table2([run])
+  # In the paper's own table there is no row of ours at all.
+  assert not any(row[0].startswith(("ours", run.name)) for row in table.rows)
+  assert other.spans == (("", 1), ("demo_mosi", 5), ("demo_meld", 2))
+  assert "not comparable" in other.title
+  assert not any("UniMSE" in cell for row in other.rows for cell in row)
   found = run.seeds["corpora"]["demo_meld"]["wf1"]
-  mean = _row(block, f"{run.name}, mean of 3 seeds")
-  deviation = _row(block, "deviation over seeds")
-  assert mean[12].partition(" ")[0] == f"{100 * found['mean']:.2f}"
-  assert deviation[12].partition(" ")[0] == f"{100 * found['sd']:.2f}"
-  note = block.notes[mean[12].partition("[")[2][:-1]]
-  assert note == "another corpus: demo_meld, N = 50"
+  cell = _row(other, f"{run.name}, mean ± deviation of 3 seeds")[7]
+  assert cell == f"{100 * found['mean']:.2f} ± {100 * found['sd']:.2f}"
 
 
-def test_corpora_match_by_name_and_else_by_their_ending():
-  match = paper_tables.match_corpora
-  assert match(["demo_mosi", "mosi", "meld"]) == {
-    "mosi": "mosi",
-    "meld": "meld",
-  }
-  assert match(["demo_mosi", "demo_mosei"]) == {
-    "mosi": "demo_mosi",
-    "mosei": "demo_mosei",
-  }
-  assert match(["ravdess"]) == {}
+def test_a_run_of_both_has_a_row_in_both_tables(make_run, tmp_path):
+  make_run(tmp_path, {"mosi": 20, "demo_mosi": 24})
+  run = run_files.load(tmp_path)
+  other, table = paper_tables.table2([run])
+  name = f"{run.name}, 1 seed"
+  assert len(_row(other, name)) == 6 and len(_row(table, name)) == 15
+  maes = [run.corpora[each]["mae"] for each in ("demo_mosi", "mosi")]
+  cells = [_row(table, name)[1].partition(" ")[0] for table in (other, table)]
+  assert [float(cell) for cell in cells] == pytest.approx(maes, abs=5e-4)
 
 
 @pytest.mark.parametrize(
@@ -118,46 +136,43 @@ def test_corpora_match_by_name_and_else_by_their_ending():
   ],
 )
 def test_cells_are_in_the_papers_manner(scores, key, cell):
-  assert paper_tables.paper_cell(scores, key) == cell
+  columns = {each.key: each for each in published.columns("mosi")}
+  form = paper_tables._valued(scores)
+  assert columns[key].cell(form) == cell
 
 
-def test_table3_has_the_papers_rows_and_ours_beside_them(gathered_runs):
-  ablation = json.loads((gathered_runs / "ablation.json").read_text())
-  block = paper_tables.table3(ablation)
-  assert "demo_mosi" in block.title
-  row = _row(block, "w/o PMF")
+def test_table3_has_the_papers_rows_beside_ours_on_mosi(gathered_runs):
+  text = (gathered_runs / "ablation.json").read_text()
+  ablation = json.loads(text.replace("demo_mosi", "mosi"))
+  table, other = paper_tables.table3(ablation)
+  row = _row(table, "w/o PMF")
   assert row[1:5] == (".722", ".785", "85.13/86.59", "85.03/86.37")
-  found = ablation["rows"][2]["corpora"]["demo_mosi"]["mae"]
+  found = ablation["rows"][2]["corpora"]["mosi"]["mae"]
   mean, deviation = map(float, row[5].split(" ± "))
   assert mean == pytest.approx(found["mean"], abs=5e-4)
   assert deviation == pytest.approx(found["sd"], abs=5e-4)
   assert row[-1] == "3"
   # What was not run, and what the paper does not show.
-  assert _row(block, "w/o MOSEI")[5:] == ("-",) * 5
-  assert _row(block, "PMF in the first layers")[1:5] == ("-",) * 4
-  assert len(block.rows) == 1 + 9 + 1
+  assert _row(table, "w/o MOSEI")[5:] == ("-",) * 5
+  assert _row(table, "PMF in the first layers")[1:5] == ("-",) * 4
+  assert len(table.rows) == 1 + 9 + 1
+  assert other.rows[0] == ("", "demo_meld WF1", "seeds")
+
+
+def test_on_other_corpora_ours_are_a_table_of_their_own(gathered_runs):
+  ablation = json.loads((gathered_runs / "ablation.json").read_text())
+  table, other = paper_tables.table3(ablation)
+  assert table.spans == (("", 1), ("the paper, MOSI", 4))
+  assert {len(row) for row in table.rows} == {5}
+  assert "not comparable with the paper" in other.title
+  assert other.rows[0] == ("", "demo_mosi MAE", "demo_meld WF1", "seeds")
+  found = ablation["rows"][2]["corpora"]["demo_mosi"]["mae"]
+  cell = _row(other, "w/o PMF")[1]
+  assert cell == f"{found['mean']:.3f} ± {found['sd']:.3f}"
 
 
 def test_a_row_of_one_seed_has_no_deviation():
   cell = {"mae": {"mean": 0.5, "sd": None, "values": [0.5]}}
   row = {"row": "full", "title": "UniMSE", "seeds": [0], "split": "test"}
-  block = paper_tables.table3({"rows": [row | {"corpora": {"mosi": cell}}]})
-  assert _row(block, "UniMSE")[5] == ".500"
-
-
-def test_differences_are_marked_where_their_interval_excludes_zero():
-  rows = {
-    "w/o A": {
-      "mosi": {"mae": [0.03, 0.01, 0.05], "acc7": [-0.01, -0.02, 0.01]},
-      "meld": {"wf1": [-0.02, None, None], "acc": [None, None, None]},
-    }
-  }
-  intensity, emotion = paper_tables.difference_blocks("t", rows, "d")
-  assert intensity.rows[1][:3] == (
-    "w/o A",
-    "mosi",
-    "+0.030 (+0.010 to +0.050) [a]",
-  )
-  assert intensity.rows[1][4] == "-1.00 (-2.00 to +1.00)"
-  assert intensity.notes == {"a": "the 95 % interval excludes zero"}
-  assert emotion.rows[1][2:4] == ("-", "-2.00") and not emotion.notes
+  (table,) = paper_tables.table3({"rows": [row | {"corpora": {"mosi": cell}}]})
+  assert _row(table, "UniMSE")[5] == ".500"

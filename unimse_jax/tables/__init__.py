@@ -1,0 +1,1 @@
+"""How numbers are shown: what each score is called, and tables of any kind."""
