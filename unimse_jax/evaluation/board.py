@@ -33,14 +33,15 @@ def write(
   step: int,
   config: Config,
 ) -> None:
-  """Writes an evaluation anew; an earlier one of the split is removed.
+  """Writes an evaluation; an earlier one of the split is removed.
 
   Args:
-    folder: for this split alone; made if absent.
-    split: that was evaluated.
-    evaluation: with embeddings, else the projector gets none.
-    step: of the checkpoint.
-    config: of the run.
+    folder: directory of this split alone; made if absent.
+    split: split that was evaluated.
+    evaluation: scores and predictions; without embeddings the projector gets
+      nothing.
+    step: training step of the checkpoint.
+    config: config of the run, shown as hyper-parameters.
   """
   folder.mkdir(parents=True, exist_ok=True)
   for old in folder.glob("events.out.tfevents.*"):
@@ -99,8 +100,8 @@ def _summaries(
   )
   yield hparams.hparams_pb(flat)
   for tag, value in scalars.items():
-    found = summary_pb2.Summary.Value(tag=tag, simple_value=value)
-    yield summary_pb2.Summary(value=[found])
+    scalar = summary_pb2.Summary.Value(tag=tag, simple_value=value)
+    yield summary_pb2.Summary(value=[scalar])
   for corpus, scores in evaluation.corpora.items():
     if "confusion" in scores:
       png = confusion_image(scores["confusion"], [*scores["per_class"]])
@@ -109,25 +110,25 @@ def _summaries(
         height=height, width=width, colorspace=3, encoded_image_string=png
       )
       tag = f"{split}/{corpus}/confusion"
-      found = summary_pb2.Summary.Value(tag=tag, image=image)
-      yield summary_pb2.Summary(value=[found])
+      picture = summary_pb2.Summary.Value(tag=tag, image=image)
+      yield summary_pb2.Summary(value=[picture])
 
 
 def hyperparameters(
   config: Mapping[str, Any], prefix: str = ""
 ) -> dict[str, bool | float | str]:
-  """{"model.pmf_layers": 3.0}: lists as JSON, as the plugin knows none."""
-  found: dict[str, bool | float | str] = {}
+  """{"model.pmf_layers": 3.0}; lists as JSON: the plugin has no lists."""
+  flat: dict[str, bool | float | str] = {}
   for name, value in config.items():
     if isinstance(value, Mapping):
-      found |= hyperparameters(value, f"{prefix}{name}.")
+      flat |= hyperparameters(value, f"{prefix}{name}.")
     elif isinstance(value, bool | str):
-      found[prefix + name] = value
+      flat[prefix + name] = value
     elif isinstance(value, int | float):
-      found[prefix + name] = float(value)
+      flat[prefix + name] = float(value)
     else:
-      found[prefix + name] = json.dumps(value)
-  return found
+      flat[prefix + name] = json.dumps(value)
+  return flat
 
 
 def _write_events(

@@ -14,10 +14,10 @@ class Bin:
   """Predictions of about the same confidence.
 
   Attributes:
-    low, high: the confidences of the bin, (low, high], in [0, 1].
-    confidence: their mean; NaN in an empty bin.
-    accuracy: how many of them were right, in [0, 1]; NaN in an empty bin.
-    count: how many there are.
+    low, high: bounds of the confidences, (low, high], in [0, 1].
+    confidence: mean confidence; NaN in an empty bin.
+    accuracy: share of right predictions, in [0, 1]; NaN in an empty bin.
+    count: number of predictions.
   """
 
   low: float

@@ -42,8 +42,8 @@ class _Evaluated:
     if results is None or not rows or old:
       raise InputError(
         f"Comparison: expected predictions/{split}.jsonl of this version in "
-        f"{self.path}, found none; run `python -m unimse_jax.eval --split "
-        f"{split}` there."
+        f"{self.path}, found none; run `python -m unimse_jax.eval --workdir "
+        f"{self.path} --split {split}`."
       )
     self.corpora: Mapping[str, Mapping[str, Any]] = results["corpora"]
     self._rows = {(row["corpus"], row["id"]): row for row in rows}
@@ -111,8 +111,12 @@ def _check_same(runs: Sequence[_Evaluated], common: Sequence[str]) -> None:
   """Raises InputError that names all faults of all corpora."""
   first = runs[0]
   if not common:
-    found = "; ".join(f"{', '.join(run.corpora)} in {run.path}" for run in runs)
-    raise InputError(f"Comparison: expected a corpus in common, found {found}.")
+    listed = "; ".join(
+      f"{', '.join(run.corpora)} in {run.path}" for run in runs
+    )
+    raise InputError(
+      f"Comparison: expected a corpus in common, found {listed}."
+    )
   faults = []
   for run in runs[1:]:
     for corpus in common:

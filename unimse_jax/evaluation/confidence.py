@@ -40,8 +40,8 @@ class Interval:
   """A value with its confidence interval at LEVEL.
 
   Attributes:
-    value: of the sample itself; NaN where the score is not defined.
-    low, high: ends of the interval; NaN where the resamples tell of none.
+    value: score of the sample itself; NaN where it is not defined.
+    low, high: ends of the interval; NaN where the resamples give none.
   """
 
   value: float
@@ -121,8 +121,8 @@ def in_words(description: Mapping[str, Any] | None) -> str:
   """What intervals drew, from the results file: "31 dialogues".
 
   Args:
-    description: what `Groups.describe` returned; None of an older version,
-      which drew single utterances.
+    description: result of `Groups.describe`; None in files of an older
+      version, which drew single utterances.
   """
   if description is None:
     return _WORDS["utterance"]

@@ -65,7 +65,7 @@ class Evaluator:
     """Decodes every utterance of a split and scores it against the truth.
 
     Args:
-      params: the model's parameters.
+      params: parameters of the model.
       split: train, validation or test.
       with_probabilities: whether probabilities, intervals and calibration are
         wanted too, as at the end of a training.

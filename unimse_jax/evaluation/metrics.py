@@ -66,7 +66,7 @@ def emotion_scores(
     predicted: N strings. One outside `classes` (a malformed output) is wrong,
       never an error.
     target: N strings out of `classes`.
-    classes: the C classes of the scheme, in the order of the tables.
+    classes: C classes of the scheme, in the order of the tables.
 
   Returns:
     acc: accuracy.
@@ -133,7 +133,7 @@ def constant_emotion(
 
 
 def _check_values(name: str, values: ArrayLike) -> np.ndarray:
-  # float64 whatever comes in: sums over a split must not depend on its order.
+  # float64 for inputs of any type: sums must not depend on the order of rows.
   array = np.asarray(values, dtype=np.float64)
   if array.ndim != 1 or array.size == 0:
     raise ValueError(f"{name}: expected float[N], N > 0, found {array.shape}")

@@ -91,7 +91,7 @@ def score_corpora(
 
   Args:
     predictions: predictions of a split.
-    scored: what each of them is scored by, from `scored_values`.
+    scored: values that each of them is scored by, from `scored_values`.
     mixture: corpora of the run, with what they annotate.
   """
   scores = {}
@@ -225,11 +225,12 @@ def decoding_report(predictions: Sequence[LabelledExample]) -> dict[str, Any]:
   """How much of the output is legal, and how much it varies.
 
   Returns:
-    n: utterances.
-    malformed, malformed_rate: what the model writes without the grammar.
-    malformed_outputs: of the outputs that were scored; those are the same
-      texts where config.decoding.constrained is False.
-    distinct_outputs: of the scored ones.
+    n: number of utterances.
+    malformed, malformed_rate: number and share of malformed texts among those
+      that the model writes without the grammar.
+    malformed_outputs: number of malformed texts among the scored outputs; the
+      same texts where config.decoding.constrained is False.
+    distinct_outputs: number of different scored outputs.
   """
   free = [each.labelled.free or each.labelled.parsed for each in predictions]
   malformed = sum(label.malformed for label in free)

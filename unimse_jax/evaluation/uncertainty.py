@@ -25,7 +25,7 @@ def add_uncertainty(
   Args:
     corpora: name -> scores.
     predictions: predictions of the split, with probabilities.
-    scored: what each of them is scored by, from `scored_values`.
+    scored: values that each of them is scored by, from `scored_values`.
     mixture: corpora of the run, with what they annotate.
 
   Returns:

@@ -104,12 +104,12 @@ class Chart:
   """A picture that has not been written yet.
 
   Attributes:
-    slug: its name as a file.
-    title: the caption, and with `summary` what a screen reader says.
+    slug: name of its file.
+    title: caption; with `summary`, what a screen reader says.
     parts: SVG elements.
-    width, height: of the picture, px.
+    width, height: size of the picture, px.
     legend: (name, SVG of its sample in 24 px by 12 px).
-    summary: the picture in words, for who cannot see it.
+    summary: description for readers who cannot see the picture.
   """
 
   slug: str
@@ -210,12 +210,12 @@ def scatter_chart(
   """Points (x, y, hover text), each group with its colour and shape.
 
   Args:
-    slug: its name as a file.
-    title: the caption.
+    slug: name of its file.
+    title: caption.
     groups: name -> points.
-    labels: of the axes.
-    bounds: both axes span these, and the diagonal is drawn.
-    summary: the picture in words.
+    labels: names of the two axes.
+    bounds: range of both axes; the diagonal is then drawn.
+    summary: description in words.
   """
   points = [point for group in groups.values() for point in group]
   if not points:

@@ -218,7 +218,10 @@ _SELECTION = {
 
 def _selection_rows(selection: Mapping[str, Any]) -> list[tuple[str, str]]:
   rows = [
-    (_SELECTION.get(key, key.replace("_", " ")), _plain(value))
+    (
+      _SELECTION.get(key, key.replace("_", " ")),
+      f"{value:g}" if isinstance(value, float) else _plain(value),
+    )
     for key, value in selection.items()
     if key != "best_per_score"
   ]
@@ -247,10 +250,11 @@ def _data_rows(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("sha256 of the sentence encoder", encoder["sha256"]))
     elif key != "datasets":
       rows.append((_DATA.get(key, key.replace("_", " ")), _plain(value)))
-  rows += [
-    (f"{name}: sha256 of the extraction settings", each["settings_sha256"])
-    for name, each in data.get("datasets", {}).items()
-  ]
+  # One for all corpora: others are refused when a mixture is loaded.
+  settings = {
+    each["settings_sha256"] for each in data.get("datasets", {}).values()
+  }
+  rows += [("sha256 of the extraction settings", each) for each in settings]
   return rows
 
 

@@ -109,9 +109,9 @@ class _Line:
   """A row of a run.
 
   Attributes:
-    title: its first cell.
-    form: corpus -> how a score of it is written.
-    notes: corpus -> what sets its cells apart.
+    title: first cell.
+    form: corpus -> writer of its scores.
+    notes: corpus -> notes on its cells.
     joint: text between the two conventions of a cell.
   """
 

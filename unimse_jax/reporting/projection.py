@@ -49,14 +49,14 @@ class Projection:
   """Points in a plane.
 
   Attributes:
-    title: what is shown.
+    title: caption.
     groups: groups of the points; their rows index the predictions.
     points: float64[P, 2], group after group.
     silhouette: mean over points by side, in [-1, 1], in the layer's own
       space; above 0 the sides are apart.
     agreement: share of points whose nearest neighbour is of the same side.
-    across: the same with the nearest neighbour in the other corpus.
-    chance: what `across` is where neighbours are drawn at random.
+    across: share with the nearest neighbour in the other corpus instead.
+    chance: value of `across` if neighbours were drawn at random.
     left_out: number of points of the groups that are not drawn.
   """
 

@@ -94,7 +94,7 @@ def load(root: pathlib.Path, single: bool = False) -> EvaluatedRun:
   """Reads a workdir, or a directory that gathers seeds or ablations.
 
   Args:
-    root: that directory.
+    root: directory to read.
     single: whether intervals are those of single utterances, not of dialogues.
 
   Raises:
@@ -114,7 +114,7 @@ def load(root: pathlib.Path, single: bool = False) -> EvaluatedRun:
   if not results:
     raise InputError(
       f"Expected {run_dir.results_file('test')}, found no results; run "
-      "`python -m unimse_jax.eval` on this workdir first."
+      f"`python -m unimse_jax.eval --workdir {run_dir.path}` first."
     )
   split = next(iter(results))
   rows = _complete(run_dir.predictions(split))

@@ -144,7 +144,7 @@ def difference_tables(
   """Differences with their intervals, a line for each row and corpus.
 
   Args:
-    title: what is subtracted from what.
+    title: caption; says what is subtracted from what.
     rows: row -> differences and what their intervals drew, as in
       `comparison.Comparison`.
     slug: beginning of the names of the files.

@@ -60,9 +60,9 @@ def signal_section(run: EvaluatedRun) -> Section | None:
       charts.line_chart("signal_segments", title, points, "%", mark)
     )
   for name, title, label in _LAYERS:
-    if found := _by_layer(signals, name):
+    if layers := _by_layer(signals, name):
       slug = f"signal_{name}"
-      pictures.append(charts.line_chart(slug, title, found, label, mark))
+      pictures.append(charts.line_chart(slug, title, layers, label, mark))
   # One scale for each: T5's gradient may be a thousand times the segments'.
   for name, points in curves.items():
     kind, _, group = name.partition("/")
@@ -78,13 +78,13 @@ def signal_section(run: EvaluatedRun) -> Section | None:
 
 def _curves(lines: Sequence[Mapping]) -> dict[str, list[Point]]:
   """The training metrics by name; steps without a value are left out."""
-  found: dict[str, list[Point]] = {}
+  curves: dict[str, list[Point]] = {}
   for line in lines:
     if line.get("split") == "train":
       for name, value in line.items():
         if "/" in name and value is not None:
-          found.setdefault(name, []).append((line["step"], value))
-  return found
+          curves.setdefault(name, []).append((line["step"], value))
+  return curves
 
 
 def _by_layer(

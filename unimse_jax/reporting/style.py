@@ -138,7 +138,7 @@ def sheet() -> str:
 def chart_sheet() -> str:
   """A single chart's, light; without variables, which few programs know."""
   return re.sub(
-    r"var\(--([\w-]+)\)", lambda found: LIGHT[found[1]], _chart_rules()
+    r"var\(--([\w-]+)\)", lambda match: LIGHT[match[1]], _chart_rules()
   )
 
 

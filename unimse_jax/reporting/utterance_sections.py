@@ -25,7 +25,7 @@ def figure4_section(run: EvaluatedRun, method: str) -> Section:
   if not projections:
     text = (
       "The figure needs a corpus with intensities and another one with two "
-      "emotions, each with two utterances or more; this run has none such."
+      "emotions, each with two utterances or more; this run does not have them."
     )
     return Section("figure4", title, [paragraph(text)])
   name = _METHODS[method]

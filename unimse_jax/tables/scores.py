@@ -16,8 +16,8 @@ class Task:
   Attributes:
     field: name of the annotated field, "intensity" or "emotion".
     constant: key in the results of the constant predictor's scores.
-    constant_title: how tables call the constant predictor.
-    answer: how sentences call what it always says.
+    constant_title: heading of the constant predictor in tables.
+    answer: name in sentences of what it always says.
   """
 
   field: str
@@ -33,9 +33,9 @@ class Score:
   Attributes:
     name: key in the results; metrics and TensorBoard use it too.
     title: heading in tables.
-    task: what it judges.
+    task: field that it judges.
     better: 1 where higher is better, -1 where lower is.
-    factor: of the printed number; 100 prints a share as a percentage.
+    factor: multiplier of the printed number; 100 prints a percentage.
     counted: key in the results of the number of utterances behind it.
     constant_defined: whether a constant predictor always has it.
     primary: whether its task is judged by it: checkpoints are selected by it,
@@ -118,7 +118,7 @@ def format_score(score: Score, value: float | None, sign: str = "") -> str:
   """A score as the field prints it: 0.691, 48.68; "-" where there is none.
 
   Args:
-    score: the kind of score; says whether a share becomes a percentage.
+    score: kind of score; says whether a share becomes a percentage.
     value: fraction, or value on the intensity's scale.
     sign: "+" prints the sign of positive numbers too.
   """
@@ -141,7 +141,7 @@ def format_spread(score: Score, summary: Mapping[str, Any] | None) -> str:
   """Mean ± deviation over seeds: "0.691 ± 0.012"; of one seed its value.
 
   Args:
-    score: the kind of score.
+    score: kind of score.
     summary: {"mean", "sd"} of seeds.json; None where there is no such score.
   """
   if summary is None:
@@ -158,7 +158,7 @@ def format_difference(
   """A difference with its interval: "+0.030 (+0.010 to +0.050)".
 
   Args:
-    score: the kind of score.
+    score: kind of score.
     values: difference, low and high end; None where not defined.
   """
   if not values or values[0] is None:

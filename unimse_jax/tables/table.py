@@ -10,7 +10,7 @@ class Table:
   """Cells as text; `writers` writes it in five formats.
 
   Attributes:
-    title: what it shows.
+    title: caption.
     rows: cells, the first row being the head. A row of one cell parts the
       rows below it from those above and names them. A cell may end in marks
       of notes: "86.9 [a]" or "86.9 [a, b]".

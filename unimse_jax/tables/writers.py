@@ -63,10 +63,10 @@ def to_text(table: Table) -> str:
 
 def _split_marks(table: Table, cell: str) -> tuple[str, str]:
   """("86.9", "a") of "86.9 [a]"; an utterance may end in "[laughs]"."""
-  found = _MARKS.search(cell)
-  if not found or not table.notes.keys() >= set(found[1].split(", ")):
+  marks = _MARKS.search(cell)
+  if not marks or not table.notes.keys() >= set(marks[1].split(", ")):
     return cell, ""
-  return cell[: found.start()], found[1]
+  return cell[: marks.start()], marks[1]
 
 
 def _is_text_column(table: Table, column: int) -> bool:
