@@ -38,18 +38,16 @@ def table2(runs: Sequence[EvaluatedRun]) -> list[Table]:
   others = other_corpora(runs)
   if others:
     title = (
-      "Scores on corpora that are not in the paper: not comparable with any "
-      "published number"
+      f"Scores on corpora that are not in the paper, {runs[0].split} split: "
+      "not comparable with any published number"
     )
     notes = Notes()
-    rows = [row for run in runs for row in _run_rows(run, others, notes)]
+    rows = _ours(runs, others, notes)
     tables.append(_table(title, others, rows, "table2_other", notes))
   notes = Notes()
-  rows = [(f"ours, {runs[0].split} split",)]
-  for run in runs:
-    if not layout.keys().isdisjoint(run.corpora):
-      rows += _run_rows(run, layout, notes)
-  rows = rows if len(rows) > 1 else []
+  rows = _ours(runs, layout, notes)
+  if rows:
+    rows.insert(0, (f"ours, {runs[0].split} split",))
   table2 = published.load()["table2"]
   for group, heading in table2["groups"].items():
     rows.append((heading,))
@@ -73,6 +71,18 @@ def other_corpora(runs: Sequence[EvaluatedRun]) -> _Layout:
     for name, scores in run.corpora.items()
     if name not in published.corpora()
   }
+
+
+def _ours(
+  runs: Sequence[EvaluatedRun], layout: _Layout, notes: Notes
+) -> list[tuple[str, ...]]:
+  """The rows of the runs that have one of the corpora."""
+  return [
+    row
+    for run in runs
+    if not layout.keys().isdisjoint(run.corpora)
+    for row in _run_rows(run, layout, notes)
+  ]
 
 
 def _table(

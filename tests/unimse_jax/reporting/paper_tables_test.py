@@ -117,6 +117,13 @@ def test_a_run_of_both_has_a_row_in_both_tables(make_run, tmp_path):
   name = f"{run.name}, 1 seed"
   assert len(_row(other, name)) == 6 and len(_row(table, name)) == 15
   maes = [run.corpora[each]["mae"] for each in ("demo_mosi", "mosi")]
+  # A run that has none of a table's corpora has no row in it.
+  make_run(tmp_path / "alone", {"mosi": 20})
+  alone = run_files.load(tmp_path / "alone")
+  names = [
+    {row[0] for row in x.rows} for x in paper_tables.table2([run, alone])
+  ]
+  assert [f"{alone.name}, 1 seed" in each for each in names] == [False, True]
   cells = [_row(table, name)[1].partition(" ")[0] for table in (other, table)]
   assert [float(cell) for cell in cells] == pytest.approx(maes, abs=5e-4)
 
