@@ -134,7 +134,8 @@ def hyperparameters(
 def _write_events(
   folder: pathlib.Path, summaries: Iterator[Any], step: int
 ) -> None:
-  # As in rundir/metrics.py: tensorboard's own writer imports tensorflow.
+  # As in rundir/metrics.py: tensorboard's own writer imports tensorflow,
+  # tensorboardX torch, where they are installed.
   from tensorboard.compat.proto import event_pb2
   from tensorboard.summary.writer.record_writer import RecordWriter
 
