@@ -20,11 +20,9 @@ def _evaluate(*arguments):
 
 
 def test_a_workdir_alone_is_evaluated_by_its_own_config(straight):
-  done = _evaluate(
-    f"--workdir={straight}", "--split=validation", "--nowithheld"
-  )
+  done = _evaluate(f"--workdir={straight}", "--split=test", "--nowithheld")
   assert done.returncode == 0, done.stderr
-  assert "films, validation: intensity, N = " in done.stdout
+  assert "films, test: intensity, N = 5" in done.stdout
   assert "always train median" in done.stdout
 
 
