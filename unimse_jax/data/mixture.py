@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from unimse_jax.data.records import SPLITS, CorpusRecords, RecordText, find
+from unimse_jax.data.records import SPLITS, CorpusRecords, Record, find
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file
 from unimse_jax.labels import LabelSchema, UniversalLabel
@@ -24,20 +24,27 @@ _META = ("labels_sha256", "slots", "donors", "encoder", "datasets")
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-  """One utterance of the mixture.
+  """A record with its universal label: one row of the mixture.
 
-  `record` holds what the corpus annotates (the truth that scores are measured
-  against), `label` what the model learns to write, `donors` where its completed
-  slots come from: slot -> {"donor": "mosi/train/x", "similarity": 0.83}.
+  Attributes:
+    number: place of the record in its corpus and split.
+    record: words, and the truth that scores are measured against.
+    label: what the model learns to write.
+    donors: where completed slots come from, slot -> {"donor": "mosi/train/x",
+      "similarity": 0.83}.
   """
 
-  corpus: str
-  number: int  # of the record in its corpus and split
-  record: RecordText
+  number: int
+  record: Record
   label: UniversalLabel
   donors: Mapping[str, Mapping[str, Any]] = dataclasses.field(
     default_factory=dict
   )
+
+  @property
+  def corpus(self) -> str:
+    """Name of the record's corpus."""
+    return self.record.corpus
 
 
 @dataclasses.dataclass(frozen=True)
@@ -353,7 +360,7 @@ def _join(
     if found is None:
       missing.append(record.id)
     else:
-      examples.append(Example(records.name, number, record, *found))
+      examples.append(Example(number, record, *found))
   if len(missing) != dropped:
     raise InputError(
       f"Universal labels: {len(missing)} records of {records.name}/{split} "

@@ -14,9 +14,11 @@ import hashlib
 import json
 import pathlib
 import struct
+from typing import Any
 
 import numpy as np
 
+from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 
 SPLITS = ("train", "validation", "test")
@@ -24,24 +26,36 @@ _HEADER = struct.Struct("<Q4x")  # length, its crc
 _FOOTER = 4  # crc of the payload
 
 
-@dataclasses.dataclass(frozen=True)
-class RecordText:
-  """The small fields of a record (design 4.2), and its frame counts."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Record(Utterance):
+  """An exported utterance without its frames, which stay on disk.
+
+  Attributes:
+    id: name that is unique in its corpus.
+    dialogue: name of its dialogue; "": none.
+    turn: place in the dialogue.
+    polarity, intensity, emotion: what the corpus annotates; "" and None where
+      it does not.
+    audio_frames, video_frames: how many frames lie on disk; 0: absent.
+  """
 
   id: str
-  dialogue: str
-  turn: int
-  speaker: str
-  text: str
-  before: tuple[str, ...]
-  after: tuple[str, ...]
-  before_speakers: tuple[str, ...]
-  after_speakers: tuple[str, ...]
-  polarity: str
-  intensity: float | None
-  emotion: str
-  audio_frames: int
-  video_frames: int
+  dialogue: str = ""
+  turn: int = 0
+  polarity: str = ""
+  intensity: float | None = None
+  emotion: str = ""
+  audio_frames: int = 0
+  video_frames: int = 0
+
+  @property
+  def targets(self) -> dict[str, Any]:
+    """The truth by field; None where the corpus does not annotate it."""
+    return {
+      "polarity": self.polarity or None,
+      "intensity": self.intensity,
+      "emotion": self.emotion or None,
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +71,7 @@ class CorpusRecords:
   Attributes:
     name: of the corpus.
     metadata: the exporter's metadata.json.
-    texts: split -> list[RecordText].
+    texts: split -> list[Record].
   """
 
   def __init__(self, data_dir: str, name: str):
@@ -71,11 +85,11 @@ class CorpusRecords:
     self.metadata = _metadata(self.directory / "metadata.json")
     self._features = _features(self.directory)
     self._places: dict[str, list[_Place]] = {}
-    self.texts: dict[str, list[RecordText]] = {}
+    self.texts: dict[str, list[Record]] = {}
     for split in SPLITS:
       self._places[split], self.texts[split] = self._index(split)
 
-  def _index(self, split: str) -> tuple[list[_Place], list[RecordText]]:
+  def _index(self, split: str) -> tuple[list[_Place], list[Record]]:
     places, texts = [], []
     start = f"{self.name}-{split}.tfrecord-"
     # The metadata's list, not the folder's: a lost shard must not go unseen.
@@ -96,7 +110,8 @@ class CorpusRecords:
       for place in _frames(shard, data):
         payload = data[place.offset : place.offset + place.length]
         places.append(place)
-        texts.append(_text(self._features.deserialize_example_np(payload)))
+        stored = self._features.deserialize_example_np(payload)
+        texts.append(_text(stored, self.name))
     return places, texts
 
   def frames(self, split: str, number: int) -> dict[str, np.ndarray]:
@@ -177,11 +192,12 @@ def _frames(shard: pathlib.Path, data: bytes):
     offset += length + _FOOTER
 
 
-def _text(record: dict) -> RecordText:
+def _text(record: dict, corpus: str) -> Record:
   def strings(name: str) -> tuple[str, ...]:
     return tuple(item.decode() for item in record[name])
 
-  return RecordText(
+  return Record(
+    corpus=corpus,
     id=record["id"].decode(),
     dialogue=record["dialogue"].decode(),
     turn=int(record["turn"]),

@@ -69,8 +69,7 @@ def collapse_report(
 
 
 def _target(prediction: LabelledExample, field: str) -> Any:
-  record = prediction.example.record
-  return record.intensity if field == "intensity" else record.emotion or None
+  return prediction.example.record.targets[field]
 
 
 def _warn(

@@ -1,4 +1,4 @@
-"""A clip as users give it, checked and made ready for the model."""
+"""A clip as users give it, checked and read."""
 
 import dataclasses
 
@@ -7,100 +7,79 @@ import numpy as np
 from unimse_jax.config import DataConfig
 from unimse_jax.data import inputs
 from unimse_jax.data.batching import Encoded
-from unimse_jax.data.mixture import Example
-from unimse_jax.data.records import RecordText
-from unimse_jax.labels import UniversalLabel
+from unimse_jax.data.utterance import Utterance
+from unimse_jax.errors import InputError
 from unimse_jax.pipeline import Pipeline
-
-_NO_LABEL = UniversalLabel("", None, {})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Clip:
-  """One utterance.
+class Clip(Utterance):
+  """An utterance of the user's, with its voice and face.
 
   Attributes:
-    text: what is said.
-    audio: float[A, 64] log-Mel as the exporter makes it, or None.
-    video: float[V, D] frame embeddings of the same backbone, or None.
-    before: turns before it, nearest first.
-    after: turns after it, nearest first.
-    speaker, before_speakers, after_speakers: names, where the corpus that it
-      was trained as has them.
-    corpus: treat it like this corpus (case, speaker names); "" for neither.
+    audio: float[A, 64] log-Mel as the exporter makes it; None: absent.
+    video: float[V, D] frame embeddings of the same backbone; None: absent.
   """
 
-  text: str
   audio: np.ndarray | None = None
   video: np.ndarray | None = None
-  before: tuple[str, ...] = ()
-  after: tuple[str, ...] = ()
-  speaker: str = ""
-  before_speakers: tuple[str, ...] = ()
-  after_speakers: tuple[str, ...] = ()
-  corpus: str = ""
+
+  @property
+  def frames(self) -> dict[str, np.ndarray | None]:
+    """Modality -> its frames."""
+    return {"audio": self.audio, "video": self.video}
 
 
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-  """A clip as arrays, or why it cannot be one.
+def read(clip: Clip, pipeline: Pipeline) -> Clip:
+  """The clip with frames as float32[L, N], L = 0: absent.
 
-  Attributes:
-    encoded: its tokens.
-    frames: modality -> float32[L, N]; L = 0: absent.
-    missing: modalities that the model reads and the clip lacks.
-    notes: what of the clip is not read.
-    error: all faults of the clip; None where there are none.
+  Raises:
+    InputError: it cannot be read; with all its faults.
   """
-
-  encoded: Encoded
-  frames: dict[str, np.ndarray]
-  missing: tuple[str, ...]
-  notes: tuple[str, ...]
-  error: str | None = None
-
-
-def prepare(clip: Clip, pipeline: Pipeline) -> Prepared:
-  """Checks a clip and encodes it; never raises for what a clip holds."""
   widths = {
     name: len(mean) for name, mean in pipeline.collator.transform.mean.items()
   }
   faults = _text_faults(clip)
-  frames, notes = {}, []
-  for name, width in widths.items():
-    given = getattr(clip, name)
-    values, fault = read_frames(given, name, widths)
-    frames[name] = np.zeros((0, width), np.float32)
+  frames = {}
+  for name in widths:
+    frames[name], fault = read_frames(clip.frames[name], name, widths)
     if fault:
       faults.append(fault)
-    else:
-      frames[name] = values
-  modalities = pipeline.config.data.modalities
-  missing = tuple(name for name in modalities if not len(frames[name]))
-  if not faults and not clip.text.strip() and len(missing) == len(modalities):
+  absent = not any(
+    len(frames[name]) for name in pipeline.config.data.modalities
+  )
+  if not faults and absent and not clip.text.strip():
     faults.append("expected text, audio or video, found none of them")
   if faults:
-    return Prepared(Encoded([], [], [], []), {}, (), (), "; ".join(faults))
-  example = _example(clip)
-  encoded = pipeline.encode(example)
-  notes += _text_notes(example, encoded, pipeline)
-  notes += _frame_notes(frames, pipeline.config.data)
-  return Prepared(encoded, frames, missing, tuple(notes))
+    raise InputError("; ".join(faults))
+  return dataclasses.replace(clip, **frames)
+
+
+def notes(clip: Clip, encoded: Encoded, pipeline: Pipeline) -> tuple[str, ...]:
+  """What of a clip is not read as it was given.
+
+  Args:
+    clip: clip that `read` returned.
+    encoded: its tokens.
+    pipeline: pipeline that reads it.
+  """
+  text = _text_notes(clip, encoded, pipeline)
+  return (*text, *_frame_notes(clip.frames, pipeline.config.data))
 
 
 def _frame_notes(frames: dict[str, np.ndarray], data: DataConfig) -> list[str]:
   """What of long clips is not read as it is."""
   limits = {"audio": data.audio_frames, "video": data.video_frames}
   strides = {"audio": data.audio_stride, "video": 1}
-  found = []
+  told = []
   for name in data.modalities:
     limit, count = limits[name], len(frames[name])
     read = limit * strides[name]
     if count > read and data.long_clips == "pool":
-      found.append(f"{name}: {count} frames are averaged to {limit}")
+      told.append(f"{name}: {count} frames are averaged to {limit}")
     elif count > read:
-      found.append(f"{name}: the first {read} of {count} frames are read")
-  return found
+      told.append(f"{name}: the first {read} of {count} frames are read")
+  return told
 
 
 def read_frames(
@@ -166,36 +145,11 @@ def _is_text(value: object) -> bool:
     return False
 
 
-def _text_notes(
-  example: Example, encoded: Encoded, pipeline: Pipeline
-) -> list[str]:
+def _text_notes(clip: Clip, encoded: Encoded, pipeline: Pipeline) -> list[str]:
   """What of the text did not fit."""
-  _, current, _ = inputs.turns(example, pipeline.config.text)
+  _, current, _ = inputs.turns(clip, pipeline.config.text)
   own = len(pipeline.tokenizer.encode(current))
   read = encoded.segments.count(inputs.CURRENT)
   if not own:
     return ["text: empty"]
   return [f"text: the first {read} of {own} tokens are read"] * (read < own)
-
-
-def _example(clip: Clip) -> Example:
-  def names(given: tuple[str, ...], turns: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(given) or ("",) * len(turns)
-
-  record = RecordText(
-    id="",
-    dialogue="",
-    turn=0,
-    speaker=clip.speaker,
-    text=clip.text,
-    before=tuple(clip.before),
-    after=tuple(clip.after),
-    before_speakers=names(clip.before_speakers, clip.before),
-    after_speakers=names(clip.after_speakers, clip.after),
-    polarity="",
-    intensity=None,
-    emotion="",
-    audio_frames=0,
-    video_frames=0,
-  )
-  return Example(clip.corpus, 0, record, _NO_LABEL)

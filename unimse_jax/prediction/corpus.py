@@ -5,17 +5,20 @@ import json
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import tqdm
 
-from unimse_jax.data.records import CorpusRecords, RecordText
+from unimse_jax.data.records import CorpusRecords, Record
+from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 from unimse_jax.files import open_atomically
 from unimse_jax.prediction import package, raw_media
 from unimse_jax.prediction.clips import Clip
-from unimse_jax.prediction.predictor import Prediction, Predictor
+from unimse_jax.prediction.prediction import Prediction
+from unimse_jax.prediction.predictor import Predictor
 
 STANDARD = "-"  # stdin or stdout
 
@@ -66,7 +69,7 @@ def predict_records(
       "again with the same options."
     )
   clips = (
-    _clip(record, name, records.frames(split, number))
+    _to_clip(record, records.frames(split, number))
     for number, record in enumerate(texts)
   )
   rows = (
@@ -129,8 +132,16 @@ def _answers(
     yield _row(row["id"], dataclasses.replace(answer, notes=notes))
 
 
+def _to_clip(record: Record, frames: Mapping[str, np.ndarray]) -> Clip:
+  words = {
+    field.name: getattr(record, field.name)
+    for field in dataclasses.fields(Utterance)
+  }
+  return Clip(**words, **frames)
+
+
 def _row(name: str, prediction: Prediction) -> dict[str, Any]:
-  return {"id": name, **dataclasses.asdict(prediction)}
+  return {"id": name, **prediction.to_json()}
 
 
 def _write(rows: Iterable[dict], total: int, output: str) -> Count:
@@ -154,16 +165,3 @@ def _write_lines(rows: Iterable[dict], file: Any) -> Count:
     errors += row["error"] is not None
   file.flush()
   return Count(count, errors)
-
-
-def _clip(record: RecordText, corpus: str, frames: dict) -> Clip:
-  return Clip(
-    text=record.text,
-    before=record.before,
-    after=record.after,
-    speaker=record.speaker,
-    before_speakers=record.before_speakers,
-    after_speakers=record.after_speakers,
-    corpus=corpus,
-    **frames,
-  )

@@ -9,7 +9,7 @@ import itertools
 import pathlib
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import jax
@@ -22,51 +22,15 @@ from unimse_jax.errors import InputError
 from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline import Pipeline
+from unimse_jax.prediction import clips as clips_lib
 from unimse_jax.prediction import package
-from unimse_jax.prediction.clips import Clip, Prepared, prepare
-from unimse_jax.prediction.labeller import Labelled, Labeller, Probabilities
+from unimse_jax.prediction.clips import Clip
+from unimse_jax.prediction.labeller import Labeller
+from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.rundir import RunDir
 
 # Batches read before any is decoded: enough to sort clips by their length.
 _BATCHES_AHEAD = 8
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Prediction:
-  """What the model says about a clip; None where its text was malformed.
-
-  Attributes:
-    output: the text that it wrote.
-    polarity: negative, neutral or positive.
-    intensity: in [-3, 3]; None too where no corpus of the mixture has it.
-    emotions: scheme -> class.
-    probabilities: closed slot -> class -> probability.
-    missing: modalities that the model reads and the clip lacks.
-    notes: what of the clip was not read, for example that its text was cut.
-    error: why the clip was not answered, or None; all else is empty then.
-  """
-
-  output: str
-  polarity: str | None
-  intensity: float | None
-  emotions: Mapping[str, str | None]
-  probabilities: Probabilities
-  missing: tuple[str, ...]
-  notes: tuple[str, ...] = ()
-  error: str | None = None
-
-  @classmethod
-  def failed(cls, error: str) -> Self:
-    """The answer to a clip that cannot be answered."""
-    return cls(
-      output="",
-      polarity=None,
-      intensity=None,
-      emotions={},
-      probabilities={},
-      missing=(),
-      error=error,
-    )
 
 
 class Predictor:
@@ -74,7 +38,14 @@ class Predictor:
 
   def __init__(self, pipeline: Pipeline, params: Any, mesh: Mesh):
     self._pipeline, self._params = pipeline, params
-    self._labeller = Labeller(pipeline, mesh, also_free=False)
+    self._labeller = Labeller(
+      pipeline.model,
+      pipeline.tokenizer,
+      pipeline.label_text,
+      pipeline.config.decoding,
+      mesh,
+      also_free=False,
+    )
     self._lock = threading.Lock()
 
   @classmethod
@@ -151,25 +122,27 @@ class Predictor:
       yield from self._answer(chunk)
 
   def _answer(self, clips: Sequence[Clip]) -> list[Prediction]:
-    prepared = [prepare(clip, self._pipeline) for clip in clips]
-    good = [row for row, each in enumerate(prepared) if each.error is None]
-    labelled = self._label([prepared[row] for row in good])
-    found = dict(zip(good, labelled, strict=True))
-    return [
-      _prediction(found[row], each)
-      if each.error is None
-      else Prediction.failed(each.error)
-      for row, each in enumerate(prepared)
-    ]
+    answers: dict[int, Prediction] = {}
+    readable: dict[int, Clip] = {}
+    for row, clip in enumerate(clips):
+      try:
+        readable[row] = clips_lib.read(clip, self._pipeline)
+      except InputError as error:
+        answers[row] = Prediction.failed(str(error))
+    labelled = self._label([*readable.values()])
+    answers |= dict(zip(readable, labelled, strict=True))
+    return [answers[row] for row in range(len(clips))]
 
-  def _label(self, clips: Sequence[Prepared]) -> list[Labelled]:
-    lengths = [len(clip.encoded.tokens) for clip in clips]
+  def _label(self, clips: Sequence[Clip]) -> list[Prediction]:
+    """Predictions for clips that can be read, in their order."""
+    encoded = [self._pipeline.encode(clip) for clip in clips]
+    lengths = [len(each.tokens) for each in encoded]
     size = self._labeller.batch_size
-    found: dict[int, Labelled] = {}
+    predictions: dict[int, Prediction] = {}
     buckets = self._pipeline.config.data.buckets
     for plan in plan_in_order(lengths, buckets, size):
       batch = self._pipeline.collator.collate(
-        [clips[row].encoded for row in plan.rows],
+        [encoded[row] for row in plan.rows],
         [clips[row].frames for row in plan.rows],
         size,
         plan.length,
@@ -178,8 +151,16 @@ class Predictor:
         labelled = self._labeller.label(
           self._params, batch, len(plan.rows), with_probabilities=True
         )
-      found |= dict(zip(plan.rows, labelled, strict=True))
-    return [found[row] for row in range(len(clips))]
+      predictions |= dict(zip(plan.rows, labelled, strict=True))
+    modalities = self._pipeline.config.data.modalities
+    return [
+      dataclasses.replace(
+        predictions[row],
+        missing=tuple(n for n in modalities if not len(clip.frames[n])),
+        notes=clips_lib.notes(clip, encoded[row], self._pipeline),
+      )
+      for row, clip in enumerate(clips)
+    ]
 
 
 def _make_mesh(devices: int) -> Mesh:
@@ -198,16 +179,3 @@ def _with_batch_size(config: Config, batch_size: int | None) -> Config:
     raise InputError(f"batch_size: expected at least 1, found {batch_size}.")
   decoding = dataclasses.replace(config.decoding, batch_size=batch_size)
   return dataclasses.replace(config, decoding=decoding)
-
-
-def _prediction(labelled: Labelled, clip: Prepared) -> Prediction:
-  fields = dict(labelled.parsed.fields)
-  return Prediction(
-    output=labelled.output,
-    polarity=fields.pop("polarity"),
-    intensity=fields.pop("intensity", None),
-    emotions=fields,
-    probabilities=labelled.probabilities,
-    missing=clip.missing,
-    notes=clip.notes,
-  )

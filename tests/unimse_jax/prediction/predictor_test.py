@@ -9,7 +9,7 @@ import pytest
 
 from unimse_jax.errors import InputError
 from unimse_jax.prediction import Clip, Predictor
-from unimse_jax.prediction.clips import prepare
+from unimse_jax.prediction import clips as clips_lib
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,8 @@ def test_long_voices_are_noted_as_they_are_read(predictor, changes, notes):
     predictor.pipeline, config=dataclasses.replace(config, data=data)
   )
   clip = Clip(text="a", audio=RNG.standard_normal((9, 4)))
-  assert prepare(clip, pipeline).notes == notes
+  read = clips_lib.read(clip, pipeline)
+  assert clips_lib.notes(read, pipeline.encode(read), pipeline) == notes
 
 
 def test_a_voice_without_words_and_emoji_are_answered(predictor):
