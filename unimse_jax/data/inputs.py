@@ -20,6 +20,11 @@ def prefix(corpus: str, config: TextConfig) -> str:
   return f"{start}{corpus}{end}" if mark and corpus else start
 
 
+def reads_speakers(corpus: str, config: TextConfig) -> bool:
+  """Whether it matters who speaks, in texts of a corpus (D18, D20)."""
+  return corpus in config.speakers or corpus in config.same_speaker
+
+
 def turns(
   utterance: Utterance, config: TextConfig
 ) -> tuple[list[str], str, list[str]]:

@@ -5,17 +5,18 @@ import json
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import tqdm
 
+from unimse_jax.data import inputs
 from unimse_jax.data.records import CorpusRecords, Record
 from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 from unimse_jax.files import open_atomically
-from unimse_jax.prediction import package, raw_media
+from unimse_jax.prediction import package
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.prediction.predictor import Predictor
@@ -32,13 +33,20 @@ class Count:
 
 
 def open_predictor(
-  directory: str, batch_size: int | None = None, devices: int = 0
+  directory: str,
+  batch_size: int | None = None,
+  devices: int = 0,
+  backbone_weights: str | None = None,
+  jobs: int = 1,
 ) -> Predictor:
-  """A predictor of a run or of a package, whichever it is."""
+  """A predictor of a run or of a package, whichever it is.
+
+  The arguments are those of `Predictor.from_workdir`.
+  """
   path = pathlib.Path(directory)
   whole = (path / package.MANIFEST).is_file()
   opener = Predictor.from_package if whole else Predictor.from_workdir
-  return opener(path, batch_size, devices)
+  return opener(path, batch_size, devices, backbone_weights, jobs)
 
 
 def predict_records(
@@ -69,7 +77,7 @@ def predict_records(
       "again with the same options."
     )
   clips = (
-    _to_clip(record, records.frames(split, number))
+    _to_clip(record, records.frames(split, number), predictor)
     for number, record in enumerate(texts)
   )
   rows = (
@@ -81,13 +89,7 @@ def predict_records(
   return _write(rows, len(texts), output)
 
 
-def predict_media(
-  predictor: Predictor,
-  manifest: str,
-  output: str,
-  weights: str | None = None,
-  jobs: int = 1,
-) -> Count:
+def predict_media(predictor: Predictor, manifest: str, output: str) -> Count:
   """Writes one JSON line per row of a manifest of clips.
 
   Args:
@@ -95,8 +97,6 @@ def predict_media(
     manifest: JSON lines, or "-" for stdin (paths are then relative to the
       working directory).
     output: as above.
-    weights: see `raw_media.extracted`.
-    jobs: processes that extract.
 
   Raises:
     InputError: no such file, or the exporter is not there or refuses.
@@ -108,36 +108,32 @@ def predict_media(
       path.write_bytes(sys.stdin.buffer.read())
     if not path.is_file():
       raise InputError(f"--input: expected JSON lines, found no file {path}.")
-    extraction = predictor.pipeline.extraction
-    with raw_media.extracted(path, root, extraction, weights, jobs) as (
-      features,
-      rows,
-    ):
-      return _write(_answers(predictor, features, rows), len(rows), output)
+    with predictor.exporter.extract(path, root) as extraction:
+      answers = predictor.predict_iter(extraction.clips())
+      rows = (
+        _row(row["id"], answer)
+        for row, answer in zip(extraction.rows, answers, strict=True)
+      )
+      return _write(rows, len(extraction.rows), output)
 
 
-def _answers(
-  predictor: Predictor, folder: pathlib.Path, rows: list[dict]
-) -> Iterator[dict]:
-  good = (row for row in rows if row["error"] is None)
-  answers = predictor.predict_iter(
-    raw_media.read_clip(row, folder) for row in good
-  )
-  for row in rows:
-    if row["error"] is not None:
-      yield _row(row["id"], Prediction.failed(row["error"]))
-      continue
-    answer = next(answers)
-    notes = (*row["notes"], *answer.notes)
-    yield _row(row["id"], dataclasses.replace(answer, notes=notes))
-
-
-def _to_clip(record: Record, frames: Mapping[str, np.ndarray]) -> Clip:
+def _to_clip(
+  record: Record, frames: Mapping[str, np.ndarray], predictor: Predictor
+) -> Clip:
+  """A record as a clip; names that the run does not read are left out."""
   words = {
     field.name: getattr(record, field.name)
     for field in dataclasses.fields(Utterance)
   }
-  return Clip(**words, **frames)
+  config, notes = predictor.pipeline.config, ()
+  if record.corpus not in config.data.corpora:
+    words["corpus"] = ""
+    notes = (
+      f"corpus: the run was not trained on {record.corpus}; read as of none",
+    )
+  if not inputs.reads_speakers(record.corpus, config.text):
+    words |= {"speaker": "", "before_speakers": (), "after_speakers": ()}
+  return Clip(**words, **frames, notes=notes)
 
 
 def _row(name: str, prediction: Prediction) -> dict[str, Any]:

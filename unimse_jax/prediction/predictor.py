@@ -1,4 +1,4 @@
-"""Predicts from features, with the files of a workdir alone (design 4.4).
+"""Predicts labels for clips, with the files of a workdir alone.
 
 A clip that cannot be answered gets a `Prediction` with an error; the others
 of its list are answered all the same.
@@ -27,6 +27,7 @@ from unimse_jax.prediction import package
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.labeller import Labeller
 from unimse_jax.prediction.prediction import Prediction
+from unimse_jax.prediction.raw_media import Exporter
 from unimse_jax.rundir import RunDir
 
 # Batches read before any is decoded: enough to sort clips by their length.
@@ -36,8 +37,26 @@ _BATCHES_AHEAD = 8
 class Predictor:
   """A trained model, ready to use. Calls from several threads take turns."""
 
-  def __init__(self, pipeline: Pipeline, params: Any, mesh: Mesh):
+  def __init__(
+    self,
+    pipeline: Pipeline,
+    params: Any,
+    mesh: Mesh,
+    backbone_weights: str | None = None,
+    jobs: int = 1,
+  ):
+    """Compiles nothing yet.
+
+    Args:
+      pipeline: what surrounds the model.
+      params: the model's parameters.
+      mesh: devices to run on.
+      backbone_weights: weights file of the face network, if not the default;
+        for clips that name media files.
+      jobs: number of processes that extract those.
+    """
     self._pipeline, self._params = pipeline, params
+    self.exporter = Exporter(pipeline.extraction, backbone_weights, jobs)
     self._labeller = Labeller(
       pipeline.model,
       pipeline.tokenizer,
@@ -54,13 +73,18 @@ class Predictor:
     workdir: str | pathlib.Path,
     batch_size: int | None = None,
     devices: int = 0,
+    backbone_weights: str | None = None,
+    jobs: int = 1,
   ) -> Self:
     """Opens the best checkpoint of a training run on the local devices.
 
     Args:
-      workdir: of the run.
-      batch_size: clips decoded at once; None for the run's own.
-      devices: how many to use; 0 for all.
+      workdir: directory of the run.
+      batch_size: number of clips decoded at once; None for the run's own.
+      devices: number of devices to use; 0 for all.
+      backbone_weights: weights file of the face network, if not the default;
+        for clips that name media files.
+      jobs: number of processes that extract those.
 
     Raises:
       InputError: no training run there, or none with a whole checkpoint; or
@@ -71,7 +95,7 @@ class Predictor:
     config = _with_batch_size(run_dir.read_config(), batch_size)
     pipeline = pipeline_lib.open_pipeline(config, run_dir)
     params, _ = pipeline_lib.restore_params(pipeline, mesh, run_dir)
-    return cls(pipeline, params, mesh)
+    return cls(pipeline, params, mesh, backbone_weights, jobs)
 
   @classmethod
   def from_package(
@@ -79,6 +103,8 @@ class Predictor:
     directory: str | pathlib.Path,
     batch_size: int | None = None,
     devices: int = 0,
+    backbone_weights: str | None = None,
+    jobs: int = 1,
   ) -> Self:
     """Opens what `unimse_jax.package` wrote; arguments as above.
 
@@ -90,7 +116,8 @@ class Predictor:
     config = _with_batch_size(pipeline.config, batch_size)
     pipeline = dataclasses.replace(pipeline, config=config)
     places = sharding.state_sharding(params, mesh)
-    return cls(pipeline, jax.device_put(params, places), mesh)
+    params = jax.device_put(params, places)
+    return cls(pipeline, params, mesh, backbone_weights, jobs)
 
   @classmethod
   def from_export(cls, *arguments: Any, **named: Any) -> Self:
@@ -107,25 +134,55 @@ class Predictor:
     """What surrounds the model: vocabulary, labels, extraction settings."""
     return self._pipeline
 
-  def predict(self, clips: Sequence[Clip]) -> list[Prediction]:
-    """Predictions in the order of the clips."""
-    return list(self.predict_iter(clips))
+  def predict(self, clips: Iterable[Clip]) -> list[Prediction]:
+    """Predictions in the order of the clips.
 
-  def predict_iter(self, clips: Iterable[Clip]) -> Iterator[Prediction]:
+    Media files are extracted by one process of the exporter.
+
+    Raises:
+      InputError: clips name media files, and the exporter is not installed or
+        cannot make features like those of the run.
+    """
+    return list(self.predict_iter(self._extract([*clips])))
+
+  def predict_iter(
+    self, clips: Iterable[Clip | InputError]
+  ) -> Iterator[Prediction]:
     """The same, reading a few batches of clips at a time.
 
-    Memory does not grow with their number.
+    Memory does not grow with their number. The exporter is started for each of
+    these reads that has media files.
+
+    Args:
+      clips: clips, or in the place of one why it cannot be read.
     """
     size = _BATCHES_AHEAD * self._labeller.batch_size
     waiting = iter(clips)
     while chunk := list(itertools.islice(waiting, size)):
-      yield from self._answer(chunk)
+      yield from self._answer(self._extract(chunk))
 
-  def _answer(self, clips: Sequence[Clip]) -> list[Prediction]:
+  def _extract(
+    self, clips: Sequence[Clip | InputError]
+  ) -> list[Clip | InputError]:
+    """The clips with frames in place of media files."""
+    named = {
+      row: clip
+      for row, clip in enumerate(clips)
+      if isinstance(clip, Clip) and clip.files
+    }
+    extracted = dict(enumerate(clips))
+    if named:
+      answers = self.exporter.extract_files([*named.values()])
+      extracted |= dict(zip(named, answers, strict=True))
+    return [*extracted.values()]
+
+  def _answer(self, clips: Sequence[Clip | InputError]) -> list[Prediction]:
     answers: dict[int, Prediction] = {}
     readable: dict[int, Clip] = {}
     for row, clip in enumerate(clips):
       try:
+        if isinstance(clip, InputError):
+          raise clip
         readable[row] = clips_lib.read(clip, self._pipeline)
       except InputError as error:
         answers[row] = Prediction.failed(str(error))
