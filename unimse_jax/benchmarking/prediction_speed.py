@@ -52,8 +52,8 @@ def measure(
     model: the config's model.
     params: the model's parameters.
     mesh: devices to run on.
-    steps: timed batches.
-    warmup: batches before them, beside the one that compiles.
+    steps: number of timed batches.
+    warmup: number of batches before them, beside the one that compiles.
 
   Returns:
     Name -> "first_seconds" (of the first batch, compiling included),

@@ -92,7 +92,7 @@ def read_labels(
   """The label of each record, and the donors of its completed slots.
 
   Args:
-    path: FILE.jsonl.
+    path: file of the labels, FILE.jsonl.
     schema: slots that the labels have.
     records: keys of all records of the mixture.
 

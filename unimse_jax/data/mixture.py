@@ -77,8 +77,8 @@ class Mixture:
   @property
   def grid(self) -> list[float]:
     """The intensities of the training labels, rising."""
-    found = {example.label.intensity for example in self.examples["train"]}
-    return sorted(found - {None})
+    rated = {example.label.intensity for example in self.examples["train"]}
+    return sorted(rated - {None})
 
   def emotion_classes(self, corpus: str) -> tuple[str, ...]:
     """The classes that a corpus's emotion may be of; () where it has none.
@@ -120,9 +120,9 @@ def load(
   """Opens the corpora and joins the labels by corpus, split and id.
 
   Args:
-    data_dir: where the exporter wrote.
+    data_dir: folder that the exporter wrote to.
     names: corpora of the mixture.
-    labels: their universal labels, FILE.jsonl.
+    labels: file of their universal labels, FILE.jsonl.
     donors: the splits that labels may be completed from (D34).
     donor_classes: "scheme", or "authors_drop", whose labels leave records out
       (D37); how many is logged.
@@ -267,14 +267,14 @@ def _check_rules(
   meta: dict, wanted: Mapping[str, str], path: pathlib.Path
 ) -> None:
   """Labels that leak (D34) or lack records (D37) must be asked for by name."""
-  found = {name: meta.get(name, usual) for name, usual in _USUAL.items()}
+  used = {name: meta.get(name, usual) for name, usual in _USUAL.items()}
   faults = [
     f"Universal labels: other rules than the config's: config.data.{name} is "
-    f"{value!r}, found labels made with --{name} {found[name]} in {path}. Make "
+    f"{value!r}, found labels made with --{name} {used[name]} in {path}. Make "
     f"them again with --{name} {value}, or set "
-    f"--config.data.{name}={found[name]}."
+    f"--config.data.{name}={used[name]}."
     for name, value in wanted.items()
-    if found[name] != value
+    if used[name] != value
   ]
   if faults:
     raise InputError("\n".join(faults))
@@ -318,16 +318,16 @@ def _join(
     records: the corpus's records.
     split: its split.
     rows: labels by (corpus, split, id), see `label_file.read_labels`.
-    dropped: so many records have no label on purpose.
+    dropped: number of records that have no label on purpose.
     path: labels file, for messages.
   """
   examples, missing = [], []
   for number, record in enumerate(records.texts[split]):
-    found = rows.get((records.name, split, record.id))
-    if found is None:
+    row = rows.get((records.name, split, record.id))
+    if row is None:
       missing.append(record.id)
     else:
-      examples.append(Example(number, record, *found))
+      examples.append(Example(number, record, *row))
   if len(missing) != dropped:
     raise InputError(
       f"Universal labels: {len(missing)} records of {records.name}/{split} "

@@ -55,11 +55,11 @@ def predict_records(
   """Writes one JSON line per record of a split.
 
   Args:
-    predictor: see `open_predictor`.
-    data_dir: where the exporter wrote.
-    name: of the corpus.
-    split: of the corpus.
-    output: a file that appears whole or not at all, or "-" for stdout.
+    predictor: predictor of a run that reads such features.
+    data_dir: folder that the exporter wrote to.
+    name: name of the corpus.
+    split: train, validation or test.
+    output: file that appears whole or not at all, or "-" for stdout.
 
   Raises:
     InputError: no such dataset or split, or features of other settings.
@@ -69,11 +69,11 @@ def predict_records(
   if not texts:
     raise InputError(f"Dataset {name}: expected a {split} split, found none.")
   expected = predictor.pipeline.extraction.get("settings_sha256")
-  found = records.metadata["settings_sha256"]
-  if expected not in (None, found):
+  actual = records.metadata["settings_sha256"]
+  if expected not in (None, actual):
     raise InputError(
       f"Dataset {name}: expected features of the extraction settings "
-      f"{expected} that the run was trained on, found {found}. Export it "
+      f"{expected} that the run was trained on, found {actual}. Export it "
       "again with the same options."
     )
   clips = (
@@ -93,10 +93,10 @@ def predict_media(predictor: Predictor, manifest: str, output: str) -> Count:
   """Writes one JSON line per row of a manifest of clips.
 
   Args:
-    predictor: see `open_predictor`.
-    manifest: JSON lines, or "-" for stdin (paths are then relative to the
-      working directory).
-    output: as above.
+    predictor: predictor whose exporter extracts the media.
+    manifest: file of JSON lines, or "-" for stdin (paths are then relative to
+      the working directory).
+    output: file that appears whole or not at all, or "-" for stdout.
 
   Raises:
     InputError: no such file, or the exporter is not there or refuses.

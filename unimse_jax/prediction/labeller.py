@@ -40,10 +40,10 @@ class Labeller:
       model: model without its parameters.
       tokenizer: vocabulary that the labels are written in.
       label_text: slots of the labels and their text form.
-      decoding: how the labels are searched for.
+      decoding: search for the labels, see the config.
       mesh: devices to run on.
-      also_free: decodes without the grammar too, from the same encoded batch,
-        where the config asks for the grammar.
+      also_free: whether to decode without the grammar too, from the same
+        encoded batch, where the config asks for the grammar.
 
     Raises:
       InputError: the vocabulary cannot write the labels, or not in the
@@ -79,8 +79,8 @@ class Labeller:
     Args:
       params: the model's parameters.
       arrays: this process's rows of a batch of `batch_size` rows.
-      rows: rows, over all processes, that hold an utterance.
-      with_probabilities: scores the closed slots too.
+      rows: number of rows, over all processes, that hold an utterance.
+      with_probabilities: whether to score the closed slots and the numbers.
     """
     batch = sharding.shard_batch(arrays, self._mesh)
     outputs, encoded, mask, pooled = self._generate(params, batch)

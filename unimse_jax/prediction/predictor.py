@@ -48,7 +48,7 @@ class Predictor:
     """Compiles nothing yet.
 
     Args:
-      pipeline: what surrounds the model.
+      pipeline: model with its vocabulary, labels and scale of the frames.
       params: the model's parameters.
       mesh: devices to run on.
       backbone_weights: weights file of the face network, if not the default;
@@ -154,7 +154,7 @@ class Predictor:
     these reads that has media files.
 
     Args:
-      clips: clips, or in the place of one why it cannot be read.
+      clips: clips; in place of one an InputError, which is its answer.
     """
     size = _BATCHES_AHEAD * self._labeller.batch_size
     waiting = iter(clips)

@@ -77,7 +77,7 @@ class Exporter:
     """Runs the exporter; its files are there until the block ends.
 
     Args:
-      manifest: JSON lines, see docs/prediction.md.
+      manifest: file of JSON lines, see docs/prediction.md.
       root: folder that the paths in it are relative to.
 
     Raises:
@@ -153,12 +153,12 @@ class Exporter:
         "--features on the command line, arrays in Python."
       )
 
-  def _check_settings(self, found: str) -> None:
+  def _check_settings(self, actual: str) -> None:
     expected = self.settings["settings_sha256"]
-    if found != expected:
+    if actual != expected:
       raise InputError(
         f"Features: expected the extraction settings {expected} of the run, "
-        f"found {found}: this exporter makes other features."
+        f"found {actual}: this exporter makes other features."
       )
 
 
@@ -169,7 +169,7 @@ def _with_frames(
 
   Args:
     clip: clip that names the files.
-    extracted: what the exporter made of them.
+    extracted: clip that the exporter made of them, or why there is none.
     line: line of the exporter's manifest, which says nothing to the caller.
   """
   if isinstance(extracted, InputError):
