@@ -13,6 +13,7 @@ from feature_export.errors import InputError
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _POINTER = b"version https://git-lfs"
 _POINTER_BYTES = 200  # a pointer has about 130
+_DIGITS = 1000  # of a whole number; Python refuses 4300, for programmers
 
 
 def local_path(text: str) -> Path:
@@ -60,15 +61,22 @@ def _to_dict(pairs: Sequence[tuple[str, object]]) -> dict:
   return values
 
 
+def _to_int(digits: str) -> int:
+  if len(digits) > _DIGITS:
+    raise ValueError(f"a number of {len(digits)} digits")
+  return int(digits)
+
+
 def parse_json(text: str) -> object:
   """Parses JSON that anybody may have written.
 
   Raises:
-    ValueError: no JSON, lists and objects that are nested too deeply, or a key
-      twice in an object, of which Python would take the last without a word.
+    ValueError: no JSON, lists and objects that are nested too deeply, a number
+      of hundreds of digits, or a key twice in an object, of which Python would
+      take the last without a word.
   """
   try:
-    return json.loads(text, object_pairs_hook=_to_dict)
+    return json.loads(text, object_pairs_hook=_to_dict, parse_int=_to_int)
   except RecursionError as error:
     raise ValueError("lists or objects are nested too deeply") from error
 

@@ -1,10 +1,12 @@
 """Files that appear whole or not at all, JSON of others, and hashes."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import pathlib
+import reprlib
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
@@ -52,29 +54,77 @@ def check_is_no_pointer(path: pathlib.Path) -> None:
 
 
 def read_json(
-  path: pathlib.Path, advice: str = "fetch or copy it again"
+  path: pathlib.Path,
+  advice: str = "fetch or copy it again",
+  kind: Any = None,
 ) -> Any:
   """What a JSON file holds that anybody may have written.
 
   Args:
     path: the file.
     advice: what to do if it is damaged, as the end of a sentence.
+    kind: type of the content, see `parse_json`.
 
   Raises:
-    InputError: there is none, or it is damaged, a Git LFS pointer, nested too
-      deeply, or has a key twice, of which Python would take the last.
+    InputError: there is none; it is a Git LFS pointer; or see `parse_json`.
   """
   check_is_no_pointer(path)
   try:
-    content = path.read_bytes()
-    return json.loads(content, object_pairs_hook=_to_dict, parse_int=_to_int)
-  except RecursionError:
-    found = "lists or objects that are nested too deeply"
+    return parse_json(path.read_bytes(), kind)
   except OSError as error:
     found = f"none that can be read ({error.strerror})"
   except ValueError as error:
-    found = f"none: {error}" if content.strip() else "an empty file"
+    found = str(error)
   raise InputError(f"expected JSON in {path}, found {found}: {advice}")
+
+
+def parse_json(content: bytes | str, kind: Any = None) -> Any:
+  """Parses JSON that anybody may have written.
+
+  Args:
+    content: its text.
+    kind: type that the value must have: a TypedDict, dict[str, int] or the
+      like; None: any. Keys that a TypedDict does not name are let through.
+
+  Raises:
+    ValueError: it is damaged or empty, nested too deeply, has a key twice, of
+      which Python would take the last; or it is not of the kind, with every
+      fault and its place.
+  """
+  try:
+    value = json.loads(content, object_pairs_hook=_to_dict, parse_int=_to_int)
+  except RecursionError as error:
+    raise ValueError("lists or objects that are nested too deeply") from error
+  except ValueError as error:
+    found = f"none: {error}" if content.strip() else "an empty file"
+    raise ValueError(found) from error
+  if kind is not None and (faults := _kind_faults(value, kind)):
+    raise ValueError(f"other content: {'; '.join(faults)}")
+  return value
+
+
+def _kind_faults(value: Any, kind: Any) -> list[str]:
+  """What of a value is not of a kind, each with its place in it."""
+  # Here, so that models and benchmarks run where it is not installed.
+  import pydantic
+
+  try:
+    _adapter(kind).validate_python(value, strict=True)
+  except pydantic.ValidationError as error:
+    return [
+      f"{'.'.join(map(str, each['loc'])) or 'at the top'}: "
+      f"{each['msg'][0].lower()}{each['msg'][1:]}, found "
+      f"{reprlib.repr(each['input'])}"
+      for each in error.errors(include_url=False)
+    ]
+  return []
+
+
+@functools.cache
+def _adapter(kind: Any) -> Any:
+  import pydantic
+
+  return pydantic.TypeAdapter(kind)
 
 
 def _to_dict(pairs: Sequence[tuple[str, Any]]) -> dict:

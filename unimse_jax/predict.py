@@ -21,18 +21,22 @@ _INPUT = flags.DEFINE_string(
   "input", None, "JSON lines of clips with raw media; - for stdin."
 )
 _FEATURES = flags.DEFINE_string(
-  "features", None, "Where feature_export.export wrote."
+  "features", None, "Folder that feature_export.export wrote."
 )
-_CORPUS = flags.DEFINE_string("corpus", None, "Which corpus of --features.")
+_CORPUS = flags.DEFINE_string("corpus", None, "Corpus of --features.")
 _SPLIT = flags.DEFINE_enum(
-  "split", "test", ["train", "validation", "test"], "Which split."
+  "split", "test", ["train", "validation", "test"], "Split of the corpus."
 )
 _OUTPUT = flags.DEFINE_string(
   "output", "predictions.jsonl", "JSON lines; - for stdout."
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Clips at once.")
-_DEVICES = flags.DEFINE_integer("devices", 0, "How many; 0: all.")
-_JOBS = flags.DEFINE_integer("jobs", 1, "Processes that extract --input.")
+_BATCH_SIZE = flags.DEFINE_integer(
+  "batch_size", None, "Number of clips decoded at once; default: the run's own."
+)
+_DEVICES = flags.DEFINE_integer("devices", 0, "Number of devices; 0: all.")
+_JOBS = flags.DEFINE_integer(
+  "jobs", 1, "Number of processes that extract --input."
+)
 _WEIGHTS = flags.DEFINE_string(
   "backbone_weights",
   None,
@@ -49,12 +53,14 @@ def main() -> int:
   from unimse_jax.prediction import corpus
 
   predictor = corpus.open_predictor(
-    _WORKDIR.value, _BATCH_SIZE.value, _DEVICES.value
+    _WORKDIR.value,
+    _BATCH_SIZE.value,
+    _DEVICES.value,
+    _WEIGHTS.value,
+    _JOBS.value,
   )
   if _INPUT.value is not None:
-    count = corpus.predict_media(
-      predictor, _INPUT.value, _OUTPUT.value, _WEIGHTS.value, _JOBS.value
-    )
+    count = corpus.predict_media(predictor, _INPUT.value, _OUTPUT.value)
   else:
     count = corpus.predict_records(
       predictor, _FEATURES.value, _CORPUS.value, _SPLIT.value, _OUTPUT.value

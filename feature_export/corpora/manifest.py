@@ -5,6 +5,7 @@ track is used. `start` and `end` (seconds) cut both. Rows without labels
 serve as dialogue context only.
 """
 
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,28 +80,37 @@ def _value_faults(
 ) -> Iterator[str]:
   """Yields what is wrong with the keys and types of one row."""
   for key, value in values.items():
+    shown = reprlib.repr(value)  # at any depth and length
     if key not in types:
-      yield f"unknown key {key!r} (known: {', '.join(types)})"
+      yield f"unknown key {reprlib.repr(key)} (known: {', '.join(types)})"
     # bool is an int in Python; `true` is no turn number.
     elif isinstance(value, bool) or not isinstance(value, types[key]):
-      yield f"{key} must be {_type_word(types[key])}, found {value!r}"
+      yield f"{key} must be {_type_word(types[key])}, found {shown}"
     elif isinstance(value, int) and not -(2**31) <= value < 2**31:
       yield (
         f"{key} must have at most 32 bits, found an integer of "
         f"{value.bit_length()}"
       )
     elif isinstance(value, str) and not _is_text(value):
-      yield f"{key} holds half a surrogate pair, which is no text: {value!r}"
+      yield f"{key} holds half a surrogate pair, which is no text: {shown}"
   for key in required:
     if key not in values:
       yield f"the key {key!r} is missing"
 
 
+def _file_fault(path: Path) -> str:
+  """Why a path is no file that can be read; "": it is one."""
+  try:
+    return "" if path.is_file() else f"no such file: {path}"
+  except OSError as error:  # a name too long, a folder that is not ours
+    return f"{error.strerror}: {reprlib.repr(str(path))}"
+
+
 def _media_faults(values: dict, root: Path) -> Iterator[str]:
   """Yields what is wrong with the paths and times of a row of right types."""
   for key in ("audio", "video"):
-    if key in values and not (root / values[key]).is_file():
-      yield f"{key}: no such file: {root / values[key]}"
+    if key in values and (fault := _file_fault(root / values[key])):
+      yield f"{key}: {fault}"
   start = values.get("start", 0.0)
   # Written so that NaN fails too.
   if not start >= 0:

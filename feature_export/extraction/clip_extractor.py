@@ -18,6 +18,10 @@ from feature_export.features.extracted import Extraction, Features, absent
 from feature_export.features.settings import ExtractionSettings
 
 
+class LostFeaturesError(InputError):
+  """A medium's features are gone: its file changed while it was read."""
+
+
 class ClipExtractor:
   """Extracts the clips of one corpus.
 
@@ -63,7 +67,7 @@ class ClipExtractor:
   def _load(self, task: Task) -> Features:
     features = self._store.load(task.modality, task.media)
     if features is None:
-      raise InputError(
+      raise LostFeaturesError(
         f"The features of {task.media.path} were lost while the export ran; "
         "the file changed, or the work folder did. Run the command again."
       )

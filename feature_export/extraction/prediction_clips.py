@@ -5,8 +5,10 @@ DIR/<number>.npz its features; a row that cannot be read has an error instead.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
+import reprlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,7 +29,10 @@ from feature_export.corpora.utterance import (
   contexts,
 )
 from feature_export.errors import InputError
-from feature_export.extraction.clip_extractor import ClipExtractor
+from feature_export.extraction.clip_extractor import (
+  ClipExtractor,
+  LostFeaturesError,
+)
 from feature_export.extraction.media_extractor import media_of
 from feature_export.extraction.store import open_store
 from feature_export.extraction.workers import Workers
@@ -112,7 +117,8 @@ def read_clips(
       error = f"line {row.number}: {'; '.join(faults)}"
     else:
       clips[position] = _to_utterance(row, position, root)
-    name = str(row.values.get("id", row.number))
+    name = row.values.get("id", str(row.number))
+    name = name if isinstance(name, str) else reprlib.repr(name)
     answers.append({"id": name, "error": error})
   around = contexts(clips.values(), CONTEXT_TURNS)
   for position, clip in clips.items():
@@ -170,10 +176,24 @@ def _notes(extraction: Extraction) -> list[str]:
   ]
 
 
+def _collect(
+  extractor: ClipExtractor, clip: Utterance
+) -> Extraction | LostFeaturesError:
+  """The features of a clip whose media were extracted, or why they are lost."""
+  try:
+    try:
+      return extractor.collect(clip)
+    except LostFeaturesError:
+      # Its file changed, or that of a clip before it ended the extraction.
+      return extractor.extract_now(clip)
+  except LostFeaturesError as error:
+    return error
+
+
 def _extract(
   clips: Sequence[Utterance], settings: ExtractionSettings, jobs: int
-) -> Iterator[tuple[Utterance, Extraction]]:
-  """Yields the features of all clips, in order.
+) -> Iterator[tuple[Utterance, Extraction | LostFeaturesError]]:
+  """Yields the features of all clips, in order, or why a clip's are lost.
 
   A medium that ends its process, or takes too long, is absent.
 
@@ -189,11 +209,14 @@ def _extract(
     store = open_store(Path(folder), settings)
     extractor = ClipExtractor(settings, store, workers)
     total = sum(len(media_of(clip)) for clip in clips)
-    with tqdm(total=total, desc="features", unit=" media", disable=None) as bar:
+    with (
+      contextlib.suppress(LostFeaturesError),  # told below, for its clip
+      tqdm(total=total, desc="features", unit=" media", disable=None) as bar,
+    ):
       for _ in extractor.extract(clips):
         bar.update()
     for clip in clips:
-      yield clip, extractor.collect(clip)
+      yield clip, _collect(extractor, clip)
 
 
 def extract_clips(options: argparse.Namespace) -> None:
@@ -221,14 +244,17 @@ def extract_clips(options: argparse.Namespace) -> None:
     stored, options.backbone_weights, options.face_model
   )
   for clip, extraction in _extract([*clips.values()], settings, options.jobs):
+    answer = answers[int(clip.id)]
+    if isinstance(extraction, LostFeaturesError):
+      answer["error"] = "a media file changed while it was read; try again"
+      continue
     name = f"{clip.id}.npz"
     np.savez(
       options.out / name,
       audio=extraction.audio.values,
       video=extraction.video.values,
     )
-    notes = _notes(extraction)
-    answers[int(clip.id)] |= {"features": name, "notes": notes}
+    answer |= {"features": name, "notes": _notes(extraction)}
   digest = hash_settings(settings.describe())
   lines = [json.dumps({"settings_sha256": digest}), *map(json.dumps, answers)]
   (options.out / ROWS_FILE).write_text("\n".join(lines) + "\n")

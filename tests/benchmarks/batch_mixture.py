@@ -26,9 +26,8 @@ from feature_export.corpora.utterance import contexts
 from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.data import batching, inputs
-from unimse_jax.data.mixture import Example
-from unimse_jax.data.records import RecordText
 from unimse_jax.data.tokenizer import Tokenizer
+from unimse_jax.data.utterance import Utterance
 
 _ROWS = {"mosi": 1284, "mosei": 16326, "iemocap": 5237}  # of the train splits
 _MEAN = {"mosei": 26.1, "iemocap": 15.0}  # T5 tokens of an utterance
@@ -43,24 +42,16 @@ def meld_lengths(folder: pathlib.Path, tokenizer: Tokenizer, config: Config):
   for each in utterances:
     if each.split == "train":
       near = around[each.id]
-      record = RecordText(
-        each.id,
-        each.dialogue,
-        each.turn,
-        each.speaker,
-        each.text,
-        near.before,
-        near.after,
-        near.before_speakers,
-        near.after_speakers,
-        each.polarity,
-        None,
-        each.emotion,
-        0,
-        0,
+      utterance = Utterance(
+        text=each.text,
+        speaker=each.speaker,
+        before=near.before,
+        after=near.after,
+        before_speakers=near.before_speakers,
+        after_speakers=near.after_speakers,
+        corpus="meld",
       )
-      example = Example("meld", 0, record, None)
-      found.append(len(inputs.encode(example, tokenizer, config.text)[0]))
+      found.append(len(inputs.encode(utterance, tokenizer, config.text)[0]))
   return found
 
 

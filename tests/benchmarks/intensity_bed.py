@@ -260,9 +260,9 @@ def score_numbers(
     ]
     if own:
       truth = np.array([each.example.record.intensity for each in own])
-      ways = own[0].labelled.intensity
+      ways = own[0].labelled.estimates
       found[corpus] = {
-        way: score([each.labelled.intensity[way] for each in own], truth)
+        way: score([each.labelled.estimates[way] for each in own], truth)
         for way in ways
       }
   return found

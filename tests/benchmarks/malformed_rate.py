@@ -31,10 +31,12 @@ from unimse_jax.benchmarking.workload import (  # noqa: E402
   init_params,
   synthetic_model,
 )
+from unimse_jax.config import Config  # noqa: E402
 from unimse_jax.data import tokenizer  # noqa: E402
+from unimse_jax.models import UniMSE  # noqa: E402
 from unimse_jax.parallel.mesh import make_mesh  # noqa: E402
-from unimse_jax.pipeline import Pipeline  # noqa: E402
-from unimse_jax.prediction.labeller import Labelled, Labeller  # noqa: E402
+from unimse_jax.prediction.labeller import Labeller  # noqa: E402
+from unimse_jax.prediction.prediction import Prediction  # noqa: E402
 
 # Times the initial weights: the rows of a batch then differ in what they write.
 _SCALE = 3.0
@@ -56,14 +58,14 @@ def read_config(name: str, vocabulary: str, batch_size: int, beams: int):
 
 
 def write_labels(
-  labeller: Labeller, pipeline: Pipeline, outputs: int, scored: int
-) -> list[Labelled]:
+  labeller: Labeller, config: Config, model: UniMSE, outputs: int, scored: int
+) -> list[Prediction]:
   """Labels of noise, the first batches with probabilities."""
-  config, size = pipeline.config, labeller.batch_size
+  size = labeller.batch_size
   length = config.data.buckets[-1]
   make_params = jax.jit(
     lambda key: jax.tree.map(
-      lambda leaf: _SCALE * leaf, init_params(config, pipeline.model, key)
+      lambda leaf: _SCALE * leaf, init_params(config, model, key)
     )
   )
   labelled = []
@@ -77,7 +79,7 @@ def write_labels(
   return labelled
 
 
-def report(labelled: list[Labelled], seconds: float) -> None:
+def report(labelled: list[Prediction], seconds: float) -> None:
   count = len(labelled)
   free = sum(each.free.malformed for each in labelled)
   legal = sum(each.parsed.malformed for each in labelled)
@@ -108,17 +110,18 @@ def main() -> None:
     flags.config, flags.vocabulary, flags.batch_size, flags.beams
   )
   vocabulary = tokenizer.Tokenizer(tokenizer.find(config.tokenizer.path))
-  pipeline = prediction_speed.make_pipeline(
-    config, synthetic_model(config), vocabulary
-  )
+  model = synthetic_model(config)
+  label_text, _ = prediction_speed.make_labels(config)
   start = time.perf_counter()
-  labeller = Labeller(pipeline, make_mesh(devices=1))
-  labelled = write_labels(labeller, pipeline, flags.outputs, flags.scored)
+  labeller = Labeller(
+    model, vocabulary, label_text, config.decoding, make_mesh(devices=1)
+  )
+  labelled = write_labels(labeller, config, model, flags.outputs, flags.scored)
   label = config.label
   print(
     f"{flags.config}: separator {label.separator!r}, {label.fields} fields, "
     f"{label.numbers} numbers, {config.decoding.max_new_tokens} new tokens, "
-    f"{pipeline.tokenizer.size} pieces, {flags.beams} beam(s)"
+    f"{vocabulary.size} pieces, {flags.beams} beam(s)"
   )
   report(labelled, time.perf_counter() - start)
 

@@ -9,6 +9,7 @@ import pytest
 from feature_export import clips
 from feature_export.corpora.utterance import Media
 from feature_export.extraction import prediction_clips
+from feature_export.extraction.store import FeatureStore
 from feature_export.features.audio import extract_audio
 from feature_export.features.efficientnet import find_weights
 from feature_export.features.findings import Inspection, default_policies
@@ -129,6 +130,57 @@ def test_rows_that_cannot_be_read_have_an_error_and_the_rest_is_answered(
     assert error in (row["error"] or "")
     assert bool(row["error"]) == bool(error)
   assert [row["text"] for row in rows if not row["error"]] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+  ("line", "error"),
+  [
+    ("[" * 10**5, "not JSON: lists or objects are nested too deeply"),
+    ('{"text": ' + "[" * 900 + "]" * 900 + "}", "text must be a string, found"),
+    (
+      '{"text": "a", "before": ' + "[" * 900 + "]" * 900 + "}",
+      "before must be a list of strings",
+    ),
+    ('{"text": "a", "turn": ' + "9" * 5000 + "}", "not JSON: a number of 5000"),
+    ('{"text": "a', "not JSON: Unterminated"),
+    (
+      '{"text": "a", "audio": "' + "a" * 5000 + '"}',
+      "audio: File name too",
+    ),
+    ('{"text": "a", "audio": "a\\u0000b"}', "audio: no such file"),
+    ('{"text": "a", "text": "b"}', "not JSON: the key 'text' stands"),
+  ],
+)
+def test_one_bad_line_is_an_error_of_its_row(extract, line, error):
+  status, rows = extract({"text": "one"}, line, {"text": "two"})
+  assert status == 0
+  assert [row["error"] is None for row in rows] == [True, False, True]
+  assert rows[1]["error"].startswith(f"line 2: {error}")
+  assert len(json.dumps(rows[1])) < 250
+
+
+def test_a_file_that_changes_while_it_is_read_is_an_error_of_its_row(
+  extract, write_tone, tmp_path, monkeypatch
+):
+  for name in ("a", "moving", "b"):
+    write_tone(tmp_path / f"{name}.wav", seconds=0.5)
+  load = FeatureStore.load
+
+  def load_unless_changed(store, modality, media):
+    # The name of its features holds the time of the file's last change.
+    changed = media.path.name == "moving.wav"
+    return None if changed else load(store, modality, media)
+
+  monkeypatch.setattr(FeatureStore, "load", load_unless_changed)
+  clips_given = [
+    {"text": name, "audio": f"{name}.wav"} for name in ("a", "moving", "b")
+  ]
+  status, (first, moving, last) = extract(*clips_given)
+  assert status == 0
+  assert moving["error"] == "a media file changed while it was read; try again"
+  for row in (first, last):
+    assert row["error"] is None
+    assert len(frames(tmp_path, row)["audio"]) == 1 + 8000 // 512
 
 
 def test_context_is_the_dialogues_or_the_rows_own(extract):

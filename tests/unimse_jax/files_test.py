@@ -1,8 +1,10 @@
 """A file is the old one or the new one, never half; JSON is JSON or refused."""
 
 import pathlib
+from typing import NotRequired
 
 import pytest
+from typing_extensions import TypedDict
 
 from unimse_jax import files
 from unimse_jax.errors import InputError
@@ -73,3 +75,41 @@ def test_json_that_is_missing_is_told(tmp_path):
     files.read_json(tmp_path / "x.json")
   with pytest.raises(InputError, match="Is a directory"):
     files.read_json(tmp_path)
+
+
+class _Shape(TypedDict):
+  width: int
+  names: NotRequired[dict[str, str | None]]
+
+
+def test_json_of_the_kind_is_read_with_all_its_keys(tmp_path):
+  path = tmp_path / "x.json"
+  path.write_text('{"width": 3, "names": {"a": null}, "more": [1]}')
+  expected = {"width": 3, "names": {"a": None}, "more": [1]}
+  assert files.read_json(path, kind=_Shape) == expected
+
+
+@pytest.mark.parametrize(
+  ("content", "faults"),
+  [
+    ("[]", ["at the top: ", "found []"]),
+    ("null", ["at the top: ", "found None"]),
+    ("{}", ["width: field required"]),
+    (
+      '{"width": true, "names": {"a": 1}}',
+      ["width: ", "valid integer, found True", "names.a: ", "found 1"],
+    ),
+    ('{"width": "' + "x" * 1000 + '"}', ["width: ", "..."]),
+  ],
+)
+def test_json_of_another_kind_is_told_with_every_fault(
+  tmp_path, content, faults
+):
+  path = tmp_path / "x.json"
+  path.write_text(content)
+  with pytest.raises(InputError, match="found other content: ") as caught:
+    files.read_json(path, kind=_Shape)
+  message = str(caught.value)
+  assert [each for each in [*faults, str(path)] if each not in message] == []
+  assert "\n" not in message
+  assert len(message) < 400

@@ -15,6 +15,7 @@ _BLOCKED = (
   "feature_export",
   "huggingface_hub",
   "librosa",
+  "pydantic",
   "safetensors",
   "sentence_transformers",
   "sentencepiece",

@@ -13,10 +13,10 @@ from jax.sharding import Mesh
 
 from unimse_jax.benchmarking import synthetic
 from unimse_jax.config import Config
-from unimse_jax.data.batching import Batch, Collator
+from unimse_jax.data.batching import Batch
+from unimse_jax.labels import LabelText
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import multihost
-from unimse_jax.pipeline import Pipeline
 from unimse_jax.pipeline.model_shape import make_label_text
 from unimse_jax.prediction.labeller import Labeller
 from unimse_jax.tables import writers
@@ -31,26 +31,12 @@ _WAYS: dict[str, tuple[dict[str, Any], bool]] = {
 }
 
 
-def make_pipeline(
-  config: Config, model: UniMSE, tokenizer: Any = None
-) -> Pipeline:
-  """The labels of the four corpora, in pieces that are made up if not given."""
+def make_labels(config: Config) -> tuple[LabelText, synthetic.Vocabulary]:
+  """The labels of the four corpora, and made-up pieces that write them."""
   text = make_label_text(config, synthetic.SLOTS, synthetic.GRID)
-  words = [
-    word
-    for slot in text.slots
-    if slot != "intensity"
-    for word in text.words(slot)
-  ]
-  return Pipeline(
-    config=config,
-    tokenizer=tokenizer or synthetic.Vocabulary(words),
-    label_text=text,
-    collator=Collator(None, config.data, config.augment, 1),
-    model=model,
-    data_sha256="",
-    extraction={},
-  )
+  slots = [slot for slot in text.slots if slot != "intensity"]
+  words = [word for slot in slots for word in text.words(slot)]
+  return text, synthetic.Vocabulary(words)
 
 
 def measure(
@@ -68,8 +54,8 @@ def measure(
     model: the config's model.
     params: the model's parameters.
     mesh: devices to run on.
-    steps: timed batches.
-    warmup: batches before them, beside the one that compiles.
+    steps: number of timed batches.
+    warmup: number of batches before them, beside the one that compiles.
 
   Returns:
     Name -> "first_seconds" (of the first batch, compiling included),
@@ -79,7 +65,8 @@ def measure(
   """
   return {
     name: _measure_way(
-      make_pipeline(_with_decoding(config, changes), model),
+      _with_decoding(config, changes),
+      model,
       params,
       mesh,
       scored,
@@ -96,28 +83,32 @@ def _with_decoding(config: Config, changes: dict[str, Any]) -> Config:
 
 
 def _measure_way(
-  pipeline: Pipeline,
+  config: Config,
+  model: UniMSE,
   params: Any,
   mesh: Mesh,
   scored: bool,
   steps: int,
   warmup: int,
 ) -> dict[str, float]:
-  labeller = Labeller(pipeline, mesh, also_free=False)
+  text, vocabulary = make_labels(config)
+  labeller = Labeller(
+    model, vocabulary, text, config.decoding, mesh, also_free=False
+  )
   size = labeller.batch_size
-  arrays = _batch(pipeline.config, size)
+  arrays = _batch(config, size)
   seconds = []
   for _ in range(1 + warmup + steps):
     start = time.perf_counter()
     labelled = labeller.label(params, arrays, size, scored)
     seconds.append(time.perf_counter() - start)
   median = float(np.median(seconds[1 + warmup :]))
-  limit = pipeline.config.decoding.max_new_tokens + 1
+  limit = config.decoding.max_new_tokens + 1
   written = [
     # A text without end has filled all places; what it says is no label.
     limit if each.parsed.malformed else len(tokens) + 1
     for each in labelled
-    for tokens in [pipeline.tokenizer.encode(each.output)]
+    for tokens in [vocabulary.encode(each.output)]
   ]
   return {
     "first_seconds": seconds[0],

@@ -19,6 +19,7 @@ from unimse_jax.config.run_fields import (
   FIELDS,
   FREE_FIELDS,
   Config,
+  DecodingConfig,
   OptimizerConfig,
 )
 
@@ -28,6 +29,7 @@ __all__ = [
   "AugmentConfig",
   "Config",
   "DataConfig",
+  "DecodingConfig",
   "LossConfig",
   "ModelConfig",
   "OptimizerConfig",

@@ -36,12 +36,19 @@ Redraw = Callable[
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-  """The tokens of one example; see `data.inputs.encode`."""
+  """The tokens of one utterance, and of the label that it is to be given.
 
-  tokens: list[int]
-  segments: list[int]
-  target: list[int]  # label text with </s>
-  weights: list[float]  # of each target token in the loss
+  Attributes:
+    tokens: encoder tokens with </s>.
+    segments: segment id of each, see `data.inputs.encode`.
+    target: label text with </s>; empty where the label is not known.
+    weights: weight of each target token in the loss.
+  """
+
+  tokens: Sequence[int]
+  segments: Sequence[int]
+  target: Sequence[int] = ()
+  weights: Sequence[float] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,20 +1,12 @@
 """An utterance with its context as encoder tokens (Eq. 1; D17 to D21)."""
 
-import dataclasses
-
 from unimse_jax.config import TextConfig
-from unimse_jax.data.mixture import Example
 from unimse_jax.data.tokenizer import EOS, Tokenizer
+from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 
 CONTEXT, CURRENT = 0, 1  # segment ids
 _CORPUS = "{corpus}"  # stands for a corpus's name in a prefix
-
-
-@dataclasses.dataclass(frozen=True)
-class _Turn:
-  text: str
-  speaker: str
 
 
 def prefix(corpus: str, config: TextConfig) -> str:
@@ -28,51 +20,51 @@ def prefix(corpus: str, config: TextConfig) -> str:
   return f"{start}{corpus}{end}" if mark and corpus else start
 
 
+def reads_speakers(corpus: str, config: TextConfig) -> bool:
+  """Whether it matters who speaks, in texts of a corpus (D18, D20)."""
+  return corpus in config.speakers or corpus in config.same_speaker
+
+
 def turns(
-  example: Example, config: TextConfig
+  utterance: Utterance, config: TextConfig
 ) -> tuple[list[str], str, list[str]]:
   """Turns before (first to last), the utterance, turns after, as read."""
-  record = example.record
 
-  def side(texts: tuple[str, ...], speakers: tuple[str, ...]) -> list[_Turn]:
-    found = [
-      _Turn(text, speaker)
-      for text, speaker in zip(texts, speakers, strict=True)
-      if example.corpus not in config.same_speaker or speaker == record.speaker
-    ]
-    return found[: config.window]
+  def read(side: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    if utterance.corpus in config.same_speaker:
+      side = [turn for turn in side if turn[1] == utterance.speaker]
+    return side[: config.window]
 
-  before = side(record.before, record.before_speakers)[::-1]
-  after = side(record.after, record.after_speakers)
-  if config.context == "past":
-    after = []
-  read = [*before, _Turn(record.text, record.speaker), *after]
-  texts = _written(read, example.corpus, config)
+  before = read(utterance.turns_before)[::-1]
+  after = read(utterance.turns_after) if config.context != "past" else []
+  dialogue = [*before, (utterance.text, utterance.speaker), *after]
+  texts = _written(dialogue, utterance.corpus, config)
   place = len(before)
   return texts[:place], texts[place], texts[place + 1 :]
 
 
-def _written(read: list[_Turn], corpus: str, config: TextConfig) -> list[str]:
-  """The turns as text: case (D21), and who speaks (D20)."""
-  people = dict.fromkeys(turn.speaker for turn in read if turn.speaker)
+def _written(
+  dialogue: list[tuple[str, str]], corpus: str, config: TextConfig
+) -> list[str]:
+  """(text, speaker) of each turn as text: case (D21), and who speaks (D20)."""
+  people = dict.fromkeys(speaker for _, speaker in dialogue if speaker)
   names = {name: name for name in people}
   if config.speaker_names == "anonymised":
     # In the order in which they speak here, so that no name can be learnt.
     names = {name: f"P{number}" for number, name in enumerate(people, 1)}
 
-  def written(turn: _Turn) -> str:
-    text = turn.text
+  def written(text: str, speaker: str) -> str:
     if corpus in config.lowercase:
       text = text.lower()
-    if turn.speaker and corpus in config.speakers:
-      text = f"{names[turn.speaker]}{config.speaker_end}{text}"
+    if speaker and corpus in config.speakers:
+      text = f"{names[speaker]}{config.speaker_end}{text}"
     return text
 
-  return [written(turn) for turn in read]
+  return [written(*turn) for turn in dialogue]
 
 
 def encode(
-  example: Example, tokenizer: Tokenizer, config: TextConfig
+  utterance: Utterance, tokenizer: Tokenizer, config: TextConfig
 ) -> tuple[list[int], list[int]]:
   """Encoder tokens with </s>, and their segment ids (1: the utterance).
 
@@ -82,8 +74,8 @@ def encode(
   Raises:
     InputError: the prefix leaves no room for the utterance.
   """
-  before, current, after = turns(example, config)
-  start = prefix(example.corpus, config)
+  before, current, after = turns(utterance, config)
+  start = prefix(utterance.corpus, config)
   head = tokenizer.encode(start) if start else []
   early, own, late = (
     [tokenizer.encode(text) for text in texts]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from unimse_jax.data.records import SPLITS, CorpusRecords, RecordText, find
+from unimse_jax.data import label_file
+from unimse_jax.data.records import SPLITS, CorpusRecords, Record, find
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file
 from unimse_jax.labels import LabelSchema, UniversalLabel
@@ -19,25 +20,31 @@ from unimse_jax.parallel import multihost
 # How labels are completed unless the config asks for something else; a file
 # that says nothing was made before there was a choice.
 _USUAL = {"donors": "train", "donor_classes": "scheme"}
-_META = ("labels_sha256", "slots", "donors", "encoder", "datasets")
 
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-  """One utterance of the mixture.
+  """A record with its universal label: one row of the mixture.
 
-  `record` holds what the corpus annotates (the truth that scores are measured
-  against), `label` what the model learns to write, `donors` where its completed
-  slots come from: slot -> {"donor": "mosi/train/x", "similarity": 0.83}.
+  Attributes:
+    number: place of the record in its corpus and split.
+    record: words, and the truth that scores are measured against.
+    label: what the model learns to write.
+    donors: where completed slots come from, slot -> {"donor": "mosi/train/x",
+      "similarity": 0.83}.
   """
 
-  corpus: str
-  number: int  # of the record in its corpus and split
-  record: RecordText
+  number: int
+  record: Record
   label: UniversalLabel
   donors: Mapping[str, Mapping[str, Any]] = dataclasses.field(
     default_factory=dict
   )
+
+  @property
+  def corpus(self) -> str:
+    """Name of the record's corpus."""
+    return self.record.corpus
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +77,8 @@ class Mixture:
   @property
   def grid(self) -> list[float]:
     """The intensities of the training labels, rising."""
-    found = {example.label.intensity for example in self.examples["train"]}
-    return sorted(found - {None})
+    rated = {example.label.intensity for example in self.examples["train"]}
+    return sorted(rated - {None})
 
   def emotion_classes(self, corpus: str) -> tuple[str, ...]:
     """The classes that a corpus's emotion may be of; () where it has none.
@@ -113,9 +120,9 @@ def load(
   """Opens the corpora and joins the labels by corpus, split and id.
 
   Args:
-    data_dir: where the exporter wrote.
+    data_dir: folder that the exporter wrote to.
     names: corpora of the mixture.
-    labels: their universal labels, FILE.jsonl.
+    labels: file of their universal labels, FILE.jsonl.
     donors: the splits that labels may be completed from (D34).
     donor_classes: "scheme", or "authors_drop", whose labels leave records out
       (D37); how many is logged.
@@ -129,11 +136,12 @@ def load(
     raise InputError("\n".join(f"  - {fault}" for fault in faults))
   corpora = {name: CorpusRecords(data_dir, name) for name in names}
   path = pathlib.Path(labels)
-  meta = _read_meta(_meta_path(path))
+  meta = label_file.read_meta(path)
   _check_settings(corpora)
   _check_labels(corpora, meta, path)
   _check_rules(meta, {"donors": donors, "donor_classes": donor_classes}, path)
-  rows = _read_labels(path, names)
+  schema = LabelSchema.from_slots(meta["slots"])
+  rows = label_file.read_labels(path, schema, _keys(corpora))
   examples = {
     split: [
       example
@@ -146,6 +154,16 @@ def load(
   }
   _check_splits(names, examples)
   return Mixture(corpora, meta["slots"], examples, _provenance(corpora, meta))
+
+
+def _keys(corpora: Mapping[str, CorpusRecords]) -> set[label_file.Key]:
+  """(corpus, split, id) of all records."""
+  return {
+    (name, split, record.id)
+    for name, records in corpora.items()
+    for split in SPLITS
+    for record in records.texts[split]
+  }
 
 
 def _provenance(corpora: dict[str, CorpusRecords], meta: dict) -> dict:
@@ -181,10 +199,11 @@ def missing(
     except InputError as error:
       faults.append(str(error))
   path = pathlib.Path(labels)
-  if not path.is_file() or not _meta_path(path).is_file():
+  meta_path = label_file.meta_path(path)
+  if not path.is_file() or not meta_path.is_file():
     faults.append(
-      f"Universal labels: expected {path} and {_meta_path(path).name} beside "
-      "it, found none. Make them with\n"
+      f"Universal labels: expected {path} and {meta_path.name} beside it, "
+      "found none. Make them with\n"
       f"      python -m feature_export.universal_labels --data {data_dir} "
       f"--corpora {','.join(names)} --out {path}"
       + "".join(
@@ -197,27 +216,6 @@ def missing(
       )
     )
   return faults
-
-
-def _meta_path(labels: pathlib.Path) -> pathlib.Path:
-  return labels.with_suffix(".meta.json")
-
-
-def _read_meta(path: pathlib.Path) -> dict:
-  try:
-    meta = json.loads(path.read_text(encoding="utf-8"))
-    absent = [name for name in _META if name not in meta]
-  except (TypeError, ValueError) as error:
-    raise InputError(
-      f"Universal labels: expected a JSON object in {path}, found {error}. "
-      "Make the labels again."
-    ) from error
-  if absent or not isinstance(meta, dict):
-    raise InputError(
-      f"Universal labels: expected {', '.join(_META)} in {path}, found no "
-      f"{', '.join(absent)}. Make the labels again."
-    )
-  return meta
 
 
 def _check_settings(corpora: dict[str, CorpusRecords]) -> None:
@@ -269,14 +267,14 @@ def _check_rules(
   meta: dict, wanted: Mapping[str, str], path: pathlib.Path
 ) -> None:
   """Labels that leak (D34) or lack records (D37) must be asked for by name."""
-  found = {name: meta.get(name, usual) for name, usual in _USUAL.items()}
+  used = {name: meta.get(name, usual) for name, usual in _USUAL.items()}
   faults = [
     f"Universal labels: other rules than the config's: config.data.{name} is "
-    f"{value!r}, found labels made with --{name} {found[name]} in {path}. Make "
+    f"{value!r}, found labels made with --{name} {used[name]} in {path}. Make "
     f"them again with --{name} {value}, or set "
-    f"--config.data.{name}={found[name]}."
+    f"--config.data.{name}={used[name]}."
     for name, value in wanted.items()
-    if found[name] != value
+    if used[name] != value
   ]
   if faults:
     raise InputError("\n".join(faults))
@@ -307,30 +305,6 @@ def _check_splits(
     )
 
 
-def _read_labels(
-  path: pathlib.Path, names: Sequence[str]
-) -> dict[tuple[str, str, str], tuple[UniversalLabel, dict]]:
-  """(corpus, split, id) -> label, donors of its completed slots."""
-  rows = {}
-  with path.open(encoding="utf-8") as file:
-    for line in file:
-      row = json.loads(line)
-      if row["corpus"] in names:
-        key = (row["corpus"], row["split"], row["id"])
-        label = UniversalLabel(
-          row["polarity"],
-          row.get("intensity"),
-          row["emotions"],
-          frozenset(row["completed"]),
-          {
-            slot: donor["similarity"]
-            for slot, donor in row["completed"].items()
-          },
-        )
-        rows[key] = label, row["completed"]
-  return rows
-
-
 def _join(
   records: CorpusRecords,
   split: str,
@@ -343,17 +317,17 @@ def _join(
   Args:
     records: the corpus's records.
     split: its split.
-    rows: from `_read_labels`.
-    dropped: so many records have no label on purpose.
+    rows: labels by (corpus, split, id), see `label_file.read_labels`.
+    dropped: number of records that have no label on purpose.
     path: labels file, for messages.
   """
   examples, missing = [], []
   for number, record in enumerate(records.texts[split]):
-    found = rows.get((records.name, split, record.id))
-    if found is None:
+    row = rows.get((records.name, split, record.id))
+    if row is None:
       missing.append(record.id)
     else:
-      examples.append(Example(records.name, number, record, *found))
+      examples.append(Example(number, record, *row))
   if len(missing) != dropped:
     raise InputError(
       f"Universal labels: {len(missing)} records of {records.name}/{split} "

@@ -1,12 +1,12 @@
 """The exporter's sentence vectors of the training texts."""
 
-import json
 import pathlib
 import zipfile
 from collections.abc import Sequence
 
 import numpy as np
 
+from unimse_jax.data import label_file
 from unimse_jax.data.mixture import Example
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file
@@ -25,8 +25,7 @@ def find(labels: str) -> pathlib.Path:
   """
   path = pathlib.Path(labels)
   file = path.with_suffix(".sentences.npz")
-  meta = path.with_suffix(".meta.json")
-  expected = json.loads(meta.read_text()).get("sentences_sha256")
+  expected = label_file.read_meta(path).get("sentences_sha256")
   if expected is None or not file.is_file():
     raise InputError(
       f"config.t5.warm_start: expected the vectors of the training texts in "
@@ -34,8 +33,8 @@ def find(labels: str) -> pathlib.Path:
     )
   if hash_file(file) != expected:
     raise InputError(
-      f"config.t5.warm_start: expected the sha256 of {meta} for {file}, found "
-      f"another one: it is damaged or of other labels. {_ADVICE}"
+      f"config.t5.warm_start: expected the sha256 of the .meta.json for "
+      f"{file}, found another one: it is damaged or of other labels. {_ADVICE}"
     )
   return file
 

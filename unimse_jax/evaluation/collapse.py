@@ -71,8 +71,7 @@ def collapse_report(
 
 
 def _target(prediction: LabelledExample, task: Task) -> Any:
-  record = prediction.example.record
-  return record.intensity if task == INTENSITY else record.emotion or None
+  return prediction.example.record.targets[task.field]
 
 
 def _warn(

@@ -56,7 +56,14 @@ class Evaluator:
 
   def __init__(self, experiment: Experiment, mesh: Mesh):
     self._experiment = experiment
-    self._labeller = Labeller(experiment.pipeline, mesh)
+    pipeline = experiment.pipeline
+    self._labeller = Labeller(
+      pipeline.model,
+      pipeline.tokenizer,
+      pipeline.label_text,
+      pipeline.config.decoding,
+      mesh,
+    )
     self._batchers: dict[str, Batcher] = {}
 
   def evaluate(

@@ -14,7 +14,7 @@ from absl import logging
 
 from unimse_jax import config as config_lib
 from unimse_jax.evaluation.evaluator import Evaluation
-from unimse_jax.evaluation.scoring import LabelledExample, targets
+from unimse_jax.evaluation.scoring import LabelledExample
 from unimse_jax.pipeline import Experiment
 from unimse_jax.rundir import RunDir
 
@@ -130,7 +130,7 @@ def _row(
     "output": labelled.output,
     "malformed": labelled.parsed.malformed,
     "fields": dict(labelled.parsed.fields),
-    "intensity": dict(labelled.intensity),
+    "intensity": dict(labelled.estimates),
     "probabilities": labelled.probabilities,
     "scored": scored,
     "donors": {
@@ -138,5 +138,5 @@ def _row(
       | {"text": donor_texts.get(donor["donor"])}
       for slot, donor in prediction.example.donors.items()
     },
-    "targets": targets(prediction.example),
+    "targets": prediction.example.record.targets,
   }

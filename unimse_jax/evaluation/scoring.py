@@ -9,7 +9,7 @@ import numpy as np
 
 from unimse_jax.data.mixture import Example, Mixture
 from unimse_jax.evaluation import metrics
-from unimse_jax.prediction.labeller import Labelled
+from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.tables.scores import EMOTION, INTENSITY, of_task
 
 # Schemes of which the paper names the classes without neutral (section 4.1,
@@ -23,7 +23,7 @@ class LabelledExample:
   """One utterance and what was written about it."""
 
   example: Example
-  labelled: Labelled
+  labelled: Prediction
 
 
 def fallbacks(train: Sequence[Example]) -> tuple[float, str]:
@@ -242,14 +242,4 @@ def decoding_report(predictions: Sequence[LabelledExample]) -> dict[str, Any]:
       each.labelled.parsed.malformed for each in predictions
     ),
     "distinct_outputs": len({each.labelled.output for each in predictions}),
-  }
-
-
-def targets(example: Example) -> Mapping[str, Any]:
-  """What the corpus annotates, by field; None where it does not."""
-  record = example.record
-  return {
-    "polarity": record.polarity or None,
-    "intensity": record.intensity,
-    "emotion": record.emotion or None,
   }

@@ -2,14 +2,17 @@
 
 from unimse_jax.labels.neighbours import NeighbouringNumbers
 from unimse_jax.labels.schemes import (
+  INTENSITY_RANGE,
   POLARITIES,
   EmotionScheme,
   LabelSchema,
   UniversalLabel,
+  polarity_of_number,
 )
 from unimse_jax.labels.text import LabelText, ParsedLabel
 
 __all__ = [
+  "INTENSITY_RANGE",
   "POLARITIES",
   "EmotionScheme",
   "LabelSchema",
@@ -17,4 +20,5 @@ __all__ = [
   "NeighbouringNumbers",
   "ParsedLabel",
   "UniversalLabel",
+  "polarity_of_number",
 ]

@@ -8,6 +8,13 @@ INTENSITY_RANGE = (-3.0, 3.0)
 EMOTION = "emotion"  # the one emotion slot of the paper's three fields
 
 
+def polarity_of_number(value: float) -> str:
+  """The polarity that an intensity has: its sign, 0 being neutral."""
+  if value == 0:
+    return "neutral"
+  return "positive" if value > 0 else "negative"
+
+
 @dataclasses.dataclass(frozen=True)
 class EmotionScheme:
   """A corpus's emotion classes, and the polarity of each ("" if it varies)."""

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from unimse_jax.labels.schemes import (
   EMOTION,
   INTENSITY_RANGE,
-  POLARITIES,
   LabelSchema,
   UniversalLabel,
+  polarity_of_number,
 )
 
 # Stands where a slot could not be completed; never a class of a scheme.
@@ -143,9 +143,7 @@ class LabelText:
       return True
     if slot != "intensity":
       return self.schema.polarity_of(slot, word) in ("", polarity)
-    number = float(word)
-    sign = "neutral" if not number else POLARITIES[-1 if number > 0 else 0]
-    return sign == polarity
+    return polarity_of_number(float(word)) == polarity
 
   def parse(self, text: str) -> ParsedLabel:
     """Reads generated text; never fails.

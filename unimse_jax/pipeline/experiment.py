@@ -38,7 +38,7 @@ class Experiment:
   def batcher(self, split: str) -> Batcher:
     """The split's examples, encoded."""
     examples = self.mixture.examples[split]
-    encoded = [self.pipeline.encode(example) for example in examples]
+    encoded = [self.pipeline.encode_example(example) for example in examples]
     return Batcher(self.mixture, split, encoded, self.pipeline.collator)
 
   def training_batcher(self) -> Batcher:

@@ -16,6 +16,7 @@ from unimse_jax.data.batching import Collator, Encoded
 from unimse_jax.data.features import FeatureTransform
 from unimse_jax.data.mixture import Example
 from unimse_jax.data.tokenizer import EOS, Tokenizer
+from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 from unimse_jax.labels import LabelText, UniversalLabel
 from unimse_jax.models import T5Config, UniMSE
@@ -46,10 +47,15 @@ class Pipeline:
   data_sha256: str
   extraction: Mapping[str, Any]
 
-  def encode(self, example: Example) -> Encoded:
+  def encode(self, utterance: Utterance) -> Encoded:
+    """Tokens of an utterance whose label is not known."""
+    return Encoded(*inputs.encode(utterance, self.tokenizer, self.config.text))
+
+  def encode_example(self, example: Example) -> Encoded:
     """Tokens of an utterance and of its label's text."""
-    tokens, segments = inputs.encode(example, self.tokenizer, self.config.text)
-    return Encoded(tokens, segments, *self.encode_label(example.label))
+    target, weights = self.encode_label(example.label)
+    encoded = self.encode(example.record)
+    return dataclasses.replace(encoded, target=target, weights=weights)
 
   def encode_label(
     self, label: UniversalLabel

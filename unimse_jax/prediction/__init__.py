@@ -1,6 +1,7 @@
 """Utterances in, universal labels with probabilities out."""
 
 from unimse_jax.prediction.clips import Clip
-from unimse_jax.prediction.predictor import Prediction, Predictor
+from unimse_jax.prediction.prediction import Prediction
+from unimse_jax.prediction.predictor import Predictor
 
 __all__ = ["Clip", "Prediction", "Predictor"]

@@ -5,17 +5,21 @@ import json
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import tqdm
 
-from unimse_jax.data.records import CorpusRecords, RecordText
+from unimse_jax.data import inputs
+from unimse_jax.data.records import CorpusRecords, Record
+from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 from unimse_jax.files import open_atomically
-from unimse_jax.prediction import package, raw_media
+from unimse_jax.prediction import package
 from unimse_jax.prediction.clips import Clip
-from unimse_jax.prediction.predictor import Prediction, Predictor
+from unimse_jax.prediction.prediction import Prediction
+from unimse_jax.prediction.predictor import Predictor
 
 STANDARD = "-"  # stdin or stdout
 
@@ -29,13 +33,20 @@ class Count:
 
 
 def open_predictor(
-  directory: str, batch_size: int | None = None, devices: int = 0
+  directory: str,
+  batch_size: int | None = None,
+  devices: int = 0,
+  backbone_weights: str | None = None,
+  jobs: int = 1,
 ) -> Predictor:
-  """A predictor of a run or of a package, whichever it is."""
+  """A predictor of a run or of a package, whichever it is.
+
+  The arguments are those of `Predictor.from_workdir`.
+  """
   path = pathlib.Path(directory)
   whole = (path / package.MANIFEST).is_file()
   opener = Predictor.from_package if whole else Predictor.from_workdir
-  return opener(path, batch_size, devices)
+  return opener(path, batch_size, devices, backbone_weights, jobs)
 
 
 def predict_records(
@@ -44,11 +55,11 @@ def predict_records(
   """Writes one JSON line per record of a split.
 
   Args:
-    predictor: see `open_predictor`.
-    data_dir: where the exporter wrote.
-    name: of the corpus.
-    split: of the corpus.
-    output: a file that appears whole or not at all, or "-" for stdout.
+    predictor: predictor of a run that reads such features.
+    data_dir: folder that the exporter wrote to.
+    name: name of the corpus.
+    split: train, validation or test.
+    output: file that appears whole or not at all, or "-" for stdout.
 
   Raises:
     InputError: no such dataset or split, or features of other settings.
@@ -58,15 +69,15 @@ def predict_records(
   if not texts:
     raise InputError(f"Dataset {name}: expected a {split} split, found none.")
   expected = predictor.pipeline.extraction.get("settings_sha256")
-  found = records.metadata["settings_sha256"]
-  if expected not in (None, found):
+  actual = records.metadata["settings_sha256"]
+  if expected not in (None, actual):
     raise InputError(
       f"Dataset {name}: expected features of the extraction settings "
-      f"{expected} that the run was trained on, found {found}. Export it "
+      f"{expected} that the run was trained on, found {actual}. Export it "
       "again with the same options."
     )
   clips = (
-    _clip(record, name, records.frames(split, number))
+    _to_clip(record, records.frames(split, number), predictor)
     for number, record in enumerate(texts)
   )
   rows = (
@@ -78,22 +89,14 @@ def predict_records(
   return _write(rows, len(texts), output)
 
 
-def predict_media(
-  predictor: Predictor,
-  manifest: str,
-  output: str,
-  weights: str | None = None,
-  jobs: int = 1,
-) -> Count:
+def predict_media(predictor: Predictor, manifest: str, output: str) -> Count:
   """Writes one JSON line per row of a manifest of clips.
 
   Args:
-    predictor: see `open_predictor`.
-    manifest: JSON lines, or "-" for stdin (paths are then relative to the
-      working directory).
-    output: as above.
-    weights: see `raw_media.extracted`.
-    jobs: processes that extract.
+    predictor: predictor whose exporter extracts the media.
+    manifest: file of JSON lines, or "-" for stdin (paths are then relative to
+      the working directory).
+    output: file that appears whole or not at all, or "-" for stdout.
 
   Raises:
     InputError: no such file, or the exporter is not there or refuses.
@@ -105,32 +108,36 @@ def predict_media(
       path.write_bytes(sys.stdin.buffer.read())
     if not path.is_file():
       raise InputError(f"--input: expected JSON lines, found no file {path}.")
-    extraction = predictor.pipeline.extraction
-    with raw_media.extracted(path, root, extraction, weights, jobs) as (
-      features,
-      rows,
-    ):
-      return _write(_answers(predictor, features, rows), len(rows), output)
+    with predictor.exporter.extract(path, root) as extraction:
+      answers = predictor.predict_iter(extraction.clips())
+      rows = (
+        _row(row["id"], answer)
+        for row, answer in zip(extraction.rows, answers, strict=True)
+      )
+      return _write(rows, len(extraction.rows), output)
 
 
-def _answers(
-  predictor: Predictor, folder: pathlib.Path, rows: list[dict]
-) -> Iterator[dict]:
-  good = (row for row in rows if row["error"] is None)
-  answers = predictor.predict_iter(
-    raw_media.read_clip(row, folder) for row in good
-  )
-  for row in rows:
-    if row["error"] is not None:
-      yield _row(row["id"], Prediction.failed(row["error"]))
-      continue
-    answer = next(answers)
-    notes = (*row["notes"], *answer.notes)
-    yield _row(row["id"], dataclasses.replace(answer, notes=notes))
+def _to_clip(
+  record: Record, frames: Mapping[str, np.ndarray], predictor: Predictor
+) -> Clip:
+  """A record as a clip; names that the run does not read are left out."""
+  words = {
+    field.name: getattr(record, field.name)
+    for field in dataclasses.fields(Utterance)
+  }
+  config, notes = predictor.pipeline.config, ()
+  if record.corpus not in config.data.corpora:
+    words["corpus"] = ""
+    notes = (
+      f"corpus: the run was not trained on {record.corpus}; read as of none",
+    )
+  if not inputs.reads_speakers(record.corpus, config.text):
+    words |= {"speaker": "", "before_speakers": (), "after_speakers": ()}
+  return Clip(**words, **frames, notes=notes)
 
 
 def _row(name: str, prediction: Prediction) -> dict[str, Any]:
-  return {"id": name, **dataclasses.asdict(prediction)}
+  return {"id": name, **prediction.to_json()}
 
 
 def _write(rows: Iterable[dict], total: int, output: str) -> Count:
@@ -154,16 +161,3 @@ def _write_lines(rows: Iterable[dict], file: Any) -> Count:
     errors += row["error"] is not None
   file.flush()
   return Count(count, errors)
-
-
-def _clip(record: RecordText, corpus: str, frames: dict) -> Clip:
-  return Clip(
-    text=record.text,
-    before=record.before,
-    after=record.after,
-    speaker=record.speaker,
-    before_speakers=record.before_speakers,
-    after_speakers=record.after_speakers,
-    corpus=corpus,
-    **frames,
-  )

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,124 +10,108 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from unimse_jax.config import DecodingConfig
 from unimse_jax.data.batching import Batch
-from unimse_jax.data.tokenizer import EOS
+from unimse_jax.data.tokenizer import EOS, Tokenizer
 from unimse_jax.decoding import generate, grammar, intensity, probabilities
-from unimse_jax.labels import ParsedLabel
-from unimse_jax.models import decoder_mask
+from unimse_jax.labels import LabelText, ParsedLabel
+from unimse_jax.models import UniMSE, decoder_mask
 from unimse_jax.parallel import multihost, sharding
-from unimse_jax.pipeline import Pipeline
+from unimse_jax.prediction.prediction import Prediction, Probabilities
 
-# slot -> class -> probability
-Probabilities = dict[str, dict[str, float]]
 _LENGTH_STEP = 8  # tokens
-
-
-@dataclasses.dataclass(frozen=True)
-class Labelled:
-  """What the model wrote about one utterance.
-
-  Attributes:
-    output: the text.
-    parsed: the text as fields; the intensity is that which
-      config.decoding.intensity asks for.
-    probabilities: of the closed slots; empty where they were not asked for; a
-      slot is missing where a field before it was malformed.
-    free: what the model writes without the grammar; None where `output` is
-      that, or it was not asked for.
-    intensity: "greedy" (the number as written, None where it was malformed),
-      "mean" and "median" of the distribution over all numbers, whatever
-      polarity they follow; empty where they were not asked for.
-    embedding: float32[D], mean over the tokens of the last fused encoder layer
-      (F^(j), Figure 4); None where probabilities were not asked for.
-  """
-
-  output: str
-  parsed: ParsedLabel
-  probabilities: Probabilities
-  free: ParsedLabel | None = None
-  intensity: Mapping[str, float | None] = dataclasses.field(
-    default_factory=dict
-  )
-  embedding: np.ndarray | None = dataclasses.field(default=None, compare=False)
 
 
 class Labeller:
   """Decodes batches with compiled functions."""
 
-  def __init__(self, pipeline: Pipeline, mesh: Mesh, also_free: bool = True):
+  def __init__(
+    self,
+    model: UniMSE,
+    tokenizer: Tokenizer,
+    label_text: LabelText,
+    decoding: DecodingConfig,
+    mesh: Mesh,
+    also_free: bool = True,
+  ):
     """Makes the tables of the grammar.
 
     Args:
-      pipeline: whose labels are written.
+      model: model without its parameters.
+      tokenizer: vocabulary that the labels are written in.
+      label_text: slots of the labels and their text form.
+      decoding: search for the labels, see the config.
       mesh: devices to run on.
-      also_free: decodes without the grammar too, from the same encoded batch,
-        where the config asks for the grammar.
+      also_free: whether to decode without the grammar too, from the same
+        encoded batch, where the config asks for the grammar.
 
     Raises:
       InputError: the vocabulary cannot write the labels, or not in the
         config's number of tokens.
     """
-    self._pipeline, self._mesh = pipeline, mesh
-    self._generate = jax.jit(_generator(pipeline, also_free))
+    self._tokenizer, self._label_text = tokenizer, label_text
+    self._decoding, self._mesh = decoding, mesh
+    automata = [grammar.free(model.config.t5.vocab_size)]
+    if decoding.constrained:
+      legal = grammar.compile_grammar(
+        label_text, tokenizer, decoding.max_new_tokens + 1
+      )
+      automata = [legal, *automata] if also_free else [legal]
+    self._generate = jax.jit(_generator(model, decoding, automata))
     self._score = jax.jit(
-      functools.partial(probabilities.log_probabilities, pipeline.model)
+      functools.partial(probabilities.log_probabilities, model)
     )
     self._numbers = None
-    if "intensity" in pipeline.label_text.slots:
-      self._numbers = _Numbers(pipeline)
+    if "intensity" in label_text.slots:
+      self._numbers = _Numbers(model, tokenizer, label_text)
 
   @property
   def batch_size(self) -> int:
     """The config's batch size, rounded up to what the mesh can share out."""
     divisor = sharding.batch_divisor(self._mesh)
-    size = self._pipeline.config.decoding.batch_size
-    return -(-size // divisor) * divisor
+    return -(-self._decoding.batch_size // divisor) * divisor
 
   def label(
     self, params: Any, arrays: Batch, rows: int, with_probabilities: bool
-  ) -> list[Labelled]:
-    """Labels of the first `rows` rows of a batch.
+  ) -> list[Prediction]:
+    """Predictions for the first `rows` rows of a batch.
 
     Args:
       params: the model's parameters.
       arrays: this process's rows of a batch of `batch_size` rows.
-      rows: rows, over all processes, that hold an utterance.
-      with_probabilities: scores the closed slots too.
+      rows: number of rows, over all processes, that hold an utterance.
+      with_probabilities: whether to score the closed slots and the numbers.
     """
     batch = sharding.shard_batch(arrays, self._mesh)
     outputs, encoded, mask, pooled = self._generate(params, batch)
-    texts = [self._texts(tokens, rows) for tokens in outputs]
-    parsed = [*map(self._pipeline.label_text.parse, texts[0])]
-    free: Sequence[ParsedLabel | None] = [None] * rows
-    if len(texts) > 1:
-      free = [*map(self._pipeline.label_text.parse, texts[1])]
-    scored: list[Probabilities] = [{} for _ in parsed]
-    numbers: list[Mapping[str, float | None]] = [{} for _ in parsed]
-    embeddings: Sequence[np.ndarray | None] = [None] * rows
+    texts, *free_texts = [self._texts(tokens, rows) for tokens in outputs]
+    written = [Prediction(text, self._label_text.parse(text)) for text in texts]
+    if free_texts:
+      free = map(self._label_text.parse, free_texts[0])
+      written = _with(written, free=free)
+    parsed = [each.parsed for each in written]
     if with_probabilities:
-      embeddings = [*multihost.gather_rows(pooled)[:rows]]
-      scored = self._probabilities(params, encoded, mask, parsed)
-    chosen = self._pipeline.config.decoding.intensity
-    if self._numbers and (with_probabilities or chosen != "greedy"):
-      numbers = self._intensities(params, encoded, mask, parsed)
-      # Only now: what was written decides what the other fields follow.
-      parsed = [
-        _with_intensity(label, number.get(chosen))
-        for label, number in zip(parsed, numbers, strict=True)
-      ]
-    return [
-      Labelled(*parts)
-      for parts in zip(
-        texts[0], parsed, scored, free, numbers, embeddings, strict=True
+      written = _with(
+        written,
+        probabilities=self._probabilities(params, encoded, mask, parsed),
+        embedding=multihost.gather_rows(pooled)[:rows],
       )
-    ]
+    chosen = self._decoding.intensity
+    if self._numbers and (with_probabilities or chosen != "greedy"):
+      estimates = self._estimates(params, encoded, mask, parsed)
+      # Only now: what was written decides what the other fields follow.
+      predicted = [
+        _with_intensity(label, own.get(chosen))
+        for label, own in zip(parsed, estimates, strict=True)
+      ]
+      written = _with(written, estimates=estimates, parsed=predicted)
+    return written
 
   def _texts(self, tokens: jax.Array, rows: int) -> list[str]:
-    found = multihost.gather_rows(tokens)[:rows]
-    return [self._pipeline.tokenizer.decode(row) for row in found]
+    gathered = multihost.gather_rows(tokens)[:rows]
+    return [self._tokenizer.decode(row) for row in gathered]
 
-  def _intensities(
+  def _estimates(
     self,
     params: Any,
     encoded: jax.Array,
@@ -152,7 +136,7 @@ class Labeller:
     parsed: Sequence[ParsedLabel],
   ) -> list[Probabilities]:
     """Class probabilities of all closed slots of a batch's rows."""
-    text = self._pipeline.label_text
+    text = self._label_text
     slots = [slot for slot in text.slots if slot != "intensity"]
     words = [(slot, word) for slot in slots for word in text.words(slot)]
     targets = self._targets(parsed, words)
@@ -180,26 +164,34 @@ class Labeller:
     A slot after a malformed field has no text, nor has a class that may not
     follow the row's polarity: those rows stay empty.
     """
-    pipeline = self._pipeline
-    last = pipeline.label_text.slots[-1]
-    found: dict[tuple[int, int], list[int]] = {}
+    label_text = self._label_text
+    last = label_text.slots[-1]
+    candidates: dict[tuple[int, int], list[int]] = {}
     for row, label in enumerate(parsed):
       polarity = label.fields["polarity"] or ""
       for place, (slot, word) in enumerate(words):
-        text = probabilities.candidate(
-          label.fields, slot, word, pipeline.label_text
-        )
-        legal = word in pipeline.label_text.words_after(polarity, slot)
+        text = probabilities.candidate(label.fields, slot, word, label_text)
+        legal = word in label_text.words_after(polarity, slot)
         if legal and text is not None:
-          tokens = pipeline.tokenizer.encode(text) + [EOS] * (slot == last)
-          found[place, row] = tokens
-    longest = max(map(len, found.values()), default=1)
+          tokens = self._tokenizer.encode(text) + [EOS] * (slot == last)
+          candidates[place, row] = tokens
+    longest = max(map(len, candidates.values()), default=1)
     # Few lengths, so that few shapes are compiled.
     length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
     targets = np.zeros((len(words), self.batch_size, length), np.int32)
-    for (place, row), tokens in found.items():
+    for (place, row), tokens in candidates.items():
       targets[place, row, : len(tokens)] = tokens
     return targets
+
+
+def _with(
+  predictions: Sequence[Prediction], **columns: Iterable[Any]
+) -> list[Prediction]:
+  """The predictions with some fields of each replaced."""
+  return [
+    dataclasses.replace(each, **dict(zip(columns, values, strict=True)))
+    for each, *values in zip(predictions, *columns.values(), strict=True)
+  ]
 
 
 def _by_slot(
@@ -209,36 +201,28 @@ def _by_slot(
 
   A class that has no text has probability 0, a slot without any none.
   """
-  found: Probabilities = {}
+  by_slot: Probabilities = {}
   for slot in dict.fromkeys(slot for slot, _ in words):
     places = [place for place, (name, _) in enumerate(words) if name == slot]
     if known[places].any():
       values = probabilities.normalized(
         np.where(known[places], log_p[places], -np.inf)
       )
-      found[slot] = {
+      by_slot[slot] = {
         words[place][1]: float(value)
         for place, value in zip(places, values, strict=True)
       }
-  return found
+  return by_slot
 
 
 def _generator(
-  pipeline: Pipeline, also_free: bool
+  model: UniMSE,
+  decoding: DecodingConfig,
+  automata: Sequence[grammar.TokenAutomaton],
 ) -> Callable[[Any, Any], tuple]:
-  """(params, batch) -> tokens (those without grammar too), encoded, mask, and
-  float32[B, D] of `Labelled.embedding`.
+  """(params, batch) -> tokens of each automaton, encoded, mask, and
+  float32[B, D] of `Prediction.embedding`.
   """
-  config, model = pipeline.config.decoding, pipeline.model
-  free = grammar.free(model.config.t5.vocab_size)
-  automata = [free]
-  if config.constrained:
-    legal = grammar.compile_grammar(
-      pipeline.label_text,
-      pipeline.tokenizer,
-      config.max_new_tokens + 1,
-    )
-    automata = [legal, free] if also_free else [legal]
 
   def generate_all(params: Any, batch: Mapping[str, jax.Array]) -> tuple:
     encoded, kept = model.apply(
@@ -247,21 +231,21 @@ def _generator(
     (fused,) = kept["intermediates"]["last_fused"]
     # What the decoder may see of the encoded text.
     mask = decoder_mask(model.config, batch)
-    found = [
+    tokens = [
       generate.search(
         model,
         params,
         encoded,
         mask,
         automaton,
-        config.max_new_tokens,
-        config.beams,
-        config.length_penalty,
+        decoding.max_new_tokens,
+        decoding.beams,
+        decoding.length_penalty,
       )
       for automaton in automata
     ]
     pooled = _mean_over_tokens(fused, batch["encoder_mask"])
-    return found, encoded, mask, pooled
+    return tokens, encoded, mask, pooled
 
   return generate_all
 
@@ -280,8 +264,7 @@ class _Numbers:
   the polarity that happened to be written is wrong whenever that is.
   """
 
-  def __init__(self, pipeline: Pipeline):
-    text = pipeline.label_text
+  def __init__(self, model: UniMSE, tokenizer: Tokenizer, text: LabelText):
     pairs = [
       (polarity, word)
       for polarity in text.words("polarity")
@@ -292,18 +275,14 @@ class _Numbers:
     self._rising = np.argsort(values, kind="stable")
     self._values = values[self._rising]
     end = [EOS] * (text.slots[-1] == "intensity")
+    beginnings = [
+      probabilities.candidate({"polarity": polarity}, "intensity", word, text)
+      for polarity, word in pairs
+    ]
     self.packed = intensity.pack(
-      [self._tokens(pipeline, *pair) + end for pair in pairs]
+      [tokenizer.encode(each) + end for each in beginnings]
     )
-    self.score = jax.jit(
-      functools.partial(intensity.log_probabilities, pipeline.model)
-    )
-
-  def _tokens(self, pipeline: Pipeline, polarity: str, word: str) -> list[int]:
-    text = probabilities.candidate(
-      {"polarity": polarity}, "intensity", word, pipeline.label_text
-    )
-    return pipeline.tokenizer.encode(text)
+    self.score = jax.jit(functools.partial(intensity.log_probabilities, model))
 
   def estimates(self, log_p: np.ndarray) -> Mapping[str, float]:
     """Estimates of one row's number; float32[G * M], as they are packed."""

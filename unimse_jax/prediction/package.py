@@ -15,11 +15,12 @@ from typing import Any
 import jax
 import numpy as np
 from flax import traverse_util
+from typing_extensions import TypedDict
 
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax import pretrained
 from unimse_jax.errors import InputError
-from unimse_jax.files import hash_file
+from unimse_jax.files import hash_file, read_json
 from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.pipeline import Pipeline
 from unimse_jax.prediction import model_card
@@ -29,15 +30,22 @@ OWN = "unimse"
 FUSION_FILE = f"{OWN}/fusion.safetensors"
 MANIFEST = f"{OWN}/export.json"
 _VERSION = 1
+_ADVICE = "package or copy the run again"
+
+
+class _Manifest(TypedDict):
+  """What is read of export.json."""
+
+  files: dict[str, str]
 
 
 def write(workdir: pathlib.Path, out: pathlib.Path, overwrite: bool) -> dict:
   """Writes the best checkpoint of a run as a directory to give away.
 
   Args:
-    workdir: of the run.
-    out: appears whole or not at all.
-    overwrite: replace an earlier package there.
+    workdir: directory of the run.
+    out: directory that appears whole or not at all.
+    overwrite: whether an earlier package there is replaced.
 
   Returns:
     The content of export.json.
@@ -52,30 +60,30 @@ def write(workdir: pathlib.Path, out: pathlib.Path, overwrite: bool) -> dict:
   mesh = mesh_lib.make_mesh(devices=1)
   params, source = pipeline_lib.restore_params(pipeline, mesh, run_dir)
   params = jax.tree.map(np.asarray, params)
-  found: dict = {}
+  content: dict = {}
 
   def fill(draft: pathlib.Path) -> None:
     _write(draft, run_dir, pipeline, params)
     card = model_card.write(pipeline, _results(run_dir), source)
     (draft / "README.md").write_text(card, encoding="utf-8")
     files = sorted(path for path in draft.rglob("*") if path.is_file())
-    found.update(
+    content.update(
       version=_VERSION,
       source=source,
       files={
         path.relative_to(draft).as_posix(): hash_file(path) for path in files
       },
     )
-    (draft / MANIFEST).write_text(json.dumps(found, indent=2) + "\n")
+    (draft / MANIFEST).write_text(json.dumps(content, indent=2) + "\n")
 
   _make_directory(out, fill)
-  return found
+  return content
 
 
 def _results(run_dir: RunDir) -> dict[str, Any]:
   """split -> results, of the splits that were evaluated."""
-  found = {split: run_dir.results(split) for split in ("test", "validation")}
-  return {split: each for split, each in found.items() if each is not None}
+  results = {split: run_dir.results(split) for split in ("test", "validation")}
+  return {split: each for split, each in results.items() if each is not None}
 
 
 def _write(
@@ -141,7 +149,7 @@ def load(directory: pathlib.Path) -> tuple[Pipeline, Any]:
     raise InputError(
       f"Expected a directory of unimse_jax.package, found no {manifest}."
     )
-  files = json.loads(manifest.read_text())["files"]
+  files = read_json(manifest, _ADVICE, _Manifest)["files"]
   # The card is the user's to edit; everything else is what was trained.
   damaged = [
     name
@@ -154,7 +162,7 @@ def load(directory: pathlib.Path) -> tuple[Pipeline, Any]:
   if damaged:
     raise InputError(
       f"Package {directory}: expected the sha256 of export.json, found other "
-      f"or no content in {', '.join(damaged)}. Package or copy the run again."
+      f"or no content in {', '.join(damaged)}: {_ADVICE}."
     )
   own = RunDir(directory / OWN)
   pipeline = pipeline_lib.open_pipeline(

@@ -1,4 +1,4 @@
-"""Predicts from features, with the files of a workdir alone (design 4.4).
+"""Predicts labels for clips, with the files of a workdir alone.
 
 A clip that cannot be answered gets a `Prediction` with an error; the others
 of its list are answered all the same.
@@ -9,7 +9,7 @@ import itertools
 import pathlib
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import jax
@@ -22,59 +22,49 @@ from unimse_jax.errors import InputError
 from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline import Pipeline
+from unimse_jax.prediction import clips as clips_lib
 from unimse_jax.prediction import package
-from unimse_jax.prediction.clips import Clip, Prepared, prepare
-from unimse_jax.prediction.labeller import Labelled, Labeller, Probabilities
+from unimse_jax.prediction.clips import Clip
+from unimse_jax.prediction.labeller import Labeller
+from unimse_jax.prediction.prediction import Prediction
+from unimse_jax.prediction.raw_media import Exporter
 from unimse_jax.rundir import RunDir
 
 # Batches read before any is decoded: enough to sort clips by their length.
 _BATCHES_AHEAD = 8
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Prediction:
-  """What the model says about a clip; None where its text was malformed.
-
-  Attributes:
-    output: the text that it wrote.
-    polarity: negative, neutral or positive.
-    intensity: in [-3, 3]; None too where no corpus of the mixture has it.
-    emotions: scheme -> class.
-    probabilities: closed slot -> class -> probability.
-    missing: modalities that the model reads and the clip lacks.
-    notes: what of the clip was not read, for example that its text was cut.
-    error: why the clip was not answered, or None; all else is empty then.
-  """
-
-  output: str
-  polarity: str | None
-  intensity: float | None
-  emotions: Mapping[str, str | None]
-  probabilities: Probabilities
-  missing: tuple[str, ...]
-  notes: tuple[str, ...] = ()
-  error: str | None = None
-
-  @classmethod
-  def failed(cls, error: str) -> Self:
-    """The answer to a clip that cannot be answered."""
-    return cls(
-      output="",
-      polarity=None,
-      intensity=None,
-      emotions={},
-      probabilities={},
-      missing=(),
-      error=error,
-    )
-
-
 class Predictor:
   """A trained model, ready to use. Calls from several threads take turns."""
 
-  def __init__(self, pipeline: Pipeline, params: Any, mesh: Mesh):
+  def __init__(
+    self,
+    pipeline: Pipeline,
+    params: Any,
+    mesh: Mesh,
+    backbone_weights: str | None = None,
+    jobs: int = 1,
+  ):
+    """Compiles nothing yet.
+
+    Args:
+      pipeline: model with its vocabulary, labels and scale of the frames.
+      params: the model's parameters.
+      mesh: devices to run on.
+      backbone_weights: weights file of the face network, if not the default;
+        for clips that name media files.
+      jobs: number of processes that extract those.
+    """
     self._pipeline, self._params = pipeline, params
-    self._labeller = Labeller(pipeline, mesh, also_free=False)
+    self.exporter = Exporter(pipeline.extraction, backbone_weights, jobs)
+    self._labeller = Labeller(
+      pipeline.model,
+      pipeline.tokenizer,
+      pipeline.label_text,
+      pipeline.config.decoding,
+      mesh,
+      also_free=False,
+    )
     self._lock = threading.Lock()
 
   @classmethod
@@ -83,13 +73,18 @@ class Predictor:
     workdir: str | pathlib.Path,
     batch_size: int | None = None,
     devices: int = 0,
+    backbone_weights: str | None = None,
+    jobs: int = 1,
   ) -> Self:
     """Opens the best checkpoint of a training run on the local devices.
 
     Args:
-      workdir: of the run.
-      batch_size: clips decoded at once; None for the run's own.
-      devices: how many to use; 0 for all.
+      workdir: directory of the run.
+      batch_size: number of clips decoded at once; None for the run's own.
+      devices: number of devices to use; 0 for all.
+      backbone_weights: weights file of the face network, if not the default;
+        for clips that name media files.
+      jobs: number of processes that extract those.
 
     Raises:
       InputError: no training run there, or none with a whole checkpoint; or
@@ -100,7 +95,7 @@ class Predictor:
     config = _with_batch_size(run_dir.read_config(), batch_size)
     pipeline = pipeline_lib.open_pipeline(config, run_dir)
     params, _ = pipeline_lib.restore_params(pipeline, mesh, run_dir)
-    return cls(pipeline, params, mesh)
+    return cls(pipeline, params, mesh, backbone_weights, jobs)
 
   @classmethod
   def from_package(
@@ -108,6 +103,8 @@ class Predictor:
     directory: str | pathlib.Path,
     batch_size: int | None = None,
     devices: int = 0,
+    backbone_weights: str | None = None,
+    jobs: int = 1,
   ) -> Self:
     """Opens what `unimse_jax.package` wrote; arguments as above.
 
@@ -119,7 +116,8 @@ class Predictor:
     config = _with_batch_size(pipeline.config, batch_size)
     pipeline = dataclasses.replace(pipeline, config=config)
     places = sharding.state_sharding(params, mesh)
-    return cls(pipeline, jax.device_put(params, places), mesh)
+    params = jax.device_put(params, places)
+    return cls(pipeline, params, mesh, backbone_weights, jobs)
 
   @classmethod
   def from_export(cls, *arguments: Any, **named: Any) -> Self:
@@ -136,40 +134,72 @@ class Predictor:
     """What surrounds the model: vocabulary, labels, extraction settings."""
     return self._pipeline
 
-  def predict(self, clips: Sequence[Clip]) -> list[Prediction]:
-    """Predictions in the order of the clips."""
-    return list(self.predict_iter(clips))
+  def predict(self, clips: Iterable[Clip]) -> list[Prediction]:
+    """Predictions in the order of the clips.
 
-  def predict_iter(self, clips: Iterable[Clip]) -> Iterator[Prediction]:
+    Media files are extracted by one process of the exporter.
+
+    Raises:
+      InputError: clips name media files, and the exporter is not installed or
+        cannot make features like those of the run.
+    """
+    return list(self.predict_iter(self._extract([*clips])))
+
+  def predict_iter(
+    self, clips: Iterable[Clip | InputError]
+  ) -> Iterator[Prediction]:
     """The same, reading a few batches of clips at a time.
 
-    Memory does not grow with their number.
+    Memory does not grow with their number. The exporter is started for each of
+    these reads that has media files.
+
+    Args:
+      clips: clips; in place of one an InputError, which is its answer.
     """
     size = _BATCHES_AHEAD * self._labeller.batch_size
     waiting = iter(clips)
     while chunk := list(itertools.islice(waiting, size)):
-      yield from self._answer(chunk)
+      yield from self._answer(self._extract(chunk))
 
-  def _answer(self, clips: Sequence[Clip]) -> list[Prediction]:
-    prepared = [prepare(clip, self._pipeline) for clip in clips]
-    good = [row for row, each in enumerate(prepared) if each.error is None]
-    labelled = self._label([prepared[row] for row in good])
-    found = dict(zip(good, labelled, strict=True))
-    return [
-      _prediction(found[row], each)
-      if each.error is None
-      else Prediction.failed(each.error)
-      for row, each in enumerate(prepared)
-    ]
+  def _extract(
+    self, clips: Sequence[Clip | InputError]
+  ) -> list[Clip | InputError]:
+    """The clips with frames in place of media files."""
+    named = {
+      row: clip
+      for row, clip in enumerate(clips)
+      if isinstance(clip, Clip) and clip.files
+    }
+    extracted = dict(enumerate(clips))
+    if named:
+      answers = self.exporter.extract_files([*named.values()])
+      extracted |= dict(zip(named, answers, strict=True))
+    return [*extracted.values()]
 
-  def _label(self, clips: Sequence[Prepared]) -> list[Labelled]:
-    lengths = [len(clip.encoded.tokens) for clip in clips]
+  def _answer(self, clips: Sequence[Clip | InputError]) -> list[Prediction]:
+    answers: dict[int, Prediction] = {}
+    readable: dict[int, Clip] = {}
+    for row, clip in enumerate(clips):
+      try:
+        if isinstance(clip, InputError):
+          raise clip
+        readable[row] = clips_lib.read(clip, self._pipeline)
+      except InputError as error:
+        answers[row] = Prediction.failed(str(error))
+    labelled = self._label([*readable.values()])
+    answers |= dict(zip(readable, labelled, strict=True))
+    return [answers[row] for row in range(len(clips))]
+
+  def _label(self, clips: Sequence[Clip]) -> list[Prediction]:
+    """Predictions for clips that can be read, in their order."""
+    encoded = [self._pipeline.encode(clip) for clip in clips]
+    lengths = [len(each.tokens) for each in encoded]
     size = self._labeller.batch_size
-    found: dict[int, Labelled] = {}
+    predictions: dict[int, Prediction] = {}
     buckets = self._pipeline.config.data.buckets
     for plan in plan_in_order(lengths, buckets, size):
       batch = self._pipeline.collator.collate(
-        [clips[row].encoded for row in plan.rows],
+        [encoded[row] for row in plan.rows],
         [clips[row].frames for row in plan.rows],
         size,
         plan.length,
@@ -178,8 +208,16 @@ class Predictor:
         labelled = self._labeller.label(
           self._params, batch, len(plan.rows), with_probabilities=True
         )
-      found |= dict(zip(plan.rows, labelled, strict=True))
-    return [found[row] for row in range(len(clips))]
+      predictions |= dict(zip(plan.rows, labelled, strict=True))
+    modalities = self._pipeline.config.data.modalities
+    return [
+      dataclasses.replace(
+        predictions[row],
+        missing=tuple(n for n in modalities if not len(clip.frames[n])),
+        notes=clips_lib.notes(clip, encoded[row], self._pipeline),
+      )
+      for row, clip in enumerate(clips)
+    ]
 
 
 def _make_mesh(devices: int) -> Mesh:
@@ -198,16 +236,3 @@ def _with_batch_size(config: Config, batch_size: int | None) -> Config:
     raise InputError(f"batch_size: expected at least 1, found {batch_size}.")
   decoding = dataclasses.replace(config.decoding, batch_size=batch_size)
   return dataclasses.replace(config, decoding=decoding)
-
-
-def _prediction(labelled: Labelled, clip: Prepared) -> Prediction:
-  fields = dict(labelled.parsed.fields)
-  return Prediction(
-    output=labelled.output,
-    polarity=fields.pop("polarity"),
-    intensity=fields.pop("intensity", None),
-    emotions=fields,
-    probabilities=labelled.probabilities,
-    missing=clip.missing,
-    notes=clip.notes,
-  )

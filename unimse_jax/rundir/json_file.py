@@ -23,7 +23,7 @@ def read(path: pathlib.Path, advice: str) -> dict[str, Any]:
   if isinstance(value, dict):
     return value
   raise InputError(
-    f"expected a JSON object in {path}, found {type(value).__name__}: {advice}"
+    f"Expected a JSON object in {path}, found {type(value).__name__}: {advice}"
   )
 
 

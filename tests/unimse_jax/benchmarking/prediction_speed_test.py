@@ -33,10 +33,7 @@ def tiny(parent):
 @pytest.mark.parametrize("parent", [scratch, paper, authors])
 def test_the_made_up_vocabulary_writes_every_label(parent):
   config = tiny(parent)
-  pipeline = prediction_speed.make_pipeline(
-    config, workload.synthetic_model(config)
-  )
-  text, pieces = pipeline.label_text, pipeline.tokenizer
+  text, pieces = prediction_speed.make_labels(config)
   words = map(text.words, text.slots)
   rng = np.random.default_rng(0)
   texts = [text.separator.join(each) for each in itertools.product(*words)]

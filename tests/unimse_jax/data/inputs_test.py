@@ -6,10 +6,8 @@ import pytest
 
 from unimse_jax.config import TextConfig
 from unimse_jax.data import inputs
-from unimse_jax.data.mixture import Example
-from unimse_jax.data.records import RecordText
+from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
-from unimse_jax.labels import UniversalLabel
 
 _CONFIG = TextConfig(
   prefix="P",
@@ -34,28 +32,20 @@ class Letters:
     return [ord(letter) for letter in text]
 
 
-def example(text="UVW", before=("b", "a"), after=("c", "d"), corpus="meld"):
-  """Records hold the turns nearest first: b is just before, c just after."""
-  record = RecordText(
-    id="x",
-    dialogue="d",
-    turn=2,
-    speaker="Me",
+def utterance(text="UVW", before=("b", "a"), after=("c", "d"), corpus="meld"):
+  """Turns stand nearest first: b is just before, c just after."""
+  return Utterance(
     text=text,
+    speaker="Me",
     before=before,
     after=after,
     before_speakers=("B",) * len(before),
     after_speakers=("C",) * len(after),
-    polarity="",
-    intensity=None,
-    emotion="",
-    audio_frames=0,
-    video_frames=0,
+    corpus=corpus,
   )
-  return Example(corpus, 0, record, UniversalLabel("neutral", None, {}))
 
 
-def encoded(given: Example, **changes) -> tuple[str, str]:
+def encoded(given: Utterance, **changes) -> tuple[str, str]:
   """The tokens as text, "$" for </s>, and the segments below it."""
   config = dataclasses.replace(_CONFIG, **changes)
   tokens, segments = inputs.encode(given, Letters(), config)
@@ -65,22 +55,22 @@ def encoded(given: Example, **changes) -> tuple[str, str]:
 
 
 def test_turns_stand_in_the_order_of_the_dialogue():
-  assert encoded(example()) == ("Pa|b|UVW|c|d$", "0000011100000")
+  assert encoded(utterance()) == ("Pa|b|UVW|c|d$", "0000011100000")
 
 
 @pytest.mark.parametrize(
   ("window", "text"), [(0, "PUVW$"), (1, "Pb|UVW|c$"), (8, "Pa|b|UVW|c|d$")]
 )
 def test_the_window_keeps_the_nearest_turns(window, text):
-  assert encoded(example(), window=window)[0] == text
+  assert encoded(utterance(), window=window)[0] == text
 
 
 def test_past_context_reads_no_later_turn():
-  assert encoded(example(), context="past")[0] == "Pa|b|UVW$"
+  assert encoded(utterance(), context="past")[0] == "Pa|b|UVW$"
 
 
 def test_without_context_or_prefix_the_utterance_stands_alone():
-  alone = example(before=(), after=())
+  alone = utterance(before=(), after=())
   assert encoded(alone, prefix="") == ("UVW$", "1110")
 
 
@@ -101,7 +91,7 @@ def test_without_context_or_prefix_the_utterance_stands_alone():
   ],
 )
 def test_what_is_too_long_loses_the_farthest_turns(room, text):
-  found, segments = encoded(example(), max_tokens=room)
+  found, segments = encoded(utterance(), max_tokens=room)
   assert found == text
   assert len(found) <= room
   marked = "".join(
@@ -111,16 +101,16 @@ def test_what_is_too_long_loses_the_farthest_turns(room, text):
 
 
 def test_an_empty_utterance_is_no_row_without_tokens():
-  assert encoded(example("", (), ()), prefix="") == ("$", "0")
+  assert encoded(utterance("", (), ()), prefix="") == ("$", "0")
 
 
 def test_a_prefix_that_leaves_no_room_is_the_users_mistake():
   with pytest.raises(InputError, match="config.text.prefix"):
-    encoded(example(), prefix="PREFIX", max_tokens=7)
+    encoded(utterance(), prefix="PREFIX", max_tokens=7)
 
 
 def test_speakers_and_lower_case_are_of_their_corpora():
-  given = example("Uv", ("B",), ())
+  given = utterance("Uv", ("B",), ())
   assert encoded(given, speakers=("meld",))[0] == "PB: B|Me: Uv$"
   assert encoded(given, speakers=("iemocap",))[0] == "PB|Uv$"
   # Names keep their case: only the words were in capitals.
@@ -129,38 +119,39 @@ def test_speakers_and_lower_case_are_of_their_corpora():
 
 
 def test_a_turn_without_a_speaker_has_no_colon():
-  given = example("u", (), ())
-  given = dataclasses.replace(
-    given, record=dataclasses.replace(given.record, speaker="")
-  )
+  given = dataclasses.replace(utterance("u", (), ()), speaker="")
   assert encoded(given, speakers=("meld",))[0] == "Pu$"
+
+
+def test_turns_without_speakers_are_read_as_nobodys():
+  given = dataclasses.replace(utterance(), before_speakers=())
+  assert encoded(given, speakers=("meld",))[0] == "Pa|b|Me: UVW|C: c|C: d$"
 
 
 def test_a_corpus_may_have_a_prefix_of_its_own():
   prefixes = ("meld=E=", "mosi=M")
-  assert encoded(example(), prefixes=prefixes)[0] == "E=a|b|UVW|c|d$"
-  other = example(corpus="mosei", before=(), after=())
+  assert encoded(utterance(), prefixes=prefixes)[0] == "E=a|b|UVW|c|d$"
+  other = utterance(corpus="mosei", before=(), after=())
   assert encoded(other, prefixes=prefixes)[0] == "PUVW$"
 
 
 def test_a_prefix_may_name_the_corpus():
   for corpus, start in (("meld", "Smeld:"), ("mine", "Smine:"), ("", "S")):
-    given = example(corpus=corpus, before=(), after=())
+    given = utterance(corpus=corpus, before=(), after=())
     assert encoded(given, prefix="S{corpus}:")[0] == f"{start}UVW$"
   # An exception may name it too, and one without it is as it stands.
-  given = example(before=(), after=())
+  given = utterance(before=(), after=())
   assert encoded(given, prefixes=("meld={corpus}",))[0] == "meldUVW$"
   assert encoded(given, prefix="S{x}")[0] == "S{x}UVW$"
 
 
 def test_same_speaker_context_skips_the_other_party():
-  given = example(before=("b", "a", "z"), after=("c", "d"))
-  record = dataclasses.replace(
-    given.record,
+  given = utterance(before=("b", "a", "z"), after=("c", "d"))
+  given = dataclasses.replace(
+    given,
     before_speakers=("You", "Me", "Me"),
     after_speakers=("Me", "You"),
   )
-  given = dataclasses.replace(given, record=record)
   assert encoded(given, same_speaker=("meld",))[0] == "Pz|a|UVW|c$"
   # The window counts the turns that are read, not those passed over.
   assert encoded(given, same_speaker=("meld",), window=1)[0] == "Pa|UVW|c$"
@@ -169,10 +160,10 @@ def test_same_speaker_context_skips_the_other_party():
 
 def test_end_marks_stand_around_the_utterance():
   marks = {"marking": "eos_marks"}
-  assert encoded(example(), **marks) == ("Pa|b$UVW$c|d$", "0000011100000")
-  found = encoded(example(), turn_separator="", **marks)
+  assert encoded(utterance(), **marks) == ("Pa|b$UVW$c|d$", "0000011100000")
+  found = encoded(utterance(), turn_separator="", **marks)
   assert found == ("Pab$UVW$cd$", "00001110000")
-  first = example(before=())
+  first = utterance(before=())
   assert encoded(first, **marks)[0] == "P$UVW$c|d$"
   assert encoded(first, context="past", **marks)[0] == "PUVW$"
 
@@ -182,12 +173,12 @@ def test_end_marks_stand_around_the_utterance():
   [(13, "Pa|b$UVW$c|d$"), (12, "Pa|b$UVW$c$"), (7, "PUVW$")],
 )
 def test_end_marks_go_with_the_last_turn_of_context(room, text):
-  assert encoded(example(), marking="eos_marks", max_tokens=room)[0] == text
+  assert encoded(utterance(), marking="eos_marks", max_tokens=room)[0] == text
 
 
 def test_anonymised_speakers_are_numbered_as_they_speak():
   options = {"speakers": ("meld",), "speaker_names": "anonymised"}
-  given = example(before=("b",), after=("c",))
+  given = utterance(before=("b",), after=("c",))
   found, _ = encoded(given, **options)
   assert found == "PP1: b|P2: UVW|P3: c$"
   found, _ = encoded(given, **options, speaker_end=" ", context="past")

@@ -43,6 +43,23 @@ def test_every_record_gets_its_own_label(corpora):
         assert -3 <= label.intensity <= 3
 
 
+def test_targets_are_what_the_corpus_annotates(corpora):
+  found = {
+    (each.corpus, each.record.id): each.record.targets
+    for each in load(corpora).examples["test"]
+  }
+  assert found["films", "test0"] == {
+    "polarity": "positive",
+    "intensity": pytest.approx(1.6),
+    "emotion": None,
+  }
+  assert found["friends", "test1"] == {
+    "polarity": "negative",
+    "intensity": None,
+    "emotion": "anger",
+  }
+
+
 def test_corpora_come_one_after_the_other_with_their_frames(corpora):
   loaded = load(corpora)
   names = [example.corpus for example in loaded.examples["validation"]]

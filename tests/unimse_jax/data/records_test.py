@@ -1,8 +1,10 @@
 """Records written by the exporter's builder, read by the trainer."""
 
+import hashlib
 import json
 import pathlib
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -109,14 +111,122 @@ def test_a_shard_of_another_corpus_is_noticed(copied):
     CorpusRecords(str(copied), "friends")
 
 
+def replace_in_shard(
+  data_dir: pathlib.Path, corpus: str, split: str, old: bytes, new: bytes
+) -> None:
+  """Changes bytes of a shard, and its hash with it; CRCs are not looked at."""
+  folder = data_dir / corpus / "1.0.0"
+  (path,) = folder.glob(f"*-{split}.tfrecord-*")
+  data = path.read_bytes()
+  assert old in data
+  assert len(old) == len(new)
+  data = data.replace(old, new, 1)
+  path.write_bytes(data)
+  file = folder / "metadata.json"
+  metadata = json.loads(file.read_text())
+  metadata["shards"][path.name]["sha256"] = hashlib.sha256(data).hexdigest()
+  file.write_text(json.dumps(metadata))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("modality", ["audio", "video"])
+def test_frames_that_are_not_finite_are_refused_by_id(copied, modality, value):
+  records = CorpusRecords(str(copied), "friends")
+  ids = [each.id for each in records.texts["validation"]]
+  place = ids.index("validation5")
+  frames = records.frames("validation", place)[modality]
+  broken = frames.copy()
+  broken[-1, 2] = value
+  replace_in_shard(
+    copied, "friends", "validation", frames.tobytes(), broken.tobytes()
+  )
+  expected = (
+    f"Dataset friends: .*\n  validation/validation5: {modality} with NaN or "
+    f"infinity in 1 of {len(frames)} frames"
+  )
+  # The shard was opened before: what a batch reads is looked at too.
+  with pytest.raises(InputError, match=expected):
+    records.frames("validation", place)
+  with pytest.raises(InputError, match=expected):
+    CorpusRecords(str(copied), "friends")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3.5, -99.0])
+def test_intensities_outside_of_the_range_are_refused_by_id(
+  corpora, tmp_path, value
+):
+  shutil.copytree(corpora / "films", tmp_path / "films")
+  replace_in_shard(
+    tmp_path, "films", "test", struct.pack("<f", 1.6), struct.pack("<f", value)
+  )
+  with pytest.raises(InputError, match=rf"test/test\d: intensity {value}"):
+    CorpusRecords(str(tmp_path), "films")
+
+
+def test_all_faults_of_a_corpus_are_counted_and_some_are_shown(
+  corpora, tmp_path
+):
+  shutil.copytree(corpora / "films", tmp_path / "films")
+  for split in ("train", "validation", "test"):
+    for old in (1.6, -1.2):
+      replace_in_shard(
+        tmp_path, "films", split, struct.pack("<f", old), b"\x00\x00\xc0\x7f"
+      )
+  with pytest.raises(InputError, match=r"found 6 fault\(s\)") as caught:
+    CorpusRecords(str(tmp_path), "films")
+  assert str(caught.value).count("intensity nan") == 5
+  assert "..." in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["features.json", "metadata.json"])
-@pytest.mark.parametrize("content", ["", "{", None])
+@pytest.mark.parametrize(
+  "content",
+  [*("", "{", None, "[]", "null", "7", '{"a": null}'), "[" * 10**5, '{"a": '],
+)
 def test_damaged_descriptions_are_one_message(copied, name, content):
   path = copied / "friends" / "1.0.0" / name
   path.unlink()
   if content is not None:
     path.write_text(content)
   with pytest.raises(InputError, match="friends"):
+    CorpusRecords(str(copied), "friends")
+
+
+@pytest.mark.parametrize(
+  ("key", "value", "fault"),
+  [
+    ("audio", None, "audio: .*found None"),
+    ("audio", {"mels": "4"}, "audio.mels: .*found '4'"),
+    ("video", {}, "video.dimension: field required"),
+    ("settings_sha256", 3, "settings_sha256: .*found 3"),
+    ("emotion_scheme", ["joy"], "emotion_scheme: "),
+    ("shards", [], "shards: "),
+    ("shards", {"a": {}}, "shards.a.sha256: field required"),
+  ],
+)
+def test_metadata_of_another_form_name_the_place(copied, key, value, fault):
+  path = copied / "friends" / "1.0.0" / "metadata.json"
+  metadata = json.loads(path.read_text())
+  path.write_text(json.dumps({**metadata, key: value}))
+  with pytest.raises(InputError, match=f"Dataset friends: .*{fault}"):
+    CorpusRecords(str(copied), "friends")
+
+
+def test_features_of_another_form_are_refused(copied):
+  path = copied / "friends" / "1.0.0" / "features.json"
+  described = path.read_text()
+  path.write_text(described.replace('"speaker"', '"talker"'))
+  with pytest.raises(InputError, match="found none of speaker"):
+    CorpusRecords(str(copied), "friends")
+  path.write_text(described.replace("float16", "float32"))
+  with pytest.raises(InputError, match="Dataset friends: "):
+    CorpusRecords(str(copied), "friends")
+
+
+def test_metadata_must_say_the_width_of_the_frames(copied):
+  path = copied / "friends" / "1.0.0" / "metadata.json"
+  path.write_text(path.read_text().replace('"mels": 4', '"mels": 5'))
+  with pytest.raises(InputError, match=r"audio float16\[\d, 4\] instead of"):
     CorpusRecords(str(copied), "friends")
 
 

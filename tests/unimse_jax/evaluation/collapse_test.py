@@ -6,7 +6,7 @@ from unimse_jax.data import mixture
 from unimse_jax.evaluation import collapse, scoring
 from unimse_jax.evaluation.scoring import LabelledExample
 from unimse_jax.labels import LabelText
-from unimse_jax.prediction.labeller import Labelled
+from unimse_jax.prediction.prediction import Prediction
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def report(loaded):
 
   def make(write, examples=None):
     predictions = [
-      LabelledExample(each, Labelled(output, text.parse(output), {}))
+      LabelledExample(each, Prediction(output, text.parse(output)))
       for each in (examples or loaded.examples["test"])
       for output in [write(each, text)]
     ]

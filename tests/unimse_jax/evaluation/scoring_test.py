@@ -11,7 +11,7 @@ from unimse_jax.data import mixture
 from unimse_jax.evaluation import scoring
 from unimse_jax.evaluation.scoring import LabelledExample
 from unimse_jax.labels import LabelText
-from unimse_jax.prediction.labeller import Labelled
+from unimse_jax.prediction.prediction import Prediction
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def text(loaded) -> LabelText:
 
 def labelled(examples, text, outputs) -> list[LabelledExample]:
   return [
-    LabelledExample(example, Labelled(output, text.parse(output), {}))
+    LabelledExample(example, Prediction(output, text.parse(output)))
     for example, output in zip(examples, outputs, strict=True)
   ]
 
@@ -102,24 +102,6 @@ def test_the_decoding_report_counts(loaded, text):
   }
 
 
-def test_targets_are_what_the_corpus_annotates(loaded):
-  found = {
-    (each.corpus, each.record.id): scoring.targets(each)
-    for each in loaded.examples["test"]
-  }
-  intensity = pytest.approx(1.6)
-  assert found["films", "test0"] == {
-    "polarity": "positive",
-    "intensity": intensity,
-    "emotion": None,
-  }
-  assert found["friends", "test1"] == {
-    "polarity": "negative",
-    "intensity": None,
-    "emotion": "anger",
-  }
-
-
 _MELD = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 
 
@@ -147,7 +129,7 @@ def meld_like(loaded, text, seed, scheme="meld"):
   predictions = [
     LabelledExample(
       each,
-      Labelled(
+      Prediction(
         "",
         dataclasses.replace(
           parsed, fields={scheme: str(rng.choice([*_MELD[:5], "nonsense"]))}

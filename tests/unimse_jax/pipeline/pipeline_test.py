@@ -6,7 +6,7 @@ import pytest
 
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.data.mixture import Example
-from unimse_jax.data.records import RecordText
+from unimse_jax.data.records import Record
 from unimse_jax.data.tokenizer import Tokenizer
 from unimse_jax.errors import InputError
 from unimse_jax.labels import (
@@ -97,11 +97,11 @@ def opened_with(tiny_config, straight):
 @pytest.mark.parametrize("weight", [1.0, 0.25])
 def test_tokens_of_completed_fields_have_their_own_weight(weight, opened_with):
   opened = opened_with(weight)
-  record = RecordText("a", "", 0, "", "so", *[()] * 4, "", None, "", 0, 0)
+  record = Record(id="a", text="so", corpus="films")
   label = UniversalLabel(
     "positive", 1.6, {"moods": "joy"}, frozenset({"intensity"})
   )
-  row = opened.encode(Example("films", 0, record, label))
+  row = opened.encode_example(Example(0, record, label))
   decode = opened.tokenizer.decode
   spoken = [
     decode([token]).strip()
@@ -154,10 +154,10 @@ def test_offsets_count_bytes_where_a_class_is_not_ascii(opened_with):
     True, (EmotionScheme("moods", {"\u00e9mue": "", "joy": "positive"}),)
   )
   opened = opened_with(0.5, label_text=LabelText(schema))
-  record = RecordText("a", "", 0, "", "so", *[()] * 4, "", None, "", 0, 0)
+  record = Record(id="a", text="so", corpus="films")
   label = UniversalLabel(
     "neutral", 0.0, {"moods": "\u00e9mue"}, frozenset({"moods"})
   )
-  row = opened.encode(Example("films", 0, record, label))
+  row = opened.encode_example(Example(0, record, label))
   assert row.weights[-2:] == [0.5, 1.0]
   assert row.weights[0] == 1.0

@@ -57,18 +57,16 @@ def label(opened, arrays, noise):
     **changes,
   ):
     base = opened.pipeline
-    if text:
-      label_text = dataclasses.replace(base.label_text, **text)
-      base = dataclasses.replace(base, label_text=label_text)
+    label_text = dataclasses.replace(base.label_text, **(text or {}))
     decoding = dataclasses.replace(
       base.config.decoding, batch_size=_ROWS, **changes
     )
-    config = dataclasses.replace(base.config, decoding=decoding)
     mesh = mesh_lib.make_mesh(fsdp=shape[0], model=shape[1], devices=devices)
     params = noise if params is None else params
     placed = jax.device_put(params, sharding.state_sharding(params, mesh))
-    base = dataclasses.replace(base, config=config)
-    labeller = Labeller(base, mesh, also_free)
+    labeller = Labeller(
+      base.model, base.tokenizer, label_text, decoding, mesh, also_free
+    )
     return labeller.label(placed, arrays, _ROWS, probable)
 
   return make
@@ -180,18 +178,18 @@ def test_the_numbers_are_those_of_brute_force(labelled, opened, brute_force):
   for row, each in enumerate(labelled[:2]):
     _, number, _ = each.output.split(text.separator)
     shares = softmax(brute_force(row, [written for _, written in pairs], False))
-    assert each.intensity["greedy"] == float(number)
+    assert each.estimates["greedy"] == float(number)
     # As above, times numbers up to 3.
-    assert each.intensity["mean"] == pytest.approx(shares @ values, abs=1e-3)
+    assert each.estimates["mean"] == pytest.approx(shares @ values, abs=1e-3)
     middle = values[np.searchsorted(np.cumsum(shares), 0.5)]
-    assert each.intensity["median"] == pytest.approx(middle)
+    assert each.estimates["median"] == pytest.approx(middle)
 
 
 def test_without_ties_every_number_follows_every_polarity(label, labelled):
   loose = label(text={"consistent": False, "decimals": 1})
   tied = label(text={"consistent": True, "decimals": 1})
   for each, before in zip(loose, tied, strict=True):
-    assert each.intensity["mean"] != before.intensity["mean"]
+    assert each.estimates["mean"] != before.estimates["mean"]
     assert min(each.probabilities["moods"].values()) > 0
     fields = before.parsed.fields
     signs = {"negative": -1, "neutral": 0, "positive": 1}
@@ -205,8 +203,8 @@ def test_the_chosen_number_is_the_predicted_one(label, labelled, chosen):
   for each, before in zip(found, labelled, strict=True):
     assert each.output == before.output
     assert each.probabilities == before.probabilities
-    assert each.parsed.fields["intensity"] == before.intensity[chosen]
-    same = dict(each.parsed.fields) | {"intensity": before.intensity["greedy"]}
+    assert each.parsed.fields["intensity"] == before.estimates[chosen]
+    same = dict(each.parsed.fields) | {"intensity": before.estimates["greedy"]}
     assert same == dict(before.parsed.fields)
 
 
@@ -223,7 +221,7 @@ def test_raw_numbers_and_a_bare_comma_as_the_authors_write(label):
   for each in found:
     assert not each.parsed.malformed
     assert each.parsed.fields["intensity"] in grid
-    assert each.intensity["median"] in grid
+    assert each.estimates["median"] in grid
     assert sum(each.probabilities["moods"].values()) == pytest.approx(1)
 
 
@@ -233,8 +231,8 @@ def test_snapped_numbers_are_those_of_the_grid(label):
   found = label(text={"decimals": 1, "grid": grid, "snap": True})
   for each in found:
     assert each.output.split(", ")[1] in ("-1.3", "0", "0.3", "1.7")
-    assert each.intensity["greedy"] in grid
-    assert each.intensity["median"] in grid
+    assert each.estimates["greedy"] in grid
+    assert each.estimates["median"] in grid
 
 
 def test_eight_devices_label_as_one(label, labelled):
@@ -243,7 +241,7 @@ def test_eight_devices_label_as_one(label, labelled):
   for each, before in zip(found, labelled, strict=True):
     assert each.free == before.free
     # Sums over devices are grouped in another way.
-    assert each.intensity == pytest.approx(before.intensity, abs=1e-3)
+    assert each.estimates == pytest.approx(before.estimates, abs=1e-3)
     for slot, probable in before.probabilities.items():
       assert each.probabilities[slot] == pytest.approx(probable, abs=1e-3)
 

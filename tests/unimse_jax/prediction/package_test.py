@@ -160,3 +160,15 @@ def test_its_t5_is_one_to_train_from_without_the_rest(
   copy = tmp_path / "t5"
   shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("unimse"))
   preparation.check_inputs(tiny_config({"t5.pretrained": str(copy)}))
+
+
+@pytest.mark.parametrize(
+  "content", ["", "[]", "{}", '{"files": []}', "[" * 9999]
+)
+def test_a_manifest_of_another_form_is_one_message(tmp_path, content):
+  file = tmp_path / package.MANIFEST
+  file.parent.mkdir()
+  file.write_text(content)
+  with pytest.raises(InputError, match="export.json, found .*again") as caught:
+    Predictor.from_package(tmp_path)
+  assert "\n" not in str(caught.value)

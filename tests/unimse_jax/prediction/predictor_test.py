@@ -9,7 +9,7 @@ import pytest
 
 from unimse_jax.errors import InputError
 from unimse_jax.prediction import Clip, Predictor
-from unimse_jax.prediction.clips import prepare
+from unimse_jax.prediction import clips as clips_lib
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,20 @@ def test_threads_take_turns(predictor):
   assert found == dict.fromkeys(range(4), expected)
 
 
+def nested(depth: int) -> list:
+  value = []
+  for _ in range(depth):
+    value = [value]
+  return value
+
+
+class NoArray:
+  """An array-like of somebody else that fails."""
+
+  def __array__(self, *arguments, **named):
+    raise RuntimeError("on another device")
+
+
 RNG = np.random.default_rng(1)
 VOICE, FACE = RNG.standard_normal((3, 4)), RNG.standard_normal((2, 6))
 # name -> (clip, what its error says)
@@ -91,6 +105,21 @@ REFUSED = {
     Clip(text="a", before=("so",), before_speakers=("A", "B")),
     "before_speakers: expected 1 names, found 2",
   ),
+  "corpus": (
+    Clip(text="a", corpus="MELD"),
+    r"corpus: expected one .*\(films, friends\) or none, found 'MELD'",
+  ),
+  "no clip": ("a", "expected a Clip, found 'a'"),
+  "nothing at all": (None, "expected a Clip, found None"),
+  "deep": (Clip(text="a", before=nested(5000)), "before: .*tuple of texts"),
+  "deep text": (Clip(text=nested(5000)), "text: expected a text"),
+  "deep frames": (Clip(text="a", audio=nested(5000)), "audio: expected"),
+  "no array": (Clip(text="a", audio=NoArray()), "audio: expected an array"),
+  "no seconds": (
+    Clip(text="a", audio="a.wav", start="1"),
+    "start: expected seconds, found '1'",
+  ),
+  "marks without a width": (Clip(text="\u200b\ufeff"), "found none of them"),
 }
 
 
@@ -163,7 +192,8 @@ def test_long_voices_are_noted_as_they_are_read(predictor, changes, notes):
     predictor.pipeline, config=dataclasses.replace(config, data=data)
   )
   clip = Clip(text="a", audio=RNG.standard_normal((9, 4)))
-  assert prepare(clip, pipeline).notes == notes
+  read = clips_lib.read(clip, pipeline)
+  assert clips_lib.notes(read, pipeline.encode(read), pipeline) == notes
 
 
 def test_a_voice_without_words_and_emoji_are_answered(predictor):
@@ -173,6 +203,44 @@ def test_a_voice_without_words_and_emoji_are_answered(predictor):
   assert voice.error is emoji.error is None
   assert voice.notes == ("text: empty",)
   assert voice.probabilities["polarity"]
+
+
+@pytest.mark.parametrize(
+  ("readers", "clip", "note"),
+  [
+    (
+      ("friends",),
+      Clip(text="a", speaker="Me"),
+      "speaker: not read; the run reads names where corpus is one of friends",
+    ),
+    (
+      ("friends",),
+      Clip(text="a", before=("b",), before_speakers=("You",), corpus="films"),
+      "speaker: not read; the run reads names where corpus is one of friends",
+    ),
+    (
+      (),
+      Clip(text="a", speaker="Me", corpus="friends"),
+      "speaker: not read; the run was trained without names",
+    ),
+    (("friends",), Clip(text="a", speaker="Me", corpus="friends"), None),
+    (("friends",), Clip(text="a"), None),
+  ],
+)
+def test_names_that_are_not_read_are_noted(predictor, readers, clip, note):
+  config = predictor.pipeline.config
+  text = dataclasses.replace(config.text, speakers=readers)
+  pipeline = dataclasses.replace(
+    predictor.pipeline, config=dataclasses.replace(config, text=text)
+  )
+  read = clips_lib.read(clip, pipeline)
+  notes = clips_lib.notes(read, pipeline.encode(read), pipeline)
+  assert notes == ((note,) if note else ())
+
+
+def test_an_error_in_the_place_of_a_clip_is_its_answer(predictor):
+  first, second = predictor.predict_iter([InputError("lost"), Clip(text="a")])
+  assert (first.error, second.error) == ("lost", None)
 
 
 def test_a_long_list_is_read_as_it_is_answered(predictor):
