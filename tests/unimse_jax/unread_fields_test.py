@@ -27,7 +27,8 @@ def _owners(tree: ast.Module) -> dict[str, set[str]]:
   def note(name: str, prefixes: Iterable[str]) -> None:
     found.setdefault(name, set()).update(prefixes)
 
-  for node in ast.walk(tree):
+  # Twice: an argument may come after the attribute that it is kept in.
+  for node in [*ast.walk(tree), *ast.walk(tree)]:
     if isinstance(node, ast.ClassDef) and node.name in _CLASSES:
       note("self", [_CLASSES[node.name]])
     if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation:
@@ -44,6 +45,8 @@ def _owners(tree: ast.Module) -> dict[str, set[str]]:
           note(ast.unparse(target), [f"{value.attr}."])
         elif isinstance(value, ast.Attribute) and value.attr == "config":
           note(ast.unparse(target), found.get("config", ()))
+        elif isinstance(value, ast.Name) and isinstance(target, ast.Attribute):
+          note(target.attr, found.get(value.id, ()))
   return found
 
 
