@@ -49,11 +49,13 @@ class MetricWriter:
     """
     self._file = self._events = None
     self._path, self._failed = path, False
+    self._waiting = b""  # lines that found no room yet
     if not enabled:
       return
     if path.exists():
       _cut_after(path, resume_step)
-    self._file = path.open("a", encoding="utf-8")
+    # Without a buffer: what could not be written must be known to the byte.
+    self._file = path.open("ab", buffering=0)
     self._events = _open_events(tensorboard, resume_step)
 
   def __enter__(self) -> Self:
@@ -95,8 +97,8 @@ class MetricWriter:
     scalars = {name: float(value) for name, value in values.items()}
     line = {"step": int(step), "split": split}
     line |= {k: v if math.isfinite(v) else None for k, v in scalars.items()}
-    self._file.write(json.dumps(line) + "\n")
-    self._try(self._file.flush)
+    self._waiting += json.dumps(line).encode() + b"\n"
+    self._try(self._append)
     for name, value in {**scalars, **(timings or {})}.items():
       event = _scalar_event(step, f"{split}/{name}", float(value))
       self._try(functools.partial(self._events.write, event))
@@ -104,17 +106,26 @@ class MetricWriter:
 
   def close(self) -> None:
     """Closes both files; harmless when called twice."""
-    for file in (self._file, self._events):
-      if file is not None:
-        self._try(file.close)
+    if self._file is not None:
+      self._try(self._append)
+      self._file.close()
+      self._try(self._events.close)
     self._file = self._events = None
 
-  def _try(self, action: Callable[[], None]) -> None:
-    """A full disk must not end a training whose saves survive it.
+  def _append(self) -> None:
+    """Writes the waiting lines, or leaves the file as it was and raises."""
+    end = os.fstat(self._file.fileno()).st_size
+    rest = self._waiting
+    try:
+      while rest:
+        rest = rest[self._file.write(rest) :]
+    except OSError:
+      os.ftruncate(self._file.fileno(), end)
+      raise
+    self._waiting = b""
 
-    What could not be written stays in the file's buffer and goes out with the
-    next line.
-    """
+  def _try(self, action: Callable[[], None]) -> None:
+    """A full disk must not end a training whose saves survive it."""
     try:
       action()
     except OSError as error:

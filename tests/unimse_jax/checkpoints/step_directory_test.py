@@ -65,6 +65,15 @@ def test_sweep_puts_a_replaced_step_back_unless_it_has_a_successor(tmp_path):
   assert (tmp_path / "4" / "data").read_text() == "4"
 
 
+def test_a_replaced_step_is_kept_where_its_successor_is_broken(tmp_path):
+  make_step(tmp_path, "4.replaced", 4)
+  make_step(tmp_path, "4", 4)
+  (tmp_path / "4" / "data").write_text("one bit")
+  StepDirectory(tmp_path).sweep()
+  assert names(tmp_path) == ["4", "4.damaged"]
+  assert (tmp_path / "4" / "data").read_text() == "4.replaced"
+
+
 def test_a_root_that_cannot_be_made_is_refused(tmp_path):
   (tmp_path / "file").write_text("")
   with pytest.raises(InputError, match="expected a writable directory"):

@@ -4,6 +4,8 @@ import json
 import math
 import os
 import pathlib
+import resource
+import signal
 import subprocess
 import sys
 import types
@@ -62,6 +64,41 @@ def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path, caplog):
   write_steps(tmp_path, [2], resume_step=1)
   assert [line["step"] for line in lines(tmp_path)] == [1, 2, 2]
   assert "line 2 is broken" in caplog.text
+
+
+@pytest.mark.parametrize(
+  "line", ['{"step": 81}', '{"step": "2", "split": "x"}']
+)
+def test_a_line_of_another_form_does_not_block_a_resumed_run(
+  tmp_path, caplog, line
+):
+  write_steps(tmp_path, [1])
+  with (tmp_path / "metrics.jsonl").open("a") as file:
+    file.write(line + "\n")
+  write_steps(tmp_path, [2], resume_step=1)
+  assert [line["step"] for line in lines(tmp_path)] == [1, 2, 2]
+  assert RunDir(tmp_path).evaluations("validation") != []
+  assert "line 2 is broken" in caplog.text
+
+
+def test_a_full_disk_is_told_once_and_the_lines_follow(tmp_path, caplog):
+  room = 10_000  # bytes; more than one line and less than two hundred
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+  with RunDir(tmp_path).open_metrics(0) as writer:
+    writer.write(1, "train", {"loss": 1.0})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+      for step in range(2, 200):
+        writer.write(step, "train", {"loss": 1 / step, "x" * 99: 0.0})
+      kept = [line["step"] for line in lines(tmp_path)]
+    finally:
+      resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+      signal.signal(signal.SIGXFSZ, previous)
+    writer.write(200, "train", {"loss": 0.0})
+  assert 1 < len(kept) < 199
+  assert [line["step"] for line in lines(tmp_path)] == [*range(1, 201)]
+  assert caplog.text.count("could not be written") == 1
 
 
 def test_every_line_is_on_disk_when_write_returns(tmp_path):
