@@ -273,7 +273,7 @@ def _read_json(path: pathlib.Path, kind: Any) -> dict[str, Any]:
     raise InputError(f"Dataset {path.parent.parent.name}: {error}") from error
 
 
-# What a record holds (docs/features.md).
+# What a record holds (docs/architecture.md).
 _FIELDS = (
   *("id", "dialogue", "turn", "speaker", "text", "before", "after"),
   *("before_speakers", "after_speakers", "audio", "video"),
