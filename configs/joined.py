@@ -21,6 +21,7 @@ def get_config() -> ConfigDict:
   config.data.buckets = (24, 48)
   config.text.max_tokens = 48
   config.tokenizer.vocab_size = 2000
+  config.t5.warm_start = "sentences"
   config.optimizer.lr_t5 = 1e-3
   config.train.epochs = 12
   config.train.evaluate_every_epochs = 2

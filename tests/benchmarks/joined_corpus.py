@@ -13,7 +13,8 @@ share of the clips has one modality that shows another emotion than the label.
       --raw raw/joined --out data/joined --faces none --frames 4 \
       --image_size 96
   python -m feature_export.universal_labels --data data/joined \
-      --corpora joined --out data/joined/universal_labels.jsonl
+      --corpora joined --out data/joined/universal_labels.jsonl \
+      --sentences
 """
 
 import argparse
