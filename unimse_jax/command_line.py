@@ -24,6 +24,7 @@ from unimse_jax.errors import InputError, lacks_memory
 
 _QUOTES = "\"'"
 _HELP_CONFIG = "help_config"
+_HELP = frozenset(("--help", "-help", "-h", "--helpshort"))
 # What a full, read-only or foreign disk answers.
 _DISK_ERRORS = (
   errno.EACCES,
@@ -182,6 +183,10 @@ def run(main: Callable[[], int | None]) -> None:
 
 def _parse(arguments: list[str]) -> list[str]:
   app.define_help_flags()
+  if not _HELP.isdisjoint(arguments[1:]):
+    # absl's own help flag exits with 1.
+    app.usage(shorthelp=True, writeto_stdout=True)
+    sys.exit(0)
   try:
     rest = flags.FLAGS(_with_found_config(arguments))
   except InputError as error:

@@ -170,3 +170,18 @@ def test_a_full_or_read_only_disk_is_one_sentence():
     timeout=120,
   )
   assert "runs/a: expected room" in message(done)
+
+
+@pytest.mark.parametrize(
+  ("module", "flags"),
+  [
+    ("train", ["--config", "--help_config", "--workdir"]),
+    ("eval", ["--config", "--step", "--split"]),
+    ("predict", ["--workdir", "--input"]),
+    ("package", ["--workdir", "--out"]),
+  ],
+)
+def test_help_lists_the_flags_and_is_no_error(module, flags):
+  done = run("--help", module=module)
+  assert done.returncode == 0, done.stderr
+  assert all(f"  {flag}:" in done.stdout for flag in flags), done.stdout
