@@ -15,7 +15,7 @@ from unimse_jax.data import inputs
 from unimse_jax.data.records import CorpusRecords, Record
 from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
-from unimse_jax.files import open_atomically
+from unimse_jax.files import local_path, open_atomically
 from unimse_jax.prediction import package
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.prediction import Prediction
@@ -43,7 +43,7 @@ def open_predictor(
 
   The arguments are those of `Predictor.from_workdir`.
   """
-  path = pathlib.Path(directory)
+  path = local_path(directory)
   whole = (path / package.MANIFEST).is_file()
   opener = Predictor.from_package if whole else Predictor.from_workdir
   return opener(path, batch_size, devices, backbone_weights, jobs)
@@ -102,7 +102,8 @@ def predict_media(predictor: Predictor, manifest: str, output: str) -> Count:
     InputError: no such file, or the exporter is not there or refuses.
   """
   with tempfile.TemporaryDirectory(prefix="unimse_input_") as folder:
-    path, root = pathlib.Path(manifest), pathlib.Path(manifest).parent
+    path = local_path(manifest)
+    root = path.parent
     if manifest == STANDARD:
       path, root = pathlib.Path(folder) / "clips.jsonl", pathlib.Path.cwd()
       path.write_bytes(sys.stdin.buffer.read())
@@ -144,7 +145,7 @@ def _write(rows: Iterable[dict], total: int, output: str) -> Count:
   bar = tqdm.tqdm(rows, total=total, desc="predicting", disable=None)
   if output == STANDARD:
     return _write_lines(bar, sys.stdout.buffer)
-  path = pathlib.Path(output)
+  path = local_path(output)
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open_atomically(path) as file:
