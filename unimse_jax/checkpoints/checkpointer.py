@@ -221,6 +221,8 @@ class Checkpointer:
     self._settle()
     step = self._choose_step(step)
     manifest = self._steps.manifest(step)
+    # The manifest knows every array's path, shape and type: what does not fit
+    # is told before anything is read, and all of it at once.
     prefix = (subtree,) if subtree else ()
     expected = {
       prefix + path: leaf for path, leaf in name_arrays(abstract_state).items()
@@ -235,6 +237,8 @@ class Checkpointer:
     arrays = self._read(step, expected)
     # Orbax casts to the wanted dtype silently; nothing may have been cast.
     check_same(describe(arrays), saved, place)
+    # Orbax returns nested dicts whatever the state was; its own classes (the
+    # optimizer's tuples) come back here.
     treedef = jax.tree.structure(abstract_state)
     state = jax.tree.unflatten(treedef, arrays.values())
     return Restored(state, manifest["metadata"], step)

@@ -71,10 +71,12 @@ def search(
   length = max_new_tokens + 1  # the end of sequence has a place too
   apply = functools.partial(model.apply, {"params": params})
   cache, cross = apply(encoded, length, method="start_cache")
+  # A row's beams share its encoded text; the cache alone differs between them.
   cache, *reads = jax.tree.map(
     lambda leaf: jnp.repeat(leaf, beams, axis=0) if leaf.ndim else leaf,
     (cache, cross, encoder_mask),
   )
+  # Rows that only fill the batch up are done before they begin.
   ended = ~encoder_mask.any(axis=1)
   last = jax.lax.while_loop(
     functools.partial(_unfinished, automaton),
@@ -90,9 +92,9 @@ def _end(automaton: TokenAutomaton) -> int:
   return automaton.next_states.shape[0] - 1
 
 
-def _unfinished(automaton: TokenAutomaton, found: _Beams) -> jax.Array:
-  live = (found.states != _end(automaton)) & (found.log_p > _IMPOSSIBLE)
-  return (found.index < found.outputs.shape[-1]) & live.any()
+def _unfinished(automaton: TokenAutomaton, texts: _Beams) -> jax.Array:
+  live = (texts.states != _end(automaton)) & (texts.log_p > _IMPOSSIBLE)
+  return (texts.index < texts.outputs.shape[-1]) & live.any()
 
 
 def _step(
@@ -100,7 +102,7 @@ def _step(
   reads: Sequence[Any],
   automaton: TokenAutomaton,
   length_penalty: float,
-  found: _Beams,
+  texts: _Beams,
 ) -> _Beams:
   """One token more in every text that has not ended.
 
@@ -109,18 +111,18 @@ def _step(
     reads: what each step reads of the encoded rows.
     automaton: what may follow what.
     length_penalty: see `search`.
-    found: the texts so far.
+    texts: what is written so far.
   """
-  last = found.outputs[:, :, jnp.maximum(found.index - 1, 0)].reshape(-1)
+  last = texts.outputs[:, :, jnp.maximum(texts.index - 1, 0)].reshape(-1)
   logits, cache = apply(
-    last, found.index, found.cache, *reads, method="decode_step"
+    last, texts.index, texts.cache, *reads, method="decode_step"
   )
-  rows, beams = found.states.shape
+  rows, beams = texts.states.shape
   if beams > 1:
     logits = jax.nn.log_softmax(logits)
   # log P is over the whole vocabulary, also where few tokens are legal.
   scores = logits[:, automaton.tokens].reshape(rows, beams, -1)
-  return _extend(found, scores, cache, automaton, length_penalty)
+  return _extend(texts, scores, cache, automaton, length_penalty)
 
 
 def _first_beams(
@@ -145,7 +147,7 @@ def _first_beams(
 
 
 def _extend(
-  found: _Beams,
+  texts: _Beams,
   scores: jax.Array,
   cache: Any,
   automaton: TokenAutomaton,
@@ -154,16 +156,17 @@ def _extend(
   """The K best texts that are one token longer, best first."""
   rows, beams, columns = scores.shape
   end = _end(automaton)
-  ended = found.states == end
-  next_states = jnp.asarray(automaton.next_states)[found.states]
-  scores = _legal_scores(found, scores, next_states, ended, automaton)
-  log_p, chosen = _choose(found, scores, ended, length_penalty)
+  ended = texts.states == end
+  next_states = jnp.asarray(automaton.next_states)[texts.states]
+  scores = _legal_scores(texts, scores, next_states, ended, automaton)
+  log_p, chosen = _choose(texts, scores, ended, length_penalty)
   parent, column = chosen // columns, chosen % columns
 
   def of_parent(values: jax.Array) -> jax.Array:
     index = parent.reshape(parent.shape + (1,) * (values.ndim - 2))
     return jnp.take_along_axis(values, index, axis=1)
 
+  # Everything of a text moves with it: beams change places at every token.
   waits = of_parent(ended)
   token = jnp.where(waits, PAD, jnp.asarray(automaton.tokens)[column])
   following = jnp.take_along_axis(of_parent(next_states), column[..., None], -1)
@@ -175,25 +178,25 @@ def _extend(
       cache,
     )
   return _Beams(
-    index=found.index + 1,
+    index=texts.index + 1,
     states=jnp.where(waits, end, following[..., 0]),
     log_p=jnp.take_along_axis(log_p.reshape(rows, -1), chosen, axis=1),
-    outputs=of_parent(found.outputs).at[:, :, found.index].set(token),
+    outputs=of_parent(texts.outputs).at[:, :, texts.index].set(token),
     cache=cache,
   )
 
 
 def _legal_scores(
-  found: _Beams,
+  texts: _Beams,
   scores: jax.Array,
   next_states: jax.Array,
   ended: jax.Array,
   automaton: TokenAutomaton,
 ) -> jax.Array:
   """float32[B, K, C] with -inf where a token may not follow."""
-  length = found.outputs.shape[-1]
+  length = texts.outputs.shape[-1]
   # What is still to be written must fit behind this token.
-  far = jnp.asarray(automaton.distance)[next_states] > length - 1 - found.index
+  far = jnp.asarray(automaton.distance)[next_states] > length - 1 - texts.index
   scores = jnp.where((next_states < 0) | far, _IMPOSSIBLE, scores)
   # A text that has ended goes on as itself alone, at no cost.
   itself = jnp.where(jnp.arange(scores.shape[-1]) == 0, 0.0, _IMPOSSIBLE)
@@ -201,14 +204,14 @@ def _legal_scores(
 
 
 def _choose(
-  found: _Beams, scores: jax.Array, ended: jax.Array, length_penalty: float
+  texts: _Beams, scores: jax.Array, ended: jax.Array, length_penalty: float
 ) -> tuple[jax.Array, jax.Array]:
   """log P of every longer text, [B, K, C], and the places of the K best."""
   rows, beams, _ = scores.shape
   if beams == 1:
     # No sums: logits that differ by their last bit must not become equal.
     return scores, scores.argmax(-1)
-  log_p = found.log_p[..., None] + scores
-  written = (found.outputs != PAD).sum(-1) + ~ended
+  log_p = texts.log_p[..., None] + scores
+  written = (texts.outputs != PAD).sum(-1) + ~ended
   ranked = log_p / (((5 + written) / 6) ** length_penalty)[..., None]
   return log_p, jax.lax.top_k(ranked.reshape(rows, -1), beams)[1]

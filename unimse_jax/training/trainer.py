@@ -187,7 +187,11 @@ class _Training:
     self._tell_start(start)
     with writer, Progress(start, self.total_steps) as progress:
       clock = _Clock()
+      # Batches are functions of the step alone, so that a resumed run reads
+      # what an uninterrupted one would; threads make them ahead.
       for batch in prefetch(self._batch, range(start, self.total_steps)):
+        # Dispatched, not computed: nothing below waits for the device unless
+        # it reads a number.
         state, metrics = self.assembly.step(
           state, sharding.shard_batch(batch, self.mesh), self.key
         )
@@ -195,24 +199,30 @@ class _Training:
         clock.add(len(self.order.plan(step - 1).rows))
         progress.step()
         last = step == self.total_steps
+        # The last step is logged, evaluated and saved in any case; a signal
+        # that comes with it has nothing left to stop.
         logged = step % self.config.train.log_every_steps == 0 or last
         evaluated = self._evaluation_is_due(step) or last
         stopped = agreed(self.guard.requested) and not last
         saved = step % self.config.train.checkpoint_every_steps == 0 or stopped
         self.health.add(step, metrics)
         if logged or evaluated or saved:
+          # Before all that keeps or shows something of this state.
           self.health.check(self.checkpointer.latest_step())
         if step == self.order.steps_per_epoch:
           self._tell_what_is_faint(metrics)
         if logged:
           self._log(step, metrics, clock, writer, progress)
         if evaluated:
+          # The scores first: a run killed before the save evaluates again,
+          # the other order would lose its line of the metrics.
           self._save(step, state, self._evaluate(step, state, writer, progress))
-          clock = _Clock()
+          clock = _Clock()  # the next rate must not count the decoding
         elif saved:
           self._save(step, state)
         if stopped:
           break
+    # Saves run behind the steps; the last one must be on disk before we say so.
     self.checkpointer.wait()
     return Outcome(step, self.total_steps, self.checkpointer.best_step())
 
