@@ -48,8 +48,16 @@ def read_manifest(directory: pathlib.Path) -> dict[str, Any] | None:
     manifest = json.loads((directory / MANIFEST_NAME).read_bytes())
     stated = manifest.pop("manifest_sha256")
     return manifest if stated == _digest(manifest) else None
-  except (OSError, ValueError, KeyError, AttributeError, TypeError):
-    # Every way of being unreadable means the same to the caller.
+  # Every way of being unreadable means the same to the caller; brackets that
+  # never end are one of them.
+  except (
+    OSError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    TypeError,
+    RecursionError,
+  ):
     return None
 
 

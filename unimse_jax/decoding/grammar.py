@@ -143,7 +143,7 @@ def _writable_words(
     text = b"".join(written).decode(errors="replace").strip()
     return text.lower() == word.lower()  # as `parse` reads it
 
-  found, lacking = [], []
+  writable, lacking = [], []
   for slot in label_text.slots:
     words = label_text.words(slot)
     kept = [word for word in words if comes_back(word)]
@@ -151,7 +151,7 @@ def _writable_words(
       lacking += [word for word in words if word not in kept]
     elif not kept:
       lacking.append("any intensity")
-    found.append(kept)
+    writable.append(kept)
   if not comes_back(label_text.separator.strip()):
     lacking.append(label_text.separator)
   if lacking:
@@ -161,7 +161,7 @@ def _writable_words(
       "some of the characters. "
       "Use another config.tokenizer, or config.decoding.constrained=False."
     )
-  return found
+  return writable
 
 
 def _parts(

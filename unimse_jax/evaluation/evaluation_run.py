@@ -57,13 +57,13 @@ def evaluate(
   if split == "test" and multihost.is_first():
     opened = results.record_opening(run_dir, selected["step"], source)
   evaluator = Evaluator(experiment, mesh)
-  found = evaluator.evaluate(params, split, with_probabilities=True)
-  found = dataclasses.replace(found, test_openings=opened)
+  evaluation = evaluator.evaluate(params, split, with_probabilities=True)
+  evaluation = dataclasses.replace(evaluation, test_openings=opened)
   if withhold:
     withheld = evaluator.evaluate_withheld(params, split)
-    found = dataclasses.replace(found, withheld=withheld)
+    evaluation = dataclasses.replace(evaluation, withheld=withheld)
   selected |= _selection(config, run_dir, selected)
-  return found, selected, source
+  return evaluation, selected, source
 
 
 def _selection(
@@ -109,9 +109,9 @@ def write(
   run: tuple[Evaluation, dict[str, Any], dict[str, Any]],
 ) -> None:
   """Writes what `evaluate` returned to the run, for TensorBoard too."""
-  found, selected, _ = run
+  evaluation, selected, _ = run
   run_dir = RunDir(path.absolute())
   results.write(run_dir, split, *run)
   board.write(
-    run_dir.tensorboard(split), split, found, selected["step"], config
+    run_dir.tensorboard(split), split, evaluation, selected["step"], config
   )

@@ -321,7 +321,7 @@ class RunDir:
     lines = file.read_text(encoding="utf-8").split("\n")
     try:
       return [json.loads(line) for line in lines if line.strip()]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
       raise InputError(
         f"{file}: expected a JSON object a line, found {error}: "
         f"{_EVALUATE_AGAIN}"

@@ -53,17 +53,17 @@ class Row:
 
 def config_flags(arguments: Sequence[str]) -> list[str]:
   """Of a command line, --config and its overrides, to hand them on."""
-  found, value_follows = [], False
+  flags, value_follows = [], False
   for each in arguments:
     name = each.lstrip("-").partition("=")[0].partition(".")[0]
     if each.startswith("-"):
       ours = name in ("config", "noconfig")
-      found += [each] * ours
+      flags += [each] * ours
       value_follows = ours and "=" not in each
     elif value_follows:
-      found.append(each)
+      flags.append(each)
       value_follows = False
-  return found
+  return flags
 
 
 def seed_runs(
