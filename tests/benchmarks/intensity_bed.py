@@ -160,7 +160,7 @@ def make_config(folder: pathlib.Path, seed: int, changes: Sequence[str]):
   values.optimizer.lr_t5 = 1e-3
   values.optimizer.lr_main = 1e-3
   values.train.batch_size = 32
-  values.train.epochs = 16
+  values.train.epochs = 32
   values.train.evaluate_every_epochs = 4
   values.decoding.max_new_tokens = 10
   values.decoding.batch_size = 128
