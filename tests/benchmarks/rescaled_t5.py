@@ -12,9 +12,12 @@ stream is s times as large. Two tasks that this T5 cannot do by its words:
          (a guess: .14); everything learns
 
   python tests/benchmarks/rescaled_t5.py [--configs base,paper] \
-      [--scales 1,10,100] [--seeds 1]
+      [--scales 1,10,100] [--seeds 1] [--weights DIR]
 
-Models, losses and rates are those of configs/<name>.py; batches have 32 rows.
+With --weights the T5 is that of a Hugging Face directory, such as
+`tests/benchmarks/span_corruption.py --out DIR` makes, and learns the invented
+language from there. Models, losses and rates are those of configs/<name>.py;
+batches have 32 rows.
 """
 
 import argparse
@@ -26,8 +29,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from unimse_jax import config as config_lib
+from unimse_jax import pretrained
 from unimse_jax.config import Config
 from unimse_jax.models import T5Config, UniMSE
 from unimse_jax.parallel import trees
@@ -138,17 +143,22 @@ def read_config(name: str, changes: dict[str, Any]) -> Config:
 
 def train(
   config: Config,
+  t5: T5Config,
   params: Any,
   draw: Callable[[np.random.Generator, int], Batch],
   steps: int,
   seed: int,
+  optimizer: optax.GradientTransformation | None = None,
 ) -> Iterator[tuple[int, Callable[[Batch], np.ndarray]]]:
-  """Yields (step, batch -> int32[B], the first token of each label)."""
-  model = UniMSE(model_config(config, T5))
+  """Yields (step, batch -> int32[B], the first token of each label).
+
+  The optimizer is the config's if none is given.
+  """
+  model = UniMSE(model_config(config, t5))
   rng = np.random.default_rng(seed)
   fresh = model.init(jax.random.key(seed), _arrays(draw(rng, 2)))["params"]
-  params = fresh | (params or {})
-  optimizer = make_optimizer(config.optimizer, params, steps)
+  params = fresh | params
+  optimizer = optimizer or make_optimizer(config.optimizer, params, steps)
   state = create(params, optimizer)
   step = jax.jit(
     functools.partial(
@@ -176,15 +186,26 @@ def _arrays(batch: Batch) -> Batch:
   return {name: array for name, array in batch.items() if name != "silent"}
 
 
-def pretrain() -> Any:
-  """T5's parameters after single sentences."""
+def pretrain(t5: T5Config, params: Any) -> Any:
+  """T5's parameters after single sentences; from random ones if {}."""
   changes = {"data.modalities": (), "text.marking": "none", "model.pmf": False}
-  rates = {"optimizer.lr_t5": 1e-3, "optimizer.warmup_steps": 100}
   alone = {"loss.alpha": 0.0, "loss.beta": 0.0}
+  if params:
+    # Whatever its scale is: with T5's own optimizer, whose steps are relative.
+    rates = {"t5.dropout": 0.0}
+    steps, optimizer = 2 * PRETRAINING, optax.adafactor(2e-2)
+  else:
+    rates = {"optimizer.lr_t5": 1e-3, "optimizer.warmup_steps": 100}
+    steps, optimizer = PRETRAINING, None
   config = read_config("base", changes | rates | alone)
-  *_, (_, label) = train(config, None, single, PRETRAINING, 0)
+  *_, (_, label) = train(config, t5, params, single, steps, 0, optimizer)
   batch = single(np.random.default_rng(99), 600)
-  print(f"pretrained, single sentences: {_share(label, batch):.3f}")
+  table = label.params["t5"]["shared"]["embedding"]
+  print(
+    f"pretrained, single sentences: {_share(label, batch):.3f}; root mean "
+    f"square of the embeddings {np.sqrt(np.mean(np.square(table))):.2f}",
+    flush=True,
+  )
   return label.params["t5"]
 
 
@@ -199,8 +220,16 @@ def main() -> None:
   parser.add_argument("--scales", default="1,10,100")
   parser.add_argument("--seeds", type=int, default=1)
   parser.add_argument("--steps", type=int, default=LOGGED[-1])
+  parser.add_argument("--weights", help="Hugging Face directory of a T5")
   options = parser.parse_args()
-  t5 = pretrain()
+  t5, params = T5, {}
+  if options.weights:
+    t5, loaded = pretrained.load(options.weights)
+    params = {"t5": loaded}
+    if t5.tied and options.scales != "1":
+      # Its embeddings are its output matrix, and that must stay.
+      parser.error("expected --scales 1: the T5 of --weights is a tied one")
+  params = pretrain(t5, params)
   without = {"loss.alpha": 0.0, "loss.beta": 0.0, "model.pmf": False}
   changes = {
     "turns": {"data.modalities": (), **without},
@@ -215,9 +244,8 @@ def main() -> None:
         batch = batches[task]
         silent = batch.get("silent", np.ones(len(batch["segment_ids"]), bool))
         for seed in range(options.seeds):
-          runs = train(
-            config, {"t5": rescaled(t5, scale)}, draw, options.steps, seed + 1
-          )
+          start = {"t5": rescaled(params, scale)}
+          runs = train(config, t5, start, draw, options.steps, seed + 1)
           shown = []
           for step, label in runs:
             shares = f"{_share(label, batch, silent):.3f}"
