@@ -236,7 +236,7 @@ def _guarded(main: Callable[[], int | None]) -> None:
     if error.errno not in _DISK_ERRORS:
       raise
     _fail(
-      f"{error.filename or 'disk'}: expected room and the right to write, "
+      f"{error.filename or 'disk'}: expected room and the right to use it, "
       f"found: {error.strerror}. Free some space, mend the permissions or "
       "choose another path, and run the same command again."
     )
