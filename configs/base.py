@@ -1,5 +1,6 @@
-"""The default: the paper's method with its faults mended (fidelity column
-`default`). Every field has the default of its definition in unimse_jax/config;
+"""The default: the paper's method with its faults mended (docs/decisions.md,
+column default). Every field has the default of its definition in
+unimse_jax/config;
 docs/configuration.md lists them, and so does, for those of one section,
 
   python -m unimse_jax.train --help_config=text.

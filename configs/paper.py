@@ -1,4 +1,4 @@
-"""The paper to the letter, where it says something (fidelity column Paper)."""
+"""The paper to the letter, where it says something (docs/decisions.md, column paper)."""
 
 from ml_collections import ConfigDict
 

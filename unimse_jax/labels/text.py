@@ -1,4 +1,4 @@
-"""Label to text and back (design 4.3; D23, D24, D26)."""
+"""Label to text and back (D23, D24, D26)."""
 
 import bisect
 import dataclasses
