@@ -1,7 +1,7 @@
 """The default: the paper's method with its faults mended (docs/decisions.md,
 column default). Every field has the default of its definition in
-unimse_jax/config;
-docs/configuration.md lists them, and so does, for those of one section,
+unimse_jax/config; docs/configuration.md lists them, and so does, for those of
+one section,
 
   python -m unimse_jax.train --help_config=text.
 

@@ -1,4 +1,4 @@
-"""The paper to the letter, where it says something (docs/decisions.md, column paper)."""
+"""The paper to the letter, where it says something (docs/decisions.md)."""
 
 from ml_collections import ConfigDict
 
