@@ -10,6 +10,7 @@ import sys
 from absl import flags
 
 from unimse_jax import command_line
+from unimse_jax.errors import InputError
 from unimse_jax.files import local_path
 from unimse_jax.rundir import RunDir
 
@@ -32,6 +33,10 @@ _SEEDS = flags.DEFINE_integer(
 
 
 def main() -> int:
+  if _STEP.value is not None and _SEEDS.value is not None:
+    raise InputError(
+      "expected one of --step and --seeds: seeds have steps of their own."
+    )
   if _CONFIG.value is None and _WORKDIR.value and _SEEDS.value is None:
     workdir = local_path(_WORKDIR.value)
     config = RunDir(workdir).read_config()

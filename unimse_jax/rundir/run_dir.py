@@ -352,9 +352,15 @@ class RunDir:
     return len(file.read_text(encoding="utf-8").splitlines())
 
   def is_evaluated(self, split: str, config: Config) -> bool:
-    """Whether the results of this config and the newest checkpoint exist."""
+    """Whether the results of this config and its best checkpoint exist.
+
+    They must be newer than every checkpoint. Those of a step that was asked for
+    (`eval --step`) are others.
+    """
     stored = self.results(split)
     if stored is None:
+      return False
+    if stored.get("selection", {}).get("checkpoint") == "chosen":
       return False
     # Through JSON, so that a tuple and a list are the same.
     wanted = json.loads(json.dumps(config_lib.to_dict(config)))

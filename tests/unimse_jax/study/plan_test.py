@@ -1,5 +1,6 @@
 """Which runs a study has, and which are done."""
 
+import json
 import os
 import time
 
@@ -91,6 +92,11 @@ def test_a_run_is_done_while_config_and_checkpoint_stay(make_rows, evaluate):
   evaluate(run, {})
   assert run.is_evaluated("test")
   assert not run.is_evaluated("validation")
+  stored = run.run_dir.results("test")
+  for kind, evaluated in (("chosen", False), ("best", True)):
+    file = run.run_dir.results_file("test")
+    file.write_text(json.dumps(stored | {"selection": {"checkpoint": kind}}))
+    assert run.is_evaluated("test") == evaluated
   longer = make_rows("without_audio", flags=["--config.train.epochs=9"])
   assert not longer[0][0].runs[0].is_evaluated("test")
   step = run.run_dir.path / "checkpoints" / "8"
