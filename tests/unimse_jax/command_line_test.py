@@ -25,6 +25,16 @@ def run(*arguments: str, module: str = "train") -> subprocess.CompletedProcess:
   )
 
 
+def run_script(script: str) -> subprocess.CompletedProcess:
+  return subprocess.run(
+    [sys.executable, "-c", script],
+    env={**os.environ, "PYTHONPATH": str(_ROOT)},
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+
+
 def message(done: subprocess.CompletedProcess) -> str:
   assert done.returncode == 2, done.stderr
   assert "Traceback" not in done.stderr
@@ -139,13 +149,7 @@ def test_a_warning_is_told_once_and_lines_have_no_thread_ids():
     "    logging.info('again')\n"
     "command_line.run(main)\n"
   )
-  done = subprocess.run(
-    [sys.executable, "-c", script],
-    env={**os.environ, "PYTHONPATH": str(_ROOT)},
-    capture_output=True,
-    text=True,
-    timeout=120,
-  )
+  done = run_script(script)
   assert done.returncode == 0, done.stderr
   lines = done.stderr.splitlines()
   assert [line.split(" ", 2)[2] for line in lines] == [
@@ -162,14 +166,13 @@ def test_a_full_or_read_only_disk_is_one_sentence():
     "  raise OSError(errno.ENOSPC, 'No space left on device', 'runs/a')\n"
     "command_line.run(main)\n"
   )
-  done = subprocess.run(
-    [sys.executable, "-c", script],
-    env={**os.environ, "PYTHONPATH": str(_ROOT)},
-    capture_output=True,
-    text=True,
-    timeout=120,
-  )
+  done = run_script(script)
   assert "runs/a: expected room" in message(done)
+
+
+def test_a_step_of_several_seeds_is_refused():
+  done = run("--config=demo", "--step=3", "--seeds=2", module="eval")
+  assert "one of --step and --seeds" in message(done)
 
 
 @pytest.mark.parametrize(
