@@ -96,7 +96,7 @@ def corrupt(
   """The text with gaps, and what was in them.
 
   Args:
-    tokens: of the text.
+    tokens: numbers of the text's pieces.
     spans: places of what is left out, rising and apart.
     vocab_size: number of tokens; the last one is the first sentinel.
 

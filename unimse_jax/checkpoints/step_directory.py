@@ -54,7 +54,7 @@ class StepDirectory:
     """The manifest of one complete step.
 
     Raises:
-      InputError: there is none; names the steps that there are.
+      InputError: there is none; the message lists the complete steps.
     """
     manifests = self.manifests()
     if step not in manifests:

@@ -106,7 +106,7 @@ class CorpusRecords:
   """One exported corpus: metadata, texts in memory, frames on disk.
 
   Attributes:
-    name: of the corpus.
+    name: the corpus's name.
     metadata: the exporter's metadata.json.
     texts: split -> list[Record].
   """

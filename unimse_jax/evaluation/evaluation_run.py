@@ -28,8 +28,8 @@ def evaluate(
   """Decodes a split with the best checkpoint of a workdir.
 
   Args:
-    config: of the run.
-    path: its workdir.
+    config: the run's config.
+    path: directory of the run.
     split: train, validation or test; opening test is written down.
     withhold: decodes it again with each modality, and all of them, withheld.
     step: number of the checkpoint; None for the best.
@@ -72,7 +72,7 @@ def _selection(
   """By which rule a step was selected, and what others would have chosen.
 
   Args:
-    config: of the run.
+    config: the run's config.
     run_dir: the run.
     selected: what `restore_params` says of the checkpoint.
   """

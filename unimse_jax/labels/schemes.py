@@ -52,8 +52,8 @@ class LabelSchema:
   Attributes:
     intensity: whether there is such a slot.
     schemes: classes of each emotion slot.
-    sources: of the three-field form, the schemes that its one emotion slot
-      stands for; empty otherwise.
+    sources: schemes that the one emotion slot of the three-field form stands
+      for; empty otherwise.
   """
 
   intensity: bool

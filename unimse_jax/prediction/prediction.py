@@ -20,13 +20,15 @@ class Prediction:
     output: text that it wrote.
     parsed: the text as fields; the intensity is that which
       config.decoding.intensity asks for.
-    probabilities: of the closed slots; empty where they were not asked for; a
-      slot is missing where a field before it was malformed.
+    probabilities: share of each class of the closed slots; empty where they
+      were not asked for; a slot is missing where a field before it was
+      malformed.
     free: what the model writes without the grammar; None where `output` is
       that, or it was not asked for.
-    estimates: of the intensity: "greedy" (the number as written, None where it
-      was malformed), "mean" and "median" of the distribution over all numbers,
-      whatever polarity they follow; empty where they were not asked for.
+    estimates: ways to read the intensity: "greedy" (the number as written, None
+      where it was malformed), "mean" and "median" of the distribution over all
+      numbers, whatever polarity they follow; empty where they were not asked
+      for.
     embedding: float32[D], mean over the tokens of the last fused encoder layer
       (F^(j), Figure 4); None where probabilities were not asked for.
     missing: modalities that the model reads and the clip lacks.

@@ -1,4 +1,4 @@
-"""The config.json of a Hugging Face T5, in the versions that there are.
+"""The config.json of a Hugging Face T5, as each version of it writes one.
 
 transformers 4 wrote one flag, `tie_word_embeddings`, for two facts: whether
 the head is the embedding and whether the logits are scaled by d_model**-0.5.

@@ -11,7 +11,7 @@ from unimse_jax.errors import InputError
 from unimse_jax.rundir import RunDir, json_file
 from unimse_jax.tables.scores import TASKS
 
-# The first that there is is the one whose utterances are shown.
+# Of those that were evaluated, the first is the one whose utterances are shown.
 SPLITS = ("test", "validation", "train")
 FULL = "full"  # the row of an ablation that nothing was taken from
 

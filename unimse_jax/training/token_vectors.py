@@ -94,7 +94,7 @@ def _solve(
     rows: int[M], which text each is of.
     shares: float32[M], weight of each in its text.
     vectors: float32[N, D], what the texts' sums are to be.
-    vocab_size: number of tokens that there are.
+    vocab_size: number of tokens in the vocabulary.
 
   Returns:
     float32[vocab_size, D] vectors of the tokens, and float32[D, D], the
