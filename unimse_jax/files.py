@@ -62,7 +62,7 @@ def read_json(
 
   Args:
     path: the file.
-    advice: what to do if it is damaged, as the end of a sentence.
+    advice: remedy if it is damaged, as the end of a sentence.
     kind: type of the content, see `parse_json`.
 
   Raises:

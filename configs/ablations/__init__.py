@@ -94,10 +94,10 @@ def keep_corpora(config: ConfigDict, kept: list[str], tag: str) -> ConfigDict:
 
 
 def drop_corpus(config: ConfigDict, name: str) -> ConfigDict:
-  found = _find(config, name)
-  kept = [each for each in config.data.corpora if each != found]
+  corpus = _find(config, name)
+  kept = [each for each in config.data.corpora if each != corpus]
   if not kept:
-    raise ValueError(f"{found} is the only corpus of the parent")
+    raise ValueError(f"{corpus} is the only corpus of the parent")
   return keep_corpora(config, kept, f"without_{name}")
 
 

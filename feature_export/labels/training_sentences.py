@@ -25,7 +25,7 @@ def pack(
   """The file's content; held-out texts are not in it.
 
   Args:
-    samples: of all splits.
+    samples: samples of all splits.
     text_rows, embeddings: from `label_mixture.embed_texts` of these samples.
 
   Returns:

@@ -52,7 +52,7 @@ class Compiled:
   """One compiled function, as seen from one device.
 
   Attributes:
-    name: what was compiled.
+    name: compiled program.
     argument_bytes: parameters, optimizer state and batch.
     output_bytes: results, those included that reuse an argument's memory.
     temporary_bytes: everything in between.
@@ -147,10 +147,10 @@ def count_collectives(text: str) -> dict[str, int]:
   return dict(sorted(collections.Counter(_COLLECTIVES.findall(text)).items()))
 
 
-def format_checks(found: Sequence[Compiled]) -> str:
-  """What `check` found, as lines for a terminal."""
+def format_checks(programs: Sequence[Compiled]) -> str:
+  """What `check` returned, as lines for a terminal."""
   lines = []
-  for program in found:
+  for program in programs:
     collectives = ", ".join(
       f"{count} {kind}" for kind, count in program.collectives.items()
     )

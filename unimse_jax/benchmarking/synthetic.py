@@ -66,7 +66,7 @@ class Vocabulary:
   def encode(self, text: str) -> list[int]:
     """Piece ids, the longest piece at every place."""
     text = f" {text}"
-    found, place = [], 0
+    pieces, place = [], 0
     while place < len(text):
       end = next(
         (
@@ -76,9 +76,9 @@ class Vocabulary:
         ),
         place + 1,
       )
-      found.append(self._ids.get(text[place:end], _FIRST_TOKEN - 1))
+      pieces.append(self._ids.get(text[place:end], _FIRST_TOKEN - 1))
       place = end
-    return found
+    return pieces
 
   def decode(self, tokens: Sequence[int]) -> str:
     """The text up to the first </s>; ids beyond the pieces say nothing."""

@@ -59,8 +59,8 @@ class Timed:
   """Attributes:
   seconds: wall time of each run, s.
   compile_seconds: time of lowering and compiling, s.
-  memory_bytes: what the compiler plans on one device: arguments, outputs that
-    reuse none of them, and temporaries.
+  memory_bytes: memory that the compiler plans on one device: arguments,
+    outputs that reuse none of them, and temporaries.
   """
 
   seconds: tuple[float, ...]

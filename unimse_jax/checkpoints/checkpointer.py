@@ -65,7 +65,7 @@ class Checkpointer:
 
     Args:
       directory: folder of the checkpoints; made if absent.
-      keep: how many of the latest steps stay, at least 1.
+      keep: number of the latest steps that stay, at least 1.
       best: (metric, "max" or "min"): the best step by it stays too.
       read_only: touches nothing; for evaluating while another process trains.
 
@@ -156,7 +156,7 @@ class Checkpointer:
       step: the number of the step, >= 0.
       state: pytree of arrays. Random keys as `jax.random.key_data`.
       metadata: JSON values that come back at restore, as they are.
-      metrics: what `best` is chosen by.
+      metrics: values that `best` is chosen by.
       force: replace a complete checkpoint of the same step. The old one stays
         until the new one is complete.
 

@@ -25,7 +25,7 @@ def seal(
   """Writes `directory/manifest.json` over all files below the directory.
 
   Args:
-    directory: what to seal; its files are complete.
+    directory: step to seal; its files are complete.
     record: JSON values to keep beside the hashes; they are protected too.
     exclude: file names (at any depth) that may still change afterwards.
   """

@@ -53,7 +53,7 @@ def mask(
 
   Args:
     audio: float32[A, 64] of mean 0; it is not changed.
-    config: how many spans, and their greatest widths.
+    config: number of spans and their greatest widths.
     rng: random generator of this row at this step.
 
   Returns:

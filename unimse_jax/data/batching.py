@@ -202,7 +202,7 @@ class Collator:
   Attributes:
     transform: brings frames to the scale that the model reads.
     config: which modalities, and how many frames of each.
-    augment: what training changes in the voices.
+    augment: changes that training makes to the voices.
     target_length: T.
   """
 

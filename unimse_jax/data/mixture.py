@@ -29,7 +29,7 @@ class Example:
   Attributes:
     number: place of the record in its corpus and split.
     record: words, and the truth that scores are measured against.
-    label: what the model learns to write.
+    label: label that the model learns to write.
     donors: where completed slots come from, slot -> {"donor": "mosi/train/x",
       "similarity": 0.83}.
   """
@@ -53,7 +53,7 @@ class Mixture:
 
   Attributes:
     corpora: name -> records.
-    slots: what a label holds, as in the labels' .meta.json.
+    slots: fields of a label, as in the labels' .meta.json.
     examples: split -> list[Example], corpus after corpus.
     provenance: hashes of datasets and labels, for the results file.
   """

@@ -93,16 +93,16 @@ def _pieces(values: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 def _charsmap(values: Mapping[str, Any]) -> bytes:
   """The character map; empty where texts are read as they are."""
-  found = b""
+  charsmap = b""
   for step in _steps(values.get("normalizer"), "normalizers"):
     kind = step["type"]
     if kind == "Precompiled":
-      found = base64.b64decode(step["precompiled_charsmap"], validate=True)
+      charsmap = base64.b64decode(step["precompiled_charsmap"], validate=True)
     elif kind == "Replace" and step["pattern"] == {"Regex": " {2,}"}:
       continue  # SentencePiece joins spaces by itself
     elif kind != "Strip":
       raise _Fault(f"the normalizer {kind}")
-  return found
+  return charsmap
 
 
 def _check_cuts(values: Mapping[str, Any]) -> None:
@@ -195,7 +195,7 @@ def _to_varint(value: int) -> bytes:
 
 def _field(message: bytes, wanted: int) -> bytes:
   """A field of bytes of a message; empty where it has none."""
-  place, found = 0, b""
+  place, content = 0, b""
   while place < len(message):
     tag, place = _varint(message, place)
     number, kind = tag >> 3, tag & 7
@@ -207,9 +207,9 @@ def _field(message: bytes, wanted: int) -> bytes:
     else:
       length = {1: 8, 5: 4}[kind]
     if number == wanted:
-      found = message[place : place + length]
+      content = message[place : place + length]
     place += length
-  return found
+  return content
 
 
 def _varint(message: bytes, place: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ class Utterance:
   by the same code.
 
   Attributes:
-    text: what is said.
+    text: spoken words.
     speaker: who says it; "" where nobody is named.
     before: turns before it, nearest first.
     after: turns after it, nearest first.

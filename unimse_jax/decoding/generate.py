@@ -59,7 +59,7 @@ def search(
     params: the model's parameters.
     encoded: [B, S, D] from `model.encode`.
     encoder_mask: bool[B, S]; a row without tokens has ended.
-    automaton: what may follow what.
+    automaton: legal tokens in each state.
     max_new_tokens: tokens before the end of sequence.
     beams: K; 1 is greedy decoding.
     length_penalty: texts are compared by log P / ((5 + tokens) / 6) ** penalty
@@ -108,10 +108,10 @@ def _step(
 
   Args:
     apply: the model's, with its parameters.
-    reads: what each step reads of the encoded rows.
-    automaton: what may follow what.
+    reads: keys, values and masks of the encoded rows that each step attends to.
+    automaton: legal tokens in each state.
     length_penalty: see `search`.
-    texts: what is written so far.
+    texts: tokens written so far.
   """
   last = texts.outputs[:, :, jnp.maximum(texts.index - 1, 0)].reshape(-1)
   logits, cache = apply(

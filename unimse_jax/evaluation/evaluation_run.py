@@ -74,7 +74,7 @@ def _selection(
   Args:
     config: the run's config.
     run_dir: the run.
-    selected: what `restore_params` says of the checkpoint.
+    selected: checkpoint that was chosen, as `restore_params` returns it.
   """
   rule = config.train.selection
   validation = run_dir.evaluations("validation")

@@ -31,12 +31,12 @@ class Evaluation:
   corpora: name -> scores, with the constant predictor's under "constant_*".
   decoding: malformed and distinct outputs, and warnings of a collapse.
   predictions: predictions in the mixture's order.
-  scored: what each of them was scored by.
+  scored: value of each of them that entered the scores.
   donor_texts: "corpus/split/id" -> text of the donors of their labels; empty
     for an evaluation without probabilities.
   withheld: "audio", "video", "audio_video" -> corpus -> scores of the same
     split with that withheld; empty where it was not asked for.
-  test_openings: how often this run's test split was opened, this time
+  test_openings: number of times this run's test split was opened, this time
     included; None for another split.
   """
 

@@ -22,7 +22,7 @@ def make_mesh(
   Args:
     fsdp: devices over which parameters and batch are both split.
     model: devices over which each layer is split.
-    devices: how many of the devices to use; 0 for all.
+    devices: number of devices to use; 0 for all.
     available: the devices to choose from; None for all that jax finds. Those
       of a topology that is not there do to compile for.
 

@@ -23,7 +23,7 @@ from unimse_jax.rundir import RunDir
 class Experiment:
   """Attributes:
   run_dir: directory of the run.
-  pipeline: what runs the model.
+  pipeline: tokenizer, transform and model of the run.
   mixture: corpora and labels.
   """
 

@@ -20,7 +20,7 @@ class ModelFile:
     extraction: settings of the features that it was trained on ("audio",
       "video", "settings_sha256"); empty in runs that are older than the field.
     t5: fields of T5Config.
-    slots: what a label holds, from the universal labels' .meta.json.
+    slots: fields of a label, from the universal labels' .meta.json.
     grid: the intensities of the training labels, rising.
     contradictions: (polarity, slot, word) of training labels in which the
       polarity and another field contradict each other.

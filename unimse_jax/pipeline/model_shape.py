@@ -65,7 +65,7 @@ def make_label_text(
 
   Args:
     config: the run's; its label section is read.
-    slots: what a label holds, from the universal labels' .meta.json.
+    slots: fields of a label, from the universal labels' .meta.json.
     grid: the intensities of the training labels, rising.
     contradictions: (polarity, slot, word) of training labels in which the
       polarity and another field contradict each other.

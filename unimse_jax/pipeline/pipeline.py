@@ -31,7 +31,7 @@ class Pipeline:
   """Attributes:
   config: the typed config.
   tokenizer: the vocabulary.
-  label_text: how labels are written and read.
+  label_text: writer and reader of label texts.
   collator: makes batches.
   model: UniMSE.
   data_sha256: hash of the corpora and labels that it was made from.

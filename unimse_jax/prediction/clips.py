@@ -26,7 +26,7 @@ class Clip(Utterance):
   """An utterance of the user's, with its voice and face.
 
   Attributes:
-    text: what is said; may be empty where there is a voice or a face.
+    text: spoken words; may be empty where there is a voice or a face.
     audio: float[A, 64] log-Mel as the exporter makes it, or a media file that
       has a sound track; None: `media`, or absent.
     video: float[V, D] frame embeddings of the same backbone, or a media file;

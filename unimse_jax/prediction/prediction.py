@@ -23,7 +23,7 @@ class Prediction:
     probabilities: share of each class of the closed slots; empty where they
       were not asked for; a slot is missing where a field before it was
       malformed.
-    free: what the model writes without the grammar; None where `output` is
+    free: text that the model writes without the grammar; None where `output` is
       that, or it was not asked for.
     estimates: ways to read the intensity: "greedy" (the number as written, None
       where it was malformed), "mean" and "median" of the distribution over all
@@ -32,7 +32,8 @@ class Prediction:
     embedding: float32[D], mean over the tokens of the last fused encoder layer
       (F^(j), Figure 4); None where probabilities were not asked for.
     missing: modalities that the model reads and the clip lacks.
-    notes: what of the clip was not read, for example that its text was cut.
+    notes: parts of the clip that were not read, for example the end of a text
+      that was cut.
     error: why the clip was not answered, or None; all else is empty then.
   """
 

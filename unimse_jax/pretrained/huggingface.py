@@ -205,7 +205,7 @@ def _from_hub(name: str) -> pathlib.Path:
 
 
 def _place(
-  found: Sequence[Tensor],
+  tensors: Sequence[Tensor],
 ) -> tuple[dict[str, Tensor], list[str]]:
   """Our path -> tensor, and what is wrong with their names.
 
@@ -213,7 +213,7 @@ def _place(
   others are equal.
   """
   placed, faults = {}, []
-  for tensor in found:
+  for tensor in tensors:
     path = names.path(tensor.name)
     if path is None:
       if not names.is_leftover(tensor.name):

@@ -14,7 +14,7 @@ def read(path: pathlib.Path, advice: str) -> dict[str, Any]:
 
   Args:
     path: an existing file.
-    advice: what to do if it is damaged, as the end of a sentence.
+    advice: remedy if it is damaged, as the end of a sentence.
 
   Raises:
     InputError: the file cannot be read or holds no JSON object.

@@ -25,7 +25,7 @@ class PlannedRun:
   Attributes:
     run_dir: its directory.
     flags: --config and its overrides, the seed among them.
-    config: what the flags say.
+    config: values of the flags.
   """
 
   run_dir: RunDir

@@ -33,7 +33,7 @@ class PreemptionGuard:
     """Prepares the guard; handlers are installed on entering.
 
     Args:
-      signals: what to catch.
+      signals: signal numbers to catch.
       grace_seconds: s; signals that follow the first within it count as the
         same one: `timeout`, `make` and cluster managers send the signal to
         the process and again to its group.

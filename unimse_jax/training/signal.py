@@ -46,7 +46,7 @@ def add_up(
   """Sums over the tokens of a batch, or of a part of it.
 
   Args:
-    variables: what `apply` returned of the mutable collections.
+    variables: mutable collections that `apply` returned.
     batch: arrays that the model was applied to.
 
   Returns:

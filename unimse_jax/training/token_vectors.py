@@ -72,11 +72,11 @@ def _regress(
   tokens = np.array([token for text in texts for token in text], np.int32)
   # The sum of n independent vectors grows as sqrt(n), sentence vectors do not.
   shares = (counts[rows] ** -0.5).astype(np.float32)
-  found, gram = map(
+  vectors, gram = map(
     np.asarray, _solve(tokens, rows, shares, vectors, vocab_size)
   )
   _, components = np.linalg.eigh(gram.astype(np.float64))
-  return found.astype(np.float64) @ components[:, ::-1]
+  return vectors.astype(np.float64) @ components[:, ::-1]
 
 
 @functools.partial(jax.jit, static_argnames="vocab_size")
@@ -91,9 +91,9 @@ def _solve(
 
   Args:
     tokens: int32[M], all texts' tokens in a row.
-    rows: int[M], which text each is of.
+    rows: int[M], index of each token's text.
     shares: float32[M], weight of each in its text.
-    vectors: float32[N, D], what the texts' sums are to be.
+    vectors: float32[N, D], target of each text's sum.
     vocab_size: number of tokens in the vocabulary.
 
   Returns:
@@ -110,10 +110,10 @@ def _solve(
     return jax.ops.segment_sum(each, tokens, vocab_size)
 
   # A thousandth of its length is far below what the ridge itself changes.
-  found, _ = cg(
+  solution, _ = cg(
     lambda table: transposed(summed(table)) + _RIDGE * table,
     transposed(vectors),
     tol=1e-3,
   )
-  sums = summed(found)
-  return found, sums.T @ sums
+  sums = summed(solution)
+  return solution, sums.T @ sums
