@@ -17,7 +17,7 @@ from configs import base
 _ROOT = pathlib.Path(__file__).parents[1]
 _PAGES = sorted([*_ROOT.glob("*.md"), *_ROOT.glob("docs/*.md")])
 _FIGURES = sorted(_ROOT.glob("docs/figures/*.svg"))
-_PACKAGES = ("unimse_jax", "feature_export")
+_PACKAGES = ("unimse_cli", "unimse_jax", "feature_export")
 _COMMAND = re.compile(
   r"python (?:-m ((?:unimse_jax|feature_export)[\w.]*)|(tests/[\w/]+\.py))"
   r"([^#\n]*)"

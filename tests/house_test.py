@@ -9,7 +9,9 @@ _ROOT = pathlib.Path(__file__).parents[1]
 _FUNCTION, _FILE = 60, 450  # lines, the docstring among them
 
 
-@pytest.mark.parametrize("package", ["unimse_jax", "feature_export"])
+@pytest.mark.parametrize(
+  "package", ["unimse_cli", "unimse_jax", "feature_export"]
+)
 def test_functions_and_files_are_short(package):
   paths = sorted((_ROOT / package).rglob("*.py"))
   assert paths

@@ -11,11 +11,12 @@ import re
 import runpy
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from unimse_cli import program
 from unimse_jax import config as config_lib
 from unimse_jax import processes
 from unimse_jax.config import Config, reference
@@ -24,7 +25,6 @@ from unimse_jax.errors import InputError, lacks_memory
 
 _QUOTES = "\"'"
 _HELP_CONFIG = "help_config"
-_HELP = frozenset(("--help", "-help", "-h", "--helpshort"))
 # What a full, read-only or foreign disk answers.
 _DISK_ERRORS = (
   errno.EACCES,
@@ -33,7 +33,6 @@ _DISK_ERRORS = (
   errno.EPERM,
   errno.EROFS,
 )
-USER_ERROR = 2  # exit status
 STOPPED = 143  # exit status after SIGTERM, as shells count it
 
 # What ml_collections lets through for a file that is none or cannot be run, an
@@ -183,12 +182,9 @@ def run(main: Callable[[], int | None]) -> None:
 
 def _parse(arguments: list[str]) -> list[str]:
   app.define_help_flags()
-  if not _HELP.isdisjoint(arguments[1:]):
-    # absl's own help flag exits with 1.
-    app.usage(shorthelp=True, writeto_stdout=True)
-    sys.exit(0)
+  program.help_if_asked(arguments, flags.FLAGS.main_module_help)
   try:
-    rest = flags.FLAGS(_with_found_config(arguments))
+    return program.parse(flags.FLAGS, _with_found_config(arguments))
   except InputError as error:
     _fail(str(error))
   except flags.Error as error:
@@ -197,9 +193,6 @@ def _parse(arguments: list[str]) -> list[str]:
     _fail(f"--config: {_unknown_field(str(error))}")
   except _CONFIG_ERRORS as error:
     _fail(f"--config: {error}")
-  if len(rest) > 1:
-    _fail(f"expected flags only, found {' '.join(rest[1:])!r}")
-  return rest
 
 
 def _without_traceback(text: str) -> str:
@@ -225,34 +218,35 @@ def _help_config() -> None:
     sys.exit(0)
 
 
-def _guarded(main: Callable[[], int | None]) -> None:
-  try:
+def _guarded(main: Callable[[], int | None]) -> NoReturn:
+  def command() -> int | None:
     if _HELP_CONFIG in flags.FLAGS:
       _help_config()
-    status = main()
-  except InputError as error:
-    _fail(str(error))
-  except OSError as error:
-    if error.errno not in _DISK_ERRORS:
-      raise
-    _fail(
+    return main()
+
+  sys.exit(program.run(command, _explain))
+
+
+def _explain(error: Exception) -> str | None:
+  """What a user can do about an exception; None: it is a bug."""
+  if isinstance(error, InputError):
+    return str(error)
+  if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+    return (
       f"{error.filename or 'disk'}: expected room and the right to use it, "
       f"found: {error.strerror}. Free some space, mend the permissions or "
       "choose another path, and run the same command again."
     )
-  except RuntimeError as error:
-    # jax's class for it is not imported: a wrong flag is told without jax.
-    if not lacks_memory(error):
-      raise
-    _fail(
+  # jax's class for it is not imported: a wrong flag is told without jax.
+  if isinstance(error, RuntimeError) and lacks_memory(error):
+    return (
       "memory: expected what runs to fit into the device, found: "
       f"{str(error).splitlines()[0]} Raise config.train.microbatches or "
       "config.parallel.fsdp, or lower config.train.batch_size, "
       "config.decoding.batch_size or config.text.max_tokens."
     )
-  sys.exit(status or 0)
+  return None
 
 
-def _fail(message: str) -> None:
-  print(f"error: {message}", file=sys.stderr)
-  sys.exit(USER_ERROR)
+def _fail(message: str) -> NoReturn:
+  sys.exit(program.refuse(message))

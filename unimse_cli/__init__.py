@@ -1,0 +1,1 @@
+"""Below both packages: how a command reads its flags and ends."""
