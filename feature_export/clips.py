@@ -10,71 +10,60 @@ is answered: DIR/rows.jsonl has one line for each, in order, and
 DIR/<number>.npz its features; a row that cannot be read has an error instead.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from feature_export import command_line
-from feature_export.extraction.prediction_clips import extract_clips
-from feature_export.files import local_path
+from feature_export.options import option
 
 
-def build_parser() -> argparse.ArgumentParser:
-  """The command's flags."""
-  parser = argparse.ArgumentParser(
-    prog="python -m feature_export.clips",
-    description="Clips in, features for unimse_jax.predict out.",
-    allow_abbrev=False,
+@dataclass(frozen=True)
+class ClipOptions:
+  """What is extracted, with what, and to where."""
+
+  manifest: Path = option("JSON lines, a clip each.")
+  settings: Path = option(
+    "JSON file with the audio and video settings of a dataset's metadata."
   )
-  add = parser.add_argument
-  add(
-    "--manifest", required=True, type=local_path, help="JSON lines, a clip each"
+  out: Path = option("Empty folder for the features.")
+  root: Path | None = option(
+    "Folder that the manifest's paths are relative to; its own if unset.", None
   )
-  add(
-    "--root",
-    type=local_path,
-    help="folder that its paths are relative to (default: its own folder)",
+  jobs: int = option("Number of processes.", 1)
+  backbone_weights: Path | None = option(
+    "Weights file of the face network, if not the default.", None
   )
-  add(
-    "--settings",
-    required=True,
-    type=local_path,
-    help="JSON file with the audio and video settings of a dataset's metadata",
+  face_model: Path | None = option(
+    "File of the face detector, if the run used one (yunet).", None
   )
-  add(
-    "--out",
-    required=True,
-    type=local_path,
-    help="empty folder for the features",
-  )
-  add("--jobs", type=int, default=1, help="number of processes")
-  add(
-    "--backbone_weights",
-    type=local_path,
-    help="weights file of the face network, if not the default",
-  )
-  add(
-    "--face_model",
-    type=local_path,
-    help="file of the face detector, if the run used one (yunet)",
-  )
-  return parser
 
 
-def extract(options: argparse.Namespace) -> int:
+def extract(options: ClipOptions) -> int:
   """Extracts everything that the manifest names.
 
   Raises:
     InputError: a user's mistake that concerns all rows.
   """
-  extract_clips(options)
+  from feature_export.extraction import prediction_clips
+
+  prediction_clips.check_installed()
+  settings = prediction_clips.build_settings(
+    prediction_clips.read_settings(options.settings),
+    options.backbone_weights,
+    options.face_model,
+  )
+  root = options.root or options.manifest.parent
+  prediction_clips.extract_clips(
+    options.manifest, root, settings, options.out, options.jobs
+  )
   return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns its exit status."""
-  options = build_parser().parse_args(arguments)
-  return command_line.run(lambda: extract(options))
+  return command_line.run([ClipOptions], extract, arguments)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Paths of flags, hashes, JSON, and files that are whole or not there."""
 
-import argparse
 import hashlib
 import json
 import os
@@ -17,14 +16,14 @@ _DIGITS = 1000  # of a whole number; Python refuses 4300, for programmers
 
 
 def local_path(text: str) -> Path:
-  """The path of a flag; "~" becomes the home folder.
+  """The path that a user wrote; "~" becomes the home folder.
 
   Raises:
-    argparse.ArgumentTypeError: an address such as gs://bucket, which would
-      become a folder of that name.
+    InputError: an address such as gs://bucket, which would become a folder of
+      that name.
   """
   if _REMOTE.match(text):
-    raise argparse.ArgumentTypeError(
+    raise InputError(
       f"expected a path on this machine, found {text}. Copy or mount it."
     )
   return Path(text).expanduser()

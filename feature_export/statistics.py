@@ -5,15 +5,16 @@
 The file's content is described at `tables.statistics_json`.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from feature_export import command_line
 from feature_export.errors import InputError
-from feature_export.files import local_path, write_whole
+from feature_export.files import write_whole
+from feature_export.options import option
 from feature_export.records.reader import dataset_dirs
 from feature_export.tables import published
 from feature_export.tables.paper_comparison import compare, format_tables
@@ -22,6 +23,14 @@ from feature_export.tables.statistics import (
   format_statistics,
 )
 from feature_export.tables.statistics_json import to_json
+
+
+@dataclass(frozen=True)
+class StatisticsOptions:
+  """What is counted."""
+
+  data: Path = option("DATA_DIR of all datasets.")
+  json: Path | None = option("Also write this file.", None)
 
 
 def count(data: Path, file: Path | None) -> int:
@@ -46,11 +55,11 @@ def count(data: Path, file: Path | None) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns its exit status."""
-  parser = argparse.ArgumentParser(prog="python -m feature_export.statistics")
-  parser.add_argument("--data", required=True, type=local_path, help="DATA_DIR")
-  parser.add_argument("--json", type=local_path, help="also write this file")
-  options = parser.parse_args(arguments)
-  return command_line.run(lambda: count(options.data, options.json))
+  return command_line.run(
+    [StatisticsOptions],
+    lambda options: count(options.data, options.json),
+    arguments,
+  )
 
 
 if __name__ == "__main__":

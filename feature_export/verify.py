@@ -5,15 +5,15 @@
 Exit status 0: sound; 1: faults, listed; 2: nothing to check.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from feature_export import command_line
 from feature_export.errors import list_faults
-from feature_export.files import local_path
+from feature_export.options import option
 from feature_export.records.reader import dataset_dirs
 from feature_export.records.verification import (
   describe_dataset,
@@ -24,6 +24,13 @@ from feature_export.records.verification import (
 FAULTY = 1  # exit status
 # Of all kinds together: ten of the first kind would hide the others.
 _SHOWN = 1000
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+  """What is checked."""
+
+  data: Path = option("DATA_DIR of all datasets.")
 
 
 def verify(data: Path) -> int:
@@ -54,10 +61,9 @@ def verify(data: Path) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns its exit status."""
-  parser = argparse.ArgumentParser(prog="python -m feature_export.verify")
-  parser.add_argument("--data", required=True, type=local_path, help="DATA_DIR")
-  options = parser.parse_args(arguments)
-  return command_line.run(lambda: verify(options.data))
+  return command_line.run(
+    [VerifyOptions], lambda options: verify(options.data), arguments
+  )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Nothing is imported here that takes long, so that a wrong flag is told at once.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 
@@ -26,7 +27,9 @@ def help_if_asked(
   """
   if _HELP.isdisjoint(arguments[1:]):
     return
-  print(f"{sys.modules['__main__'].__doc__}\nflags:\n{describe()}")
+  # As in `--help | head`.
+  with contextlib.suppress(BrokenPipeError):
+    print(f"{sys.modules['__main__'].__doc__}\nflags:\n{describe()}")
   sys.exit(0)
 
 

@@ -4,10 +4,9 @@
 anything is extracted.
 """
 
-import argparse
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from feature_export.corpora import (
@@ -31,31 +30,31 @@ from feature_export.corpora.utterance import (
   validate,
 )
 from feature_export.errors import InputError
-from feature_export.files import local_path
-
-Importer = Callable[[Path, argparse.Namespace], list[Corpus]]
+from feature_export.options import option, outside_limits
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_MOST_CLIPS = 1_000_000
 _DEMO_CLIPS = 1200
 
 
-def _import_cremad(raw: Path, options: argparse.Namespace) -> list[Corpus]:
-  return [cremad.load(raw, options.split_actors)]
+Importer = Callable[["ImportOptions"], list[Corpus]]
 
 
-def _import_demo(raw: Path, options: argparse.Namespace) -> list[Corpus]:
+def _import_cremad(options: "ImportOptions") -> list[Corpus]:
+  return [cremad.load(options.raw, options.split_actors)]
+
+
+def _import_demo(options: "ImportOptions") -> list[Corpus]:
   # Imported only here, because no other corpus needs drawing and synthesis.
   from feature_export.corpora import demo
 
   clips = _DEMO_CLIPS if options.clips is None else options.clips
-  return demo.load(raw, seed=options.seed or 0, clips=clips)
+  return demo.load(options.raw, seed=options.seed or 0, clips=clips)
 
 
-def _import_iemocap(raw: Path, options: argparse.Namespace) -> list[Corpus]:
+def _import_iemocap(options: "ImportOptions") -> list[Corpus]:
   return [
     iemocap.load(
-      raw,
+      options.raw,
       protocol=options.protocol or "paper",
       classes=options.classes or "six",
       seed=options.seed or 0,
@@ -63,42 +62,39 @@ def _import_iemocap(raw: Path, options: argparse.Namespace) -> list[Corpus]:
   ]
 
 
-def _import_manifest(raw: Path, options: argparse.Namespace) -> list[Corpus]:
+def _import_manifest(options: "ImportOptions") -> list[Corpus]:
   scheme = load_scheme(options.scheme) if options.scheme else None
-  return [manifest.load(raw, options.name, scheme)]
+  return [manifest.load(options.raw, options.name, scheme)]
 
 
-def _import_meld(raw: Path, options: argparse.Namespace) -> list[Corpus]:
-  return [meld.load(raw, options.twins or "plain", options.bad_clips or "drop")]
+def _import_meld(options: "ImportOptions") -> list[Corpus]:
+  twins, bad_clips = options.twins or "plain", options.bad_clips or "drop"
+  return [meld.load(options.raw, twins, bad_clips)]
 
 
-def _import_mosei(raw: Path, options: argparse.Namespace) -> list[Corpus]:
-  return [mosei.load(raw)]
+def _import_mosei(options: "ImportOptions") -> list[Corpus]:
+  return [mosei.load(options.raw)]
 
 
-def _import_mosi(raw: Path, options: argparse.Namespace) -> list[Corpus]:
-  return [mosi.load(raw)]
+def _import_mosi(options: "ImportOptions") -> list[Corpus]:
+  return [mosi.load(options.raw)]
 
 
-def _import_mmsa_pickles(
-  raw: Path, options: argparse.Namespace
-) -> list[Corpus]:
+def _import_mmsa_pickles(options: "ImportOptions") -> list[Corpus]:
   policy = options.nonfinite or NONFINITE_POLICIES[0]
-  return [mmsa_pickles.load(raw, options.name, policy)]
+  return [mmsa_pickles.load(options.raw, options.name, policy)]
 
 
-def _import_ravdess(raw: Path, options: argparse.Namespace) -> list[Corpus]:
-  return [ravdess.load(raw, options.split_actors)]
+def _import_ravdess(options: "ImportOptions") -> list[Corpus]:
+  return [ravdess.load(options.raw, options.split_actors)]
 
 
-def _import_unimse_pickles(
-  raw: Path, options: argparse.Namespace
-) -> list[Corpus]:
+def _import_unimse_pickles(options: "ImportOptions") -> list[Corpus]:
   policy = options.nonfinite or NONFINITE_POLICIES[0]
-  corpora = unimse_pickles.load(raw, options.texts, policy)
+  corpora = unimse_pickles.load(options.raw, options.texts, policy)
   if options.name and len(corpora) > 1:
     raise InputError(
-      f"--name goes with one corpus; {raw} holds "
+      f"--name goes with one corpus; {options.raw} holds "
       f"{', '.join(each.name for each in corpora)}. Leave --name out."
     )
   return corpora
@@ -131,51 +127,66 @@ _OWN_FLAGS: dict[str, tuple[str, ...]] = {
 }
 
 
-def add_importer_flags(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags that only some importers know."""
-  add = parser.add_argument
-  add(
-    "--bad_clips",
+@dataclass(frozen=True)
+class ImportOptions:
+  """Which corpus is imported, and how.
+
+  What only some importers know is None where it was not asked for.
+  """
+
+  corpus: str = option("Its importer.", choices=sorted(IMPORTERS))
+  raw: Path = option("Folder or file of the raw corpus.")
+  name: str | None = option(
+    "Dataset name; the corpus's or folder's name if unset.", None
+  )
+  audio: bool = option("Take the audio.", True)
+  video: bool = option("Take the video.", True)
+  bad_clips: str | None = option(
+    "meld: media of clips listed as broken or wrongly cut (default drop).",
+    None,
     choices=meld.BAD_CLIPS,
-    help="meld: media of clips listed as broken or wrongly cut (default drop)",
   )
-  add(
-    "--classes",
+  classes: str | None = option(
+    "iemocap: six classes, or all ten agreed ones (default six).",
+    None,
     choices=iemocap.CLASSES,
-    help="iemocap: six classes, or all ten agreed ones (default six)",
   )
-  add("--clips", type=int, help=f"demo: number in all (default {_DEMO_CLIPS})")
-  add(
-    "--nonfinite",
+  clips: int | None = option(
+    f"demo: number in all (default {_DEMO_CLIPS}).",
+    None,
+    limits=(1, 1_000_000),
+  )
+  nonfinite: str | None = option(
+    "pickles: what replaces NaN and infinite values (default zero).",
+    None,
     choices=NONFINITE_POLICIES,
-    help="pickles: what replaces NaN and infinite values (default zero)",
   )
-  add(
-    "--protocol",
+  protocol: str | None = option(
+    "iemocap: the paper's dialogues, or session 5 (default paper).",
+    None,
     choices=iemocap.PROTOCOLS,
-    help="iemocap: the paper's dialogues, or session 5 (default paper)",
   )
-  add("--scheme", help=f"manifest: {', '.join(SCHEMES)} or a JSON file")
-  add(
-    "--seed",
-    type=int,
-    help="demo, iemocap's session5: random seed (default 0)",
+  scheme: str | None = option(
+    f"manifest: {', '.join(SCHEMES)} or a JSON file.", None
   )
-  add("--split_actors", help="ravdess, cremad: train=01-04,validation=05,...")
-  add(
-    "--texts",
-    type=local_path,
-    help="unimse_pickles: folder or file with the words of feature files",
+  seed: int | None = option(
+    "demo, iemocap's session5: random seed (default 0).", None
   )
-  add(
-    "--twins",
+  split_actors: str | None = option(
+    "ravdess, cremad: train=01-04,validation=05,...", None
+  )
+  texts: Path | None = option(
+    "unimse_pickles: folder or file with the words of feature files.", None
+  )
+  twins: str | None = option(
+    "meld: when a final_videos_test twin is used: plain (default): where the "
+    "plain clip is missing; prefer: instead of it; ignore: never.",
+    None,
     choices=meld.TWINS,
-    help="meld: when a final_videos_test twin is used: plain (default): where "
-    "the plain clip is missing; prefer: instead of it; ignore: never",
   )
 
 
-def importer_flag_faults(options: argparse.Namespace) -> list[str]:
+def importer_flag_faults(options: ImportOptions) -> list[str]:
   """Lists what is wrong with the importers' flags."""
   faults = [
     f"--{flag} goes with --corpus {' or '.join(corpora)} only"
@@ -187,14 +198,13 @@ def importer_flag_faults(options: argparse.Namespace) -> list[str]:
     faults.append("--seed goes with --protocol session5: nothing else is drawn")
   if options.seed is not None and options.seed < 0:
     faults.append(f"--seed must be at least 0, found {options.seed}")
-  if options.clips is not None and not 1 <= options.clips <= _MOST_CLIPS:
-    faults.append(
-      f"--clips must be in [1, {_MOST_CLIPS}], found {options.clips}"
-    )
+  faults += outside_limits(options)
+  if options.name is not None and options.corpus == "demo":
+    faults.append("--name does not go with --corpus demo, which makes four")
   return faults
 
 
-def import_corpora(options: argparse.Namespace) -> list[Corpus]:
+def import_corpora(options: ImportOptions) -> list[Corpus]:
   """Runs the importer of --corpus and checks the corpora that it makes.
 
   Raises:
@@ -210,7 +220,7 @@ def import_corpora(options: argparse.Namespace) -> list[Corpus]:
         f"The folder {raw} is empty; expected the raw files of "
         f"{options.corpus}. Correct --raw."
       )
-  corpora = IMPORTERS[options.corpus](raw, options)
+  corpora = IMPORTERS[options.corpus](options)
   if options.name is not None:
     corpora = [replace(each, name=options.name) for each in corpora]
   for corpus in corpora:
@@ -223,9 +233,9 @@ def import_corpora(options: argparse.Namespace) -> list[Corpus]:
   return [_drop_media(corpus, options) for corpus in corpora]
 
 
-def _drop_media(corpus: Corpus, options: argparse.Namespace) -> Corpus:
+def _drop_media(corpus: Corpus, options: ImportOptions) -> Corpus:
   """Removes the modalities that --noaudio and --novideo leave out."""
-  dropped = [name for name in MODALITIES if getattr(options, f"no{name}")]
+  dropped = [name for name in MODALITIES if not getattr(options, name)]
 
   def drop(utterance: Utterance) -> Utterance:
     changes = {}

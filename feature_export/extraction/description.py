@@ -1,9 +1,10 @@
 """What an export is about to do, printed before it starts."""
 
-import argparse
 from collections.abc import Sequence
 
+from feature_export.corpora.importers import ImportOptions
 from feature_export.corpora.utterance import Corpus
+from feature_export.extraction.flags import RunOptions
 from feature_export.features.settings import ExtractionSettings
 
 
@@ -20,7 +21,8 @@ def _describe_stored(corpus: Corpus) -> str:
 def describe_run(
   corpora: Sequence[Corpus],
   settings: ExtractionSettings,
-  options: argparse.Namespace,
+  importing: ImportOptions,
+  running: RunOptions,
 ) -> str:
   """Describes corpora, settings and weights of an export, a line each."""
   audio, video = settings.audio, settings.video
@@ -28,20 +30,20 @@ def describe_run(
   if corpora[0].stored:
     return "\n".join(
       [
-        f"Exporting {names} from {options.raw} to {options.out}",
+        f"Exporting {names} from {importing.raw} to {running.out}",
         *(_describe_stored(corpus) for corpus in corpora),
       ]
     )
   return "\n".join(
     [
-      f"Exporting {names} from {options.raw} to {options.out} with "
-      + (options.beam_runner or f"{options.jobs} processes"),
+      f"Exporting {names} from {importing.raw} to {running.out} with "
+      + (running.beam_runner or f"{running.jobs} processes"),
       "audio: left out"
-      if options.noaudio
+      if not importing.audio
       else f"audio: {audio.mels} log-Mel bins, {audio.sample_rate} Hz, window "
       f"{audio.window}, hop {audio.hop}, at most {audio.max_seconds:g} s",
       "video: left out"
-      if options.novideo
+      if not importing.video
       else f"video: {video.frames} frames of {video.image_size} px, "
       f"faces by {video.faces.detector}, {video.backbone}, weights "
       f"{settings.weights.name} (sha256 {video.weights_sha256[:12]})",

@@ -1,19 +1,27 @@
 """The whole export of some corpora, from the import to the report."""
 
-import argparse
 import shlex
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from feature_export.corpora.importers import import_corpora
+from feature_export.corpora.importers import (
+  ImportOptions,
+  import_corpora,
+  importer_flag_faults,
+)
 from feature_export.corpora.utterance import CONTEXT_TURNS, Corpus, contexts
 from feature_export.errors import InputError
-from feature_export.extraction import flags
 from feature_export.extraction.clip_extractor import ClipExtractor
 from feature_export.extraction.description import describe_run
 from feature_export.extraction.export_report import ExportReport
+from feature_export.extraction.flags import (
+  FeatureOptions,
+  RunOptions,
+  build_settings,
+  flag_faults,
+)
 from feature_export.extraction.media_extractor import media_of
 from feature_export.extraction.store import open_store
 from feature_export.extraction.workers import Workers
@@ -66,16 +74,16 @@ def _write_corpus(
   corpus: Corpus,
   workers: Workers,
   settings: ExtractionSettings,
-  options: argparse.Namespace,
+  running: RunOptions,
 ) -> ExportReport:
   """Extracts and writes one corpus."""
   from feature_export.records import builder
 
   started = time.monotonic()
-  report = ExportReport(corpus, device=options.device)
+  report = ExportReport(corpus, device=running.device)
   around = contexts(corpus.utterances, CONTEXT_TURNS)
   clips = [each for each in corpus.utterances if each.labelled]
-  with builder.open_work_folder(options.out, corpus.name) as work:
+  with builder.open_work_folder(running.out, corpus.name) as work:
     store = open_store(work / "features", settings)
     extractor = ClipExtractor(settings, store, workers)
 
@@ -90,8 +98,8 @@ def _write_corpus(
           )
 
     metadata = build_metadata(corpus, settings)
-    if options.beam_runner:
-      made = _write_with_beam(corpus, metadata, settings, store, work, options)
+    if running.beam_runner:
+      made = _write_with_beam(corpus, metadata, settings, store, work, running)
       # Beam's workers cannot report to us. What they finished is read from the
       # store; what they lost is tried once more here, and so gets its finding.
       for utterance in clips:
@@ -101,19 +109,19 @@ def _write_corpus(
       report.reused = extractor.reused
       made = builder.write_draft(corpus.name, metadata, examples_of, work)
     report.seconds = time.monotonic() - started
-    _check_bad(report, options.max_bad, options.out)
-    builder.publish(made, report.to_json(), corpus.name, options.out, work)
+    _check_bad(report, running.max_bad, running.out)
+    builder.publish(made, report.to_json(), corpus.name, running.out, work)
   return report
 
 
-def _write_with_beam(corpus, metadata, settings, store, work, options) -> Path:
+def _write_with_beam(corpus, metadata, settings, store, work, running) -> Path:
   """Extracts and writes one corpus on Apache Beam."""
   from feature_export.extraction import beam
   from feature_export.records import builder
 
-  transform = beam.make_transform(corpus, settings, store, options.clip_seconds)
+  transform = beam.make_transform(corpus, settings, store, running.clip_seconds)
   config = beam.build_download_config(
-    options.beam_runner, shlex.split(options.beam_options)
+    running.beam_runner, shlex.split(running.beam_options)
   )
   return builder.write_draft(corpus.name, metadata, transform, work, config)
 
@@ -133,23 +141,26 @@ def _check_targets(
     )
 
 
-def export(options: argparse.Namespace) -> list[ExportReport]:
+def export(
+  importing: ImportOptions, features: FeatureOptions, running: RunOptions
+) -> list[ExportReport]:
   """Runs the whole export.
 
   Raises:
     InputError: a user's mistake; nothing has been written.
   """
-  flags.check_flags(options)
-  settings = flags.build_settings(options)
-  if options.device == "cuda":
+  if faults := flag_faults(features, running) + importer_flag_faults(importing):
+    raise InputError("\n".join(faults))
+  settings = build_settings(features, running.device)
+  if running.device == "cuda":
     choose_device("cuda")  # so that a missing GPU is told now, and once
-  corpora = import_corpora(options)
+  corpora = import_corpora(importing)
   import tensorflow_datasets as tfds
 
   tfds.disable_progress_bar()  # ours shows clips/s
-  _check_targets(corpora, options.out, options.overwrite)
-  print(describe_run(corpora, settings, options), flush=True)
-  with Workers(settings, options.jobs, options.clip_seconds) as workers:
+  _check_targets(corpora, running.out, running.overwrite)
+  print(describe_run(corpora, settings, importing, running), flush=True)
+  with Workers(settings, running.jobs, running.clip_seconds) as workers:
     return [
-      _write_corpus(corpus, workers, settings, options) for corpus in corpora
+      _write_corpus(corpus, workers, settings, running) for corpus in corpora
     ]

@@ -1,10 +1,10 @@
 """The flags of an export: how features are made, and how the work is done."""
 
-import argparse
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from feature_export.corpora.importers import importer_flag_faults
-from feature_export.errors import InputError
 from feature_export.features.efficientnet import (
   DEFAULT_BACKBONE,
   DEVICES,
@@ -23,7 +23,8 @@ from feature_export.features.settings import (
   VideoSettings,
 )
 from feature_export.features.video import MAX_FRAMES
-from feature_export.files import hash_file, local_path
+from feature_export.files import hash_file
+from feature_export.options import option, outside_limits
 
 _SMALLEST_IMAGE = 32  # the network halves it five times, to one pixel
 
@@ -35,112 +36,88 @@ def _count_cores() -> int:
   return os.cpu_count() or 1
 
 
-def add_extraction_flags(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags that change features, and so the settings' hash."""
-  add = parser.add_argument
-  add("--max_seconds", type=float, default=20.0, help="longer clips are cut")
-  add(
-    "--far_seconds",
-    type=float,
-    default=120.0,
-    help="a file that is longer, and has no interval, is not one utterance",
+@dataclass(frozen=True)
+class FeatureOptions:
+  """How features are made; another value makes other features."""
+
+  max_seconds: float = option("Longer clips are cut.", 20.0, limits=(1, 3600))
+  far_seconds: float = option(
+    "A file that is longer, and has no interval, is not one utterance.",
+    120.0,
+    limits=(1, 86400),
   )
-  add(
-    "--policy",
-    action="append",
-    default=[],
-    metavar="KIND=ACTION",
-    help="what to do about a kind of fault (docs/features.md): "
+  policy: Sequence[str] = option(
+    "KIND=ACTION, what to do about a kind of fault (docs/features.md): "
     + ", ".join(
       f"{name}={'|'.join(kind.actions)}"
       for name, kind in KINDS.items()
       if len(kind.actions) > 1
     ),
+    (),
   )
-  add("--frames", type=int, default=MAX_FRAMES, help="largest number per clip")
-  add("--image_size", type=int, default=224, help="side of a picture, pixels")
-  add(
-    "--faces",
-    choices=DETECTORS,
-    default=DETECTORS[0],
-    help="face detector; none: whole frames (default: haar)",
+  frames: int = option(
+    "Largest number per clip.", MAX_FRAMES, limits=(1, MAX_FRAMES)
   )
-  add("--face_model", type=local_path, help="file of the detector yunet, .onnx")
-  add(
-    "--backbone",
-    default=DEFAULT_BACKBONE,
-    help="efficientnet_lite0, hsemotion or timm:NAME (an EfficientNet)",
+  image_size: int = option(
+    "Side of a picture, pixels.", 224, limits=(_SMALLEST_IMAGE, 1024)
   )
-  add(
-    "--backbone_weights",
-    type=local_path,
-    help="weights file of the face network; hsemotion and timm need it",
+  faces: str = option(
+    "Face detector; none: whole frames.", DETECTORS[0], choices=DETECTORS
   )
-
-
-def add_run_flags(parser: argparse.ArgumentParser) -> None:
-  """Adds the flags that say how the work is done and when to give up."""
-  add = parser.add_argument
-  add(
-    "--jobs",
-    type=int,
-    default=_count_cores(),
-    help="processes (default: one per core)",
+  face_model: Path | None = option("File of the detector yunet, .onnx.", None)
+  backbone: str = option(
+    "efficientnet_lite0, hsemotion or timm:NAME (an EfficientNet).",
+    DEFAULT_BACKBONE,
   )
-  add(
-    "--device",
-    choices=DEVICES,
-    default="auto",
-    help="where the face network runs",
-  )
-  add(
-    "--clip_seconds",
-    type=float,
-    default=300.0,
-    help="a medium that takes longer is given up (default: 300)",
-  )
-  add(
-    "--max_bad",
-    type=float,
-    default=1.0,
-    help="largest share of labelled clips that may have an unusable medium; "
-    "with more of them no dataset is written (default: 1, no limit)",
-  )
-  add("--beam_runner", help="Apache Beam instead of --jobs: DirectRunner, ...")
-  add(
-    "--beam_options",
-    default="",
-    help="options for Beam, in one string: "
-    '--beam_options="--project=P --region=R"',
+  backbone_weights: Path | None = option(
+    "Weights file of the face network; hsemotion and timm need it.", None
   )
 
 
-def check_flags(options: argparse.Namespace) -> None:
-  """Raises one InputError with everything wrong with the flags."""
-  faults = []
-  for flag, low, high in (
-    ("jobs", 1, 1024),
-    ("frames", 1, MAX_FRAMES),
-    ("image_size", _SMALLEST_IMAGE, 1024),
-    ("max_seconds", 1, 3600),
-    ("far_seconds", 1, 86400),
-    ("clip_seconds", 1, 86400),
-    ("max_bad", 0, 1),
-  ):
-    value = getattr(options, flag)
-    if not low <= value <= high:
-      faults.append(f"--{flag} must be in [{low}, {high}], found {value}")
-  faults += importer_flag_faults(options)
-  if options.beam_options and not options.beam_runner:
+@dataclass(frozen=True)
+class RunOptions:
+  """Where datasets go, how the work is done and when it is given up."""
+
+  out: Path = option("DATA_DIR of all datasets.")
+  overwrite: bool = option("Replace an existing dataset.", False)
+  jobs: int = option(
+    "Processes; one per core if unset.", _count_cores(), limits=(1, 1024)
+  )
+  device: str = option("Where the face network runs.", "auto", choices=DEVICES)
+  clip_seconds: float = option(
+    "A medium that takes longer is given up.", 300.0, limits=(1, 86400)
+  )
+  max_bad: float = option(
+    "Largest share of labelled clips that may have an unusable medium; with "
+    "more of them no dataset is written; 1: no limit.",
+    1.0,
+    limits=(0, 1),
+  )
+  beam_runner: str | None = option(
+    "Apache Beam instead of --jobs: DirectRunner, ...", None
+  )
+  beam_options: str = option(
+    'Options for Beam, in one string: --beam_options="--project=P --region=R".',
+    "",
+  )
+
+
+def flag_faults(features: FeatureOptions, running: RunOptions) -> list[str]:
+  """Lists what is wrong with the flags."""
+  faults = outside_limits(features) + outside_limits(running)
+  if running.beam_options and not running.beam_runner:
     faults.append("--beam_options goes with --beam_runner only")
-  if options.name is not None and options.corpus == "demo":
-    faults.append("--name does not go with --corpus demo, which makes four")
-  if faults:
-    raise InputError("\n".join(faults))
+  return faults
 
 
-def build_settings(options: argparse.Namespace) -> ExtractionSettings:
+def build_settings(
+  options: FeatureOptions, device: str = "auto"
+) -> ExtractionSettings:
   """The extraction settings that the flags ask for.
+
+  Args:
+    options: what changes features.
+    device: where the face network runs.
 
   Raises:
     InputError: unknown backbone, missing weights, a missing detector or GPU.
@@ -169,6 +146,4 @@ def build_settings(options: argparse.Namespace) -> ExtractionSettings:
     **describe_network(options.backbone),
   )
   audio = AudioSettings(policies=policies["audio"], **limits)
-  return ExtractionSettings(
-    audio, video, weights, options.face_model, options.device
-  )
+  return ExtractionSettings(audio, video, weights, options.face_model, device)

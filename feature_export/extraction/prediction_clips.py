@@ -4,7 +4,6 @@ Every row is answered: DIR/rows.jsonl has one line for each, in order, and
 DIR/<number>.npz its features; a row that cannot be read has an error instead.
 """
 
-import argparse
 import contextlib
 import importlib.util
 import json
@@ -219,11 +218,11 @@ def _extract(
       yield clip, _collect(extractor, clip)
 
 
-def extract_clips(options: argparse.Namespace) -> None:
-  """Extracts everything; rows.jsonl is written last, when all is there.
+def check_installed() -> None:
+  """Checks that the packages that read raw media are there.
 
   Raises:
-    InputError: a user's mistake that concerns all rows.
+    InputError: some are not; all of them are named.
   """
   absent = [name for name in _NEEDED if not importlib.util.find_spec(name)]
   if absent:
@@ -231,30 +230,51 @@ def extract_clips(options: argparse.Namespace) -> None:
       f"Raw media need the exporter; {', '.join(absent)} not installed. "
       'Install it: pip install ".[export]"'
     )
-  root = options.root or options.manifest.parent
-  answers, clips = read_clips(options.manifest, root)
+
+
+def read_settings(path: Path) -> dict:
+  """The "audio" and "video" settings of a run, not yet checked.
+
+  Raises:
+    InputError: the file holds no JSON.
+  """
   try:
-    stored = parse_json(options.settings.read_text(encoding="utf-8"))
+    return parse_json(path.read_text(encoding="utf-8"))
   except ValueError as error:
     raise InputError(
-      f"{options.settings}: expected JSON with the audio and video settings of "
-      f"a dataset, found {error}. Correct --settings."
+      f"{path}: expected JSON with the audio and video settings of a dataset, "
+      f"found {error}. Correct --settings."
     ) from error
-  settings = build_settings(
-    stored, options.backbone_weights, options.face_model
-  )
-  for clip, extraction in _extract([*clips.values()], settings, options.jobs):
+
+
+def extract_clips(
+  manifest: Path, root: Path, settings: ExtractionSettings, out: Path, jobs: int
+) -> None:
+  """Extracts everything; rows.jsonl is written last, when all is there.
+
+  Args:
+    manifest: JSON lines, a clip each.
+    root: folder that the paths in it are relative to.
+    settings: how features are made.
+    out: empty folder for the features.
+    jobs: number of processes.
+
+  Raises:
+    InputError: a user's mistake that concerns all rows.
+  """
+  answers, clips = read_clips(manifest, root)
+  for clip, extraction in _extract([*clips.values()], settings, jobs):
     answer = answers[int(clip.id)]
     if isinstance(extraction, LostFeaturesError):
       answer["error"] = "a media file changed while it was read; try again"
       continue
     name = f"{clip.id}.npz"
     np.savez(
-      options.out / name,
+      out / name,
       audio=extraction.audio.values,
       video=extraction.video.values,
     )
     answer |= {"features": name, "notes": _notes(extraction)}
   digest = hash_settings(settings.describe())
   lines = [json.dumps({"settings_sha256": digest}), *map(json.dumps, answers)]
-  (options.out / ROWS_FILE).write_text("\n".join(lines) + "\n")
+  (out / ROWS_FILE).write_text("\n".join(lines) + "\n")

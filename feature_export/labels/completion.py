@@ -16,6 +16,7 @@ from feature_export.corpora.schemes import POLARITIES
 from feature_export.corpora.utterance import SPLITS, polarity_of_intensity
 from feature_export.errors import InputError, list_faults
 from feature_export.labels.nearest import TIE, search
+from feature_export.options import option
 
 INTENSITY = "intensity"  # the slot's name; emotion slots bear the scheme's
 DONOR_POOLS = ("train", "all_splits")
@@ -88,25 +89,38 @@ class Rules:
   """How donors are chosen (decisions D34 to D37).
 
   Attributes:
-    pool: splits of the donors: "train", or "all_splits" as in the authors'
-      code.
-    ties: choice among donors that are equally similar: the "lowest" (corpus,
-      split, id); one with the label of their "majority"; "top_k": one with the
-      label that the k most similar samples vote for.
-    k: number of voters of "top_k".
     device: device of torch that compares embeddings.
-    neutral: donors of neutral samples: chosen "as_others", or the "constants" 0
-      and neutral as in the authors' code.
-    donor_classes: classes whose samples donate: the "scheme"'s, or any with
-      "authors_drop", as in the authors' code; `drop_outside` must follow then.
   """
 
-  pool: str = "train"
-  ties: str = "lowest"
-  k: int = 5
+  donors: str = option(
+    "Splits that donors come from; all_splits, as in the authors' code, leaks "
+    "test labels into training.",
+    "train",
+    choices=DONOR_POOLS,
+  )
+  ties: str = option(
+    "Choice among equally similar donors: the lowest (corpus, split, id), one "
+    "with the label of their majority, or one with the label that the --k most "
+    "similar samples vote for.",
+    "lowest",
+    choices=TIE_RULES,
+  )
+  k: int = option("Number of voters of --ties top_k.", 5)
+  neutral: str = option(
+    "Donors of neutral samples: chosen as_others, or the constants 0 and "
+    "neutral, as in the authors' code.",
+    "as_others",
+    choices=NEUTRAL_RULES,
+  )
+  # `drop_outside` must follow authors_drop.
+  donor_classes: str = option(
+    "Classes that donate: the scheme's; or, with authors_drop, any, and a "
+    "training record that gets one outside the task's has no label and is "
+    "left out.",
+    "scheme",
+    choices=DONOR_CLASSES,
+  )
   device: str = "cpu"
-  neutral: str = "as_others"
-  donor_classes: str = "scheme"
 
 
 def _group_by_text(
@@ -214,7 +228,7 @@ def _may_donate(
   sample: Sample, slot: str, classes: Sequence[str] | None, rules: Rules
 ) -> bool:
   """Whether a sample is annotated with the slot, and may give its label."""
-  if rules.pool == "train" and sample.split != "train":
+  if rules.donors == "train" and sample.split != "train":
     return False
   label = sample.label(slot)
   anything = classes is None or rules.donor_classes == "authors_drop"

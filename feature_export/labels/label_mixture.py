@@ -212,7 +212,7 @@ def complete(
     donors = completion.find_donors(
       samples, text_rows, embeddings, slot, classes, rules
     )
-    completion.check_donors(list(donors.values()), rules.pool)
+    completion.check_donors(list(donors.values()), rules.donors)
     for position, donor in donors.items():
       completions[position][slot] = donor
   return completions

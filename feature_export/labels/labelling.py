@@ -1,14 +1,15 @@
 """Completes the labels of exported corpora and writes them."""
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from feature_export.errors import InputError
 from feature_export.labels import audit, completion
-from feature_export.labels.completion import Donor
+from feature_export.labels.completion import Donor, Rules
+from feature_export.labels.flags import AuditOptions, MixtureOptions
 from feature_export.labels.label_file import describe, meta_file, write
 from feature_export.labels.label_mixture import (
   LabelMixture,
@@ -59,25 +60,14 @@ def _check_present(data_dir: Path, names: Sequence[str]) -> None:
     raise InputError("\n".join(dict.fromkeys(missing)))
 
 
-def _rules(options: argparse.Namespace) -> completion.Rules:
-  device = find_device() if options.device == "auto" else options.device
-  return completion.Rules(
-    options.donors,
-    options.ties,
-    options.k,
-    device,
-    options.neutral,
-    options.donor_classes,
-  )
-
-
-def _audit(
-  options: argparse.Namespace,
+def _write_audit(
+  options: AuditOptions,
+  out: Path,
   mixture: LabelMixture,
   completions: Sequence[dict[str, Donor]],
 ) -> None:
   """Writes the sheet that --audit asks for."""
-  sheet = options.audit_sheet or options.out.with_suffix(".audit.csv")
+  sheet = options.audit_sheet or out.with_suffix(".audit.csv")
   corpus = audit.choose_corpus(mixture.samples, options.audit_corpus)
   count = audit.write_sheet(
     sheet,
@@ -90,24 +80,31 @@ def _audit(
   print(
     f"{count} samples of {corpus or 'all corpora'} to judge: {sheet}. Write "
     "yes or no into the column `correct`, then run this command with --out "
-    f"{options.out} --score {sheet}."
+    f"{out} --score {sheet}."
   )
 
 
-def _describe_rules(options: argparse.Namespace) -> dict:
+def _describe_rules(rules: Rules) -> dict:
   """The rules by which donors were chosen, for the meta file."""
-  ties: dict[str, str | int] = {"rule": options.ties}
-  if options.ties == "top_k":
-    ties["k"] = options.k
+  ties: dict[str, str | int] = {"rule": rules.ties}
+  if rules.ties == "top_k":
+    ties["k"] = rules.k
   return {
     "ties": ties,
-    "neutral": options.neutral,
-    "donor_classes": options.donor_classes,
+    "neutral": rules.neutral,
+    "donor_classes": rules.donor_classes,
   }
 
 
-def label_corpora(options: argparse.Namespace) -> None:
+def label_corpora(
+  options: MixtureOptions, rules: Rules, auditing: AuditOptions
+) -> None:
   """Reads the records, completes their labels, writes both files.
+
+  Args:
+    options: corpora to label, and files to write.
+    rules: how donors are chosen; their device is that of the options.
+    auditing: sheet for people to judge, if one is asked for.
 
   Raises:
     InputError: missing datasets, or contradictory records; with every fault.
@@ -115,10 +112,10 @@ def label_corpora(options: argparse.Namespace) -> None:
   names = _corpora(options.corpora)
   _check_present(options.data, names)
   datasets = [load_dataset(options.data, name) for name in names]
-  mixture = mix(datasets, options.donor_classes)
-  encoder, completions, sentences = _read_texts(mixture, options)
+  mixture = mix(datasets, rules.donor_classes)
+  encoder, completions, sentences = _read_texts(mixture, options, rules)
   dropped = {}
-  if options.donor_classes == "authors_drop":
+  if rules.donor_classes == "authors_drop":
     mixture, completions, dropped = drop_outside(mixture, completions)
     for line in describe_dropped(dropped):
       print(line)
@@ -127,26 +124,26 @@ def label_corpora(options: argparse.Namespace) -> None:
     for sample, donors in zip(mixture.samples, completions, strict=True)
   ]
   completion.check_labels(rows)
-  meta = describe(mixture, rows, encoder, options.donors)
-  meta |= _describe_rules(options)
+  meta = describe(mixture, rows, encoder, rules.donors)
+  meta |= _describe_rules(rules)
   meta["dropped"] = dropped
   meta["donor_splits"] = describe_donors(mixture, completions)
   write(options.out, rows, meta, sentences)
   print(summarise(mixture, completions, meta["empty"]))
-  if options.donors != "train":
+  if rules.donors != "train":
     for slot, counts in meta["donor_splits"].items():
       print(f"{slot}: donors by split {counts}; those outside train leak")
   for warn in (warn_of_copies, warn_of_strangers):
     for warning in warn(mixture, completions):
       print(warning, file=sys.stderr)
-  if options.audit is not None:
-    _audit(options, mixture, completions)
+  if auditing.audit is not None:
+    _write_audit(auditing, options.out, mixture, completions)
   print(f"{len(rows)} universal labels: {options.out}")
   print(f"settings and hashes: {meta_file(options.out)}")
 
 
 def _read_texts(
-  mixture: LabelMixture, options: argparse.Namespace
+  mixture: LabelMixture, options: MixtureOptions, rules: Rules
 ) -> tuple[dict | None, list[dict[str, Donor]], bytes | None]:
   """Completes a mixture.
 
@@ -167,10 +164,12 @@ def _read_texts(
   )
   embedded = time.perf_counter()
   if mixture.incomplete:
-    completions = complete(mixture, text_rows, embeddings, _rules(options))
+    device = find_device() if options.device == "auto" else options.device
+    rules = replace(rules, device=device)
+    completions = complete(mixture, text_rows, embeddings, rules)
   print(
     f"{len(embeddings)} distinct texts embedded in {embedded - started:.1f} s, "
-    f"donors ({options.donors}) found in "
+    f"donors ({rules.donors}) found in "
     f"{time.perf_counter() - embedded:.1f} s"
   )
   described = {

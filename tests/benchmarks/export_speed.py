@@ -227,17 +227,14 @@ class Stages:
 
 def measure_stages(options: argparse.Namespace) -> None:
   """Extracts some clips in this process, as a process of an export does."""
-  from feature_export import export
   from feature_export.corpora.utterance import MODALITIES, Media
-  from feature_export.extraction import flags as export_flags
   from feature_export.extraction import media_extractor as extraction
+  from feature_export.extraction.flags import FeatureOptions, build_settings
   from feature_export.extraction.store import open_store
   from feature_export.features import audio
 
   stages = Stages()
-  flags = ["--corpus", "manifest", "--raw", ".", "--out", "."]
-  options_of_export = export.build_parser().parse_args(flags)
-  settings = export_flags.build_settings(options_of_export)
+  settings = build_settings(FeatureOptions())
   write_corpus(options.folder, options.stages, options.files)
   media = [
     Media(options.folder / "media" / f"{n % options.files}.mp4")

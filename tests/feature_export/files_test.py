@@ -1,6 +1,5 @@
 """Tests of paths, hashes, JSON and whole files."""
 
-import argparse
 from pathlib import Path
 
 import pytest
@@ -51,7 +50,7 @@ def test_paths_of_flags_are_on_this_machine(monkeypatch):
   monkeypatch.setenv("HOME", "/home/somebody")
   assert local_path("~/data") == Path("/home/somebody/data")
   assert local_path("a:b/c") == Path("a:b/c")
-  with pytest.raises(argparse.ArgumentTypeError, match="gs://bucket"):
+  with pytest.raises(InputError, match="gs://bucket"):
     local_path("gs://bucket/data")
 
 

@@ -50,9 +50,8 @@ def exported(tmp_path):
     out = tmp_path / "data"
     arguments = ["--corpus", corpus, "--raw", str(raw), "--out", str(out)]
     arguments += ["--jobs", "1", "--frames", "2", "--image_size", "32"]
-    options = export.build_parser().parse_args([*arguments, *flags])
-    options.faces = "none"  # plain grey holds no face to be found
-    export.export(options)
+    arguments += ["--faces", "none"]  # plain grey holds no face to be found
+    assert export.main([*arguments, *flags]) == 0
     folder = dataset_dirs(out)[corpus]
     report = json.loads((folder / "export_report.json").read_text())
     records = {}

@@ -1,15 +1,21 @@
 """Tests of the registry of importers and of the flags that belong to some."""
 
 import pytest
+from absl import flags
 
-from feature_export import export
-from feature_export.corpora.importers import IMPORTERS, importer_flag_faults
+from feature_export import options
+from feature_export.corpora.importers import (
+  IMPORTERS,
+  ImportOptions,
+  importer_flag_faults,
+)
 
 
-def parse(corpus, *flags):
-  return export.build_parser().parse_args(
-    ["--corpus", corpus, "--raw", "x", "--out", "y", *flags]
-  )
+def parse(corpus, *given):
+  values = flags.FlagValues()
+  options.define(values, ImportOptions)
+  values(["export", "--corpus", corpus, "--raw", "x", *given])
+  return options.read(values, ImportOptions)
 
 
 @pytest.mark.parametrize("corpus", sorted(IMPORTERS))
@@ -18,7 +24,7 @@ def test_no_flag_is_needed(corpus):
 
 
 @pytest.mark.parametrize(
-  ("corpus", "flags"),
+  ("corpus", "given"),
   [
     ("meld", ["--twins", "prefer", "--bad_clips", "keep"]),
     ("iemocap", ["--classes", "agreed", "--protocol", "session5"]),
@@ -29,12 +35,12 @@ def test_no_flag_is_needed(corpus):
     ("manifest", ["--scheme", "cremad"]),
   ],
 )
-def test_flags_that_fit(corpus, flags):
-  assert importer_flag_faults(parse(corpus, *flags)) == []
+def test_flags_that_fit(corpus, given):
+  assert importer_flag_faults(parse(corpus, *given)) == []
 
 
 @pytest.mark.parametrize(
-  ("corpus", "flags", "fault"),
+  ("corpus", "given", "fault"),
   [
     ("mosi", ["--twins", "plain"], "--twins goes with --corpus meld only"),
     ("ravdess", ["--bad_clips", "keep"], "--bad_clips goes with"),
@@ -44,10 +50,11 @@ def test_flags_that_fit(corpus, flags):
     ("iemocap", ["--seed", "1"], "--seed goes with --protocol session5"),
     ("demo", ["--seed", "-1"], "--seed must be at least 0, found -1"),
     ("meld", ["--clips", "100"], "--clips goes with --corpus demo only"),
-    ("demo", ["--clips", "0"], "--clips must be in"),
+    ("demo", ["--clips", "0"], "--clips must be in [1, 1000000], found 0"),
+    ("demo", ["--name", "mine"], "--name does not go with --corpus demo"),
     ("meld", ["--split_actors", "x"], "goes with --corpus cremad or ravdess"),
   ],
 )
-def test_flags_that_mean_nothing_are_refused(corpus, flags, fault):
-  (found,) = importer_flag_faults(parse(corpus, *flags))
+def test_flags_that_mean_nothing_are_refused(corpus, given, fault):
+  (found,) = importer_flag_faults(parse(corpus, *given))
   assert fault in found
