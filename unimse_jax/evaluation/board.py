@@ -8,7 +8,6 @@ last fused layer for the projector.
 import io
 import json
 import pathlib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.evaluation.evaluator import Evaluation
 from unimse_jax.files import write_atomically
+from unimse_jax.rundir.event_file import EventFile
 
 _CELL, _MARGIN = 48, 96  # pixels
 _COLUMNS = ("corpus", "id", "target", "predicted", "text")
@@ -46,7 +46,15 @@ def write(
   folder.mkdir(parents=True, exist_ok=True)
   for old in folder.glob("events.out.tfevents.*"):
     old.unlink()
-  _write_events(folder, _summaries(split, evaluation, config), step)
+  scalars = _scalars(split, evaluation)
+  events = EventFile(folder)
+  for summary in _hyperparameter_summaries(config, [*scalars]):
+    events.write(step, summary)
+  for tag, value in scalars.items():
+    events.write_scalar(step, tag, value)
+  for summary in _confusion_summaries(split, evaluation):
+    events.write(step, summary)
+  events.close()
   _write_projector(folder, evaluation)
 
 
@@ -81,27 +89,31 @@ def confusion_image(
   return buffer.getvalue()
 
 
-def _summaries(
-  split: str, evaluation: Evaluation, config: Config
-) -> Iterator[Any]:
-  from tensorboard.compat.proto import summary_pb2
-  from tensorboard.plugins.hparams import summary_v2 as hparams
-
-  scalars = {
+def _scalars(split: str, evaluation: Evaluation) -> dict[str, float]:
+  return {
     f"{split}/{corpus}/{name}": value
     for corpus, scores in evaluation.corpora.items()
     for name, value in scores.items()
     if isinstance(value, float)
   }
+
+
+def _hyperparameter_summaries(
+  config: Config, tags: Sequence[str]
+) -> Iterator[Any]:
+  from tensorboard.plugins.hparams import summary_v2 as hparams
+
   flat = hyperparameters(config_lib.to_dict(config))
   yield hparams.hparams_config_pb(
     [hparams.HParam(name) for name in flat],
-    [hparams.Metric(tag, display_name=tag) for tag in scalars],
+    [hparams.Metric(tag, display_name=tag) for tag in tags],
   )
   yield hparams.hparams_pb(flat)
-  for tag, value in scalars.items():
-    scalar = summary_pb2.Summary.Value(tag=tag, simple_value=value)
-    yield summary_pb2.Summary(value=[scalar])
+
+
+def _confusion_summaries(split: str, evaluation: Evaluation) -> Iterator[Any]:
+  from tensorboard.compat.proto import summary_pb2
+
   for corpus, scores in evaluation.corpora.items():
     if "confusion" in scores:
       png = confusion_image(scores["confusion"], [*scores["per_class"]])
@@ -129,25 +141,6 @@ def hyperparameters(
     else:
       flat[prefix + name] = json.dumps(value)
   return flat
-
-
-def _write_events(
-  folder: pathlib.Path, summaries: Iterator[Any], step: int
-) -> None:
-  # As in rundir/metrics.py: tensorboard's own writer imports tensorflow,
-  # tensorboardX torch, where they are installed.
-  from tensorboard.compat.proto import event_pb2
-  from tensorboard.summary.writer.record_writer import RecordWriter
-
-  now = time.time()
-  path = folder / f"events.out.tfevents.{int(now):010d}.evaluation"
-  events = RecordWriter(path.open("wb"))
-  first = event_pb2.Event(wall_time=now, file_version="brain.Event:2")
-  events.write(first.SerializeToString())
-  for summary in summaries:
-    event = event_pb2.Event(wall_time=now, step=step, summary=summary)
-    events.write(event.SerializeToString())
-  events.close()
 
 
 def _write_projector(folder: pathlib.Path, evaluation: Evaluation) -> None:

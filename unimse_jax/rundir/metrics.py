@@ -1,13 +1,10 @@
 """Scalars of a run: metrics.jsonl for programs, TensorBoard for eyes."""
 
 import functools
-import itertools
 import json
 import math
 import os
 import pathlib
-import socket
-import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -15,10 +12,9 @@ from typing import Any, Self
 from absl import logging
 
 from unimse_jax.files import write_atomically
+from unimse_jax.rundir.event_file import EventFile
 
 _KEYS = ("step", "split")
-# Two writers of one process within a second need two file names.
-_counter = itertools.count()
 
 
 class MetricWriter:
@@ -56,7 +52,7 @@ class MetricWriter:
       _cut_after(path, resume_step)
     # Without a buffer: what could not be written must be known to the byte.
     self._file = path.open("ab", buffering=0)
-    self._events = _open_events(tensorboard, resume_step)
+    self._events = EventFile(tensorboard, restart=resume_step + 1)
 
   def __enter__(self) -> Self:
     return self
@@ -100,8 +96,8 @@ class MetricWriter:
     self._waiting += json.dumps(line).encode() + b"\n"
     self._try(self._append)
     for name, value in {**scalars, **(timings or {})}.items():
-      event = _scalar_event(step, f"{split}/{name}", float(value))
-      self._try(functools.partial(self._events.write, event))
+      scalar = (step, f"{split}/{name}", float(value))
+      self._try(functools.partial(self._events.write_scalar, *scalar))
     self._try(self._events.flush)
 
   def close(self) -> None:
@@ -156,40 +152,3 @@ def _cut_after(path: pathlib.Path, step: int) -> None:
   kept = [line for line in read_metrics(path) if line["step"] <= step]
   text = "".join(json.dumps(line) + "\n" for line in kept)
   write_atomically(path, text.encode())
-
-
-def _open_events(directory: pathlib.Path, resume_step: int) -> Any:
-  # tensorboard's own EventFileWriter would import tensorflow where it is
-  # installed; its record writer does not.
-  from tensorboard.compat.proto import event_pb2
-  from tensorboard.summary.writer.record_writer import RecordWriter
-
-  directory.mkdir(parents=True, exist_ok=True)
-  name = (
-    f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
-    f".{os.getpid()}.{next(_counter)}"
-  )
-  events = RecordWriter((directory / name).open("wb"))
-  first = event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2")
-  # TensorBoard then hides what earlier files hold from this step on.
-  restart = event_pb2.Event(
-    wall_time=time.time(),
-    step=resume_step + 1,
-    session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START),
-  )
-  for event in (first, restart):
-    events.write(event.SerializeToString())
-  events.flush()
-  return events
-
-
-def _scalar_event(step: int, tag: str, value: float) -> bytes:
-  from tensorboard.compat.proto import event_pb2, summary_pb2
-
-  scalar = summary_pb2.Summary.Value(tag=tag, simple_value=value)
-  event = event_pb2.Event(
-    wall_time=time.time(),
-    step=step,
-    summary=summary_pb2.Summary(value=[scalar]),
-  )
-  return event.SerializeToString()
