@@ -7,7 +7,6 @@ from typing import Any
 
 from absl import logging
 
-from unimse_jax import config as config_lib
 from unimse_jax import pipeline
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
@@ -41,7 +40,7 @@ def evaluate(
     InputError: no run there, one of another config, or an empty split.
   """
   run_dir = RunDir(path.absolute())
-  run_dir.check_config(config_lib.to_dict(config), config_lib.FREE_FIELDS)
+  run_dir.check_config(config)
   experiment = pipeline.open_run(config, run_dir)
   if not experiment.mixture.examples[split]:
     raise InputError(

@@ -2,9 +2,11 @@
 
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from unimse_jax import config as config_lib
+from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import write_atomically
 from unimse_jax.rundir import json_file
@@ -13,16 +15,12 @@ _ABSENT = "(absent)"
 _ADVICE = "choose another --workdir, or put the file back"
 
 
-def settle(
-  file: pathlib.Path, config: Mapping[str, Any], free: Sequence[str]
-) -> None:
+def settle(file: pathlib.Path, config: Config) -> None:
   """Writes the config; if the file exists, only free fields may differ.
 
   Args:
     file: config.json of the run.
-    config: nested dict of JSON values.
-    free: dotted fields, or prefixes of them ("train.epochs", "log"), that may
-      change.
+    config: config to run with.
 
   Raises:
     InputError: another field differs (every one is named), or the file is
@@ -30,30 +28,26 @@ def settle(
     OSError: the file cannot be written.
   """
   if file.exists():
-    check(file, config, free)
-  text = json.dumps(config, indent=2, sort_keys=True) + "\n"
-  write_atomically(file, text.encode())
+    check(file, config)
+  text = json.dumps(config_lib.to_dict(config), indent=2, sort_keys=True)
+  write_atomically(file, f"{text}\n".encode())
 
 
-def check(
-  file: pathlib.Path, config: Mapping[str, Any], free: Sequence[str]
-) -> None:
+def check(file: pathlib.Path, config: Config) -> None:
   """Checks that the file holds this config, free fields aside.
 
   Args:
     file: config.json of the run; it exists.
-    config: nested dict of JSON values.
-    free: fields that may differ, as for `settle`.
+    config: config to run with.
 
   Raises:
     InputError: as `settle`.
   """
-  # Through JSON, so that a tuple and a list are the same.
-  now = json.loads(json.dumps(config))
+  changes = differing_fields(read(file), json_values(config))
   faults = [
     f"  {field}: was {before!r}, now {after!r}"
-    for field, (before, after) in differing_fields(read(file), now).items()
-    if not _is_free(field, free)
+    for field, (before, after) in changes.items()
+    if not _is_free(field)
   ]
   if faults:
     raise InputError(
@@ -61,6 +55,11 @@ def check(
       f"{len(faults)} field(s):\n" + "\n".join(faults) + "\nrun with the same "
       "config to resume, or choose a new --workdir"
     )
+
+
+def json_values(config: Config) -> dict[str, Any]:
+  """The config as its file gives it back, with lists for tuples."""
+  return json.loads(json.dumps(config_lib.to_dict(config)))
 
 
 def read(file: pathlib.Path) -> dict[str, Any]:
@@ -87,17 +86,24 @@ def differing_fields(
   }
 
 
-def without(config: Mapping[str, Any], free: Sequence[str]) -> dict[str, Any]:
-  """The fields of a nested config that are not free: {"model.width": 256}."""
+def fixed_fields(config: Config) -> dict[str, Any]:
+  """The fields that are not free: {"model.pmf_layers": 3}."""
   return {
     field: value
-    for field, value in _flatten(config).items()
-    if not _is_free(field, free)
+    for field, value in _flatten(config_lib.to_dict(config)).items()
+    if not _is_free(field)
   }
 
 
-def _is_free(field: str, free: Sequence[str]) -> bool:
-  return any(field == name or field.startswith(f"{name}.") for name in free)
+def _is_free(field: str) -> bool:
+  """Whether the runs of one directory may differ in a dotted field.
+
+  A field that holds a mapping is free with all that is in it.
+  """
+  return any(
+    field == name or field.startswith(f"{name}.")
+    for name in config_lib.FREE_FIELDS
+  )
 
 
 def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

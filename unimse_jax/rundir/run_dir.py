@@ -133,15 +133,12 @@ class RunDir:
     return self.config_file.is_file()
 
   @contextlib.contextmanager
-  def hold(
-    self, config: Mapping[str, Any], free: Sequence[str] = ()
-  ) -> Iterator[None]:
+  def hold(self, config: Config) -> Iterator[None]:
     """Makes or reopens the directory and holds its lock while the block runs.
 
     Args:
-      config: nested dict of JSON values; written to config.json.
-      free: dotted fields, or prefixes of them, that may differ from the config
-        that the run was made with; the file is then updated.
+      config: config to run with, written to config.json; its free fields may
+        differ from those that the run was made with.
 
     Raises:
       InputError: the directory cannot be made or written; another run uses it;
@@ -152,7 +149,7 @@ class RunDir:
       with contextlib.ExitStack() as stack:
         stack.enter_context(lock.hold(self.path / ".lock"))
         self._check_config_is_not_lost()
-        config_file.settle(self.config_file, config, free)
+        config_file.settle(self.config_file, config)
         held = stack.pop_all()
     except OSError as error:
       raise InputError(
@@ -162,20 +159,17 @@ class RunDir:
     with held:
       yield
 
-  def check_config(
-    self, config: Mapping[str, Any], free: Sequence[str] = ()
-  ) -> None:
+  def check_config(self, config: Config) -> None:
     """Checks that a run of this config lives here; writes nothing.
 
     Args:
-      config: nested dict of JSON values.
-      free: fields that may differ, as for `hold`.
+      config: config to run with; its free fields may differ.
 
     Raises:
       InputError: no run is here, or one of another config.
     """
     self._check_exists()
-    config_file.check(self.config_file, config, free)
+    config_file.check(self.config_file, config)
 
   def _check_config_is_not_lost(self) -> None:
     """A run without its config must neither be resumed nor cleared away."""
@@ -228,9 +222,7 @@ class RunDir:
       file.relative_to(self.path).as_posix(): hash_file(file)
       for file in self.pipeline_files
     }
-    values = config_lib.to_dict(config)
-    fixed = config_file.without(values, config_lib.FREE_FIELDS)
-    text = json.dumps(fixed, sort_keys=True)
+    text = json.dumps(config_file.fixed_fields(config), sort_keys=True)
     hashes[self.config_file.name] = hashlib.sha256(text.encode()).hexdigest()
     return {_IDENTITY: hashes}
 
@@ -362,8 +354,7 @@ class RunDir:
       return False
     if stored.get("selection", {}).get("checkpoint") == "chosen":
       return False
-    # Through JSON, so that a tuple and a list are the same.
-    wanted = json.loads(json.dumps(config_lib.to_dict(config)))
+    wanted = config_file.json_values(config)
     steps = self.checkpoints.glob("[0-9]*")
     newest = max((step.stat().st_mtime for step in steps), default=0.0)
     written = self.results_file(split).stat().st_mtime

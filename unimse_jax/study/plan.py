@@ -151,15 +151,16 @@ def _row_flags(
 ) -> list[str]:
   """The row's file, and overrides that make it what the row is of `parent`."""
   config = derive(file, parent)
-  wanted = config_file.without(config_lib.to_dict(config), ("name",))
-  if wanted == config_file.without(config_lib.to_dict(parent), ("name",)):
+  wanted = config_lib.to_dict(config)
+  changed = config_file.differing_fields(config_lib.to_dict(parent), wanted)
+  if changed.keys() <= {"name"}:
     raise InputError(
       f"--rows: {file.stem} changes nothing of the whole model with these "
       "overrides; leave the row or the override out."
     )
   flags = [f"--config={file}:{parent_name}"]
   plain = config_lib.to_dict(load(flags))
-  changes = config_file.differing_fields(plain, config_lib.to_dict(config))
+  changes = config_file.differing_fields(plain, wanted)
   return flags + [
     f"--config.{field}={value}" for field, (_, value) in changes.items()
   ]

@@ -10,7 +10,6 @@ import jax
 from absl import logging
 from jax.sharding import Mesh
 
-from unimse_jax import config as config_lib
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.checkpoints.checkpointer import Checkpointer
 from unimse_jax.config import Config
@@ -104,7 +103,7 @@ def _held(
   """The directory, locked by process 0 alone."""
   if not multihost.is_first():
     return contextlib.nullcontext()
-  return run_dir.hold(config_lib.to_dict(config), config_lib.FREE_FIELDS)
+  return run_dir.hold(config)
 
 
 def _prepare(config: Config, run_dir: RunDir, fresh: bool) -> Experiment:

@@ -1,5 +1,6 @@
 """One config and one process per workdir."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,33 +10,36 @@ import sys
 
 import pytest
 
+from unimse_jax import config as config_lib
+from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.rundir import RunDir
-from unimse_jax.rundir.config_file import differing_fields
+from unimse_jax.rundir.config_file import differing_fields, fixed_fields
 
 _ROOT = pathlib.Path(__file__).parents[3]
-_CONFIG = {
-  "seed": 0,
-  "model": {"width": 256, "rates": (1, 2)},
-  "train": {"epochs": 3},
-}
+_CONFIG = Config()
 _HOLDING = """
 import pathlib, sys, time
+from unimse_jax.config import Config
 from unimse_jax.rundir import RunDir
-with RunDir(pathlib.Path(sys.argv[1])).hold({}):
+with RunDir(pathlib.Path(sys.argv[1])).hold(Config()):
   print("locked", flush=True)
   time.sleep(60)
 """
+
+
+def changed(section: str, **values) -> Config:
+  part = dataclasses.replace(getattr(_CONFIG, section), **values)
+  return dataclasses.replace(_CONFIG, **{section: part})
 
 
 def test_a_new_workdir_gets_its_config(tmp_path):
   run_dir = RunDir(tmp_path / "a" / "b")
   with run_dir.hold(_CONFIG):
     assert run_dir.exists()
-    assert json.loads(run_dir.config_file.read_text()) == {
-      **_CONFIG,
-      "model": {"width": 256, "rates": [1, 2]},
-    }
+    stored = json.loads(run_dir.config_file.read_text())
+    assert stored == config_lib.to_dict(_CONFIG)
+    assert run_dir.read_config() == _CONFIG
 
 
 def test_the_same_config_opens_it_again(tmp_path):
@@ -43,40 +47,61 @@ def test_the_same_config_opens_it_again(tmp_path):
     with RunDir(tmp_path).hold(_CONFIG):
       pass
   assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "config.json"]
+  RunDir(tmp_path).check_config(_CONFIG)
 
 
 def test_another_config_is_refused_with_every_field(tmp_path):
   with RunDir(tmp_path).hold(_CONFIG):
     pass
-  other = {"seed": 1, "model": {"width": 512, "rates": [1, 2]}, "new": {}}
-  with pytest.raises(InputError) as error, RunDir(tmp_path).hold(other):
-    pass
-  message = str(error.value).splitlines()
-  assert "4 field(s)" in message[0]
-  assert message[1:-1] == [
-    "  model.width: was 256, now 512",
-    "  new: was '(absent)', now {}",
-    "  seed: was 0, now 1",
-    "  train.epochs: was 3, now '(absent)'",
-  ]
-  assert "new --workdir" in message[-1]
-  assert json.loads((tmp_path / "config.json").read_text())["seed"] == 0
+  file = RunDir(tmp_path).config_file
+  stored = json.loads(file.read_text())
+  stored["seed"] = 1
+  stored["old"] = {}
+  del stored["model"]["pmf_layers"]
+  file.write_text(json.dumps(stored))
+  for opened in (RunDir(tmp_path).hold, RunDir(tmp_path).check_config):
+    with pytest.raises(InputError) as error, opened(_CONFIG):
+      pass
+    message = str(error.value).splitlines()
+    assert "3 field(s)" in message[0]
+    assert message[1:-1] == [
+      "  model.pmf_layers: was '(absent)', now 3",
+      "  old: was {}, now '(absent)'",
+      "  seed: was 1, now 0",
+    ]
+    assert "new --workdir" in message[-1]
+  assert json.loads(file.read_text())["seed"] == 1
 
 
 def test_free_fields_may_differ_and_are_updated(tmp_path):
   with RunDir(tmp_path).hold(_CONFIG):
     pass
-  longer = {**_CONFIG, "train": {"epochs": 9}}
-  with RunDir(tmp_path).hold(longer, free=("train",)):
+  longer = changed("train", epochs=_CONFIG.train.epochs + 6)
+  RunDir(tmp_path).check_config(longer)
+  assert RunDir(tmp_path).read_config() == _CONFIG
+  with RunDir(tmp_path).hold(longer):
     pass
-  config = json.loads((tmp_path / "config.json").read_text())
-  assert config["train"] == {"epochs": 9}
-  # A prefix ends at a dot: "train.ep" does not free "train.epochs".
+  assert RunDir(tmp_path).read_config() == longer
+
+
+def test_a_field_that_is_not_free_may_not_differ(tmp_path):
+  with RunDir(tmp_path).hold(_CONFIG):
+    pass
+  other = changed("train", batch_size=_CONFIG.train.batch_size + 1)
   with (
-    pytest.raises(InputError, match="train.epochs"),
-    RunDir(tmp_path).hold(_CONFIG, free=("train.ep",)),
+    pytest.raises(InputError, match="train.batch_size: was"),
+    RunDir(tmp_path).hold(other),
   ):
     pass
+
+
+def test_the_identity_of_a_run_is_that_of_its_fixed_fields():
+  longer = changed("train", epochs=_CONFIG.train.epochs + 6)
+  other = changed("train", batch_size=_CONFIG.train.batch_size + 1)
+  fixed = fixed_fields(_CONFIG)
+  assert fixed["train.batch_size"] == _CONFIG.train.batch_size
+  assert "train.epochs" not in fixed
+  assert fixed_fields(longer) == fixed != fixed_fields(other)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]"])
@@ -84,7 +109,7 @@ def test_a_broken_config_is_refused(tmp_path, text):
   (tmp_path / "config.json").write_text(text)
   with (
     pytest.raises(InputError, match="config.json"),
-    RunDir(tmp_path).hold({}),
+    RunDir(tmp_path).hold(_CONFIG),
   ):
     pass
   assert (tmp_path / "config.json").read_text() == text
@@ -93,14 +118,20 @@ def test_a_broken_config_is_refused(tmp_path, text):
 def test_a_path_that_cannot_be_a_directory_is_refused(tmp_path):
   (tmp_path / "file").write_text("")
   for path in (tmp_path / "file", tmp_path / "file" / "inner"):
-    with pytest.raises(InputError, match="writable"), RunDir(path).hold({}):
+    with (
+      pytest.raises(InputError, match="writable"),
+      RunDir(path).hold(_CONFIG),
+    ):
       pass
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_workdir_is_refused(tmp_path):
   tmp_path.chmod(0o555)
-  with pytest.raises(InputError, match="writable"), RunDir(tmp_path).hold({}):
+  with (
+    pytest.raises(InputError, match="writable"),
+    RunDir(tmp_path).hold(_CONFIG),
+  ):
     pass
 
 
@@ -114,23 +145,26 @@ def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path):
   try:
     assert process.stdout.readline() == "locked\n"
     expected = f"process {process.pid} on "
-    with pytest.raises(InputError, match=expected), RunDir(tmp_path).hold({}):
+    with (
+      pytest.raises(InputError, match=expected),
+      RunDir(tmp_path).hold(_CONFIG),
+    ):
       pass
   finally:
     process.send_signal(signal.SIGKILL)
     process.communicate()
   # SIGKILL runs no clean-up: the lock has to go with the process.
-  with RunDir(tmp_path).hold({}):
+  with RunDir(tmp_path).hold(_CONFIG):
     pass
 
 
 def test_the_lock_ends_with_the_block(tmp_path):
-  with pytest.raises(ZeroDivisionError), RunDir(tmp_path).hold({}):
+  with pytest.raises(ZeroDivisionError), RunDir(tmp_path).hold(_CONFIG):
     raise ZeroDivisionError
   with (
-    RunDir(tmp_path).hold({}),
+    RunDir(tmp_path).hold(_CONFIG),
     pytest.raises(InputError),
-    RunDir(tmp_path).hold({}),
+    RunDir(tmp_path).hold(_CONFIG),
   ):
     pass
 
