@@ -76,7 +76,8 @@ def _selection(
     selected: checkpoint that was chosen, as `restore_params` returns it.
   """
   rule = config.train.selection
-  validation = run_dir.evaluations("validation")
+  evaluations = run_dir.evaluations()
+  validation = evaluations["validation"]
   report = {
     "rule": selection.RULES[rule],
     "best_per_score": selection.best_per_score(
@@ -89,7 +90,7 @@ def _selection(
     logging.warning(selection.BANNER)
   if selected["checkpoint"] != "chosen":
     lost = selection.lost_best(
-      rule, run_dir.evaluations(selection.split_of(rule)), selected["step"]
+      rule, evaluations[selection.split_of(rule)], selected["step"]
     )
     if lost is not None:
       report["lost_best_step"] = lost

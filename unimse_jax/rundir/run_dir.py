@@ -262,13 +262,13 @@ class RunDir:
     file = self.metrics_file
     return list(read_metrics(file)) if file.is_file() else []
 
-  def evaluations(self, split: str) -> list[dict[str, Any]]:
-    """The lines of a split's evaluations in training, oldest first.
-
-    Args:
-      split: "validation" or "test".
-    """
-    return [line for line in self.metrics() if line["split"] == split]
+  def evaluations(self) -> dict[str, list[dict[str, Any]]]:
+    """Split -> the lines of its evaluations in training, oldest first."""
+    lines = self.metrics()
+    return {
+      split: [line for line in lines if line["split"] == split]
+      for split in ("validation", "test")
+    }
 
   # What evaluation writes
 

@@ -77,7 +77,8 @@ def test_a_line_of_another_form_does_not_block_a_resumed_run(
     file.write(line + "\n")
   write_steps(tmp_path, [2], resume_step=1)
   assert [line["step"] for line in lines(tmp_path)] == [1, 2, 2]
-  assert RunDir(tmp_path).evaluations("validation") != []
+  (evaluation,) = RunDir(tmp_path).evaluations()["validation"]
+  assert evaluation == {"step": 2, "split": "validation", "wf1": 0.2}
   assert "line 2 is broken" in caplog.text
 
 
