@@ -29,7 +29,12 @@ _AGAIN = (
 _SHOWN_FAULTS = 10
 
 
-class _Slots(TypedDict):
+class Slots(TypedDict):
+  """What is read of the slots; emotions: scheme -> class -> polarity."""
+
+  # model.json, which refuses what it does not know, keeps the slots whole.
+  __pydantic_config__ = {"extra": "ignore"}
+
   intensity: bool
   emotions: dict[str, dict[str, Literal["negative", "neutral", "positive", ""]]]
 
@@ -43,7 +48,7 @@ class _Meta(TypedDict):
 
   labels_sha256: str
   sentences_sha256: NotRequired[str]
-  slots: _Slots
+  slots: Slots
   donors: str
   donor_classes: NotRequired[str]
   encoder: dict[str, Any] | None

@@ -1,24 +1,29 @@
 """What of a run's model is not in its config: model.json."""
 
-import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+import typing
+from typing import Any, NotRequired
 
-from unimse_jax.errors import InputError
+from typing_extensions import TypedDict
+
+from unimse_jax.data.label_file import Slots
+from unimse_jax.models import T5Config
 from unimse_jax.rundir import json_file
 
 _ADVICE = "put the file back, or train again in a new --workdir"
+_FORBID = {"extra": "forbid"}  # a field of another version is not let through
+
+T5Fields = TypedDict("T5Fields", typing.get_type_hints(T5Config))
+T5Fields.__pydantic_config__ = _FORBID
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelFile:
+class ModelFile(TypedDict):
   """The content of model.json.
 
   Attributes:
     data_sha256: hash of the corpora and labels that the run was made from.
     extraction: settings of the features that it was trained on ("audio",
-      "video", "settings_sha256"); empty in runs that are older than the field.
+      "video", "settings_sha256"); absent in runs that are older than the field.
     t5: fields of T5Config.
     slots: fields of a label, from the universal labels' .meta.json.
     grid: the intensities of the training labels, rising.
@@ -27,31 +32,27 @@ class ModelFile:
     target_length: tokens of the longest label, </s> included.
   """
 
+  __pydantic_config__ = _FORBID
+
   data_sha256: str
-  extraction: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-  t5: Mapping[str, Any]
-  slots: Mapping[str, Any]
-  grid: Sequence[float]
-  contradictions: Sequence[Sequence[str]]
+  extraction: NotRequired[dict[str, Any]]
+  t5: T5Fields
+  slots: Slots
+  grid: list[float]
+  contradictions: list[list[str]]
   target_length: int
 
-  def write(self, path: pathlib.Path) -> None:
-    """Writes the file; it appears whole or not at all."""
-    json_file.write(path, dataclasses.asdict(self))
 
-  @classmethod
-  def read(cls, path: pathlib.Path) -> Self:
-    """Reads an existing file.
+def write(path: pathlib.Path, content: ModelFile) -> None:
+  """Writes model.json; it appears whole or not at all."""
+  json_file.write(path, content)
 
-    Raises:
-      InputError: it is damaged, or a field is missing or unknown.
-    """
-    values = json_file.read(path, _ADVICE)
-    fields = {each.name for each in dataclasses.fields(cls)}
-    missing = fields - values.keys() - {"extraction"}
-    if missing or values.keys() - fields:
-      raise InputError(
-        f"expected the fields {', '.join(sorted(fields))} in {path}, found "
-        f"{', '.join(sorted(values))}: {_ADVICE}"
-      )
-    return cls(**values)
+
+def read(path: pathlib.Path) -> ModelFile:
+  """Reads an existing model.json.
+
+  Raises:
+    InputError: it is damaged, or a field is missing, unknown or of another
+      type; every such field is named.
+  """
+  return json_file.read(path, _ADVICE, ModelFile)

@@ -21,7 +21,7 @@ from unimse_jax.errors import InputError
 from unimse_jax.labels import LabelText, UniversalLabel
 from unimse_jax.models import T5Config, UniMSE
 from unimse_jax.parallel import sharding
-from unimse_jax.pipeline.model_file import ModelFile
+from unimse_jax.pipeline import model_file
 from unimse_jax.pipeline.model_shape import make_label_text, model_config
 from unimse_jax.rundir import RunDir
 
@@ -132,22 +132,22 @@ def open_pipeline(
       f"{', '.join(map(str, missing))}; train first, or correct --workdir."
     )
   run_dir.check_unchanged(config)
-  stored = ModelFile.read(run_dir.model_file)
+  stored = model_file.read(run_dir.model_file)
   return Pipeline(
     config=config,
     tokenizer=Tokenizer(vocabulary),
     label_text=make_label_text(
-      config, stored.slots, stored.grid, stored.contradictions
+      config, stored["slots"], stored["grid"], stored["contradictions"]
     ),
     collator=Collator(
       FeatureTransform.load(run_dir.features_file),
       config.data,
       config.augment,
-      stored.target_length,
+      stored["target_length"],
     ),
-    model=UniMSE(model_config(config, T5Config(**stored.t5))),
-    data_sha256=stored.data_sha256,
-    extraction=stored.extraction,
+    model=UniMSE(model_config(config, T5Config(**stored["t5"]))),
+    data_sha256=stored["data_sha256"],
+    extraction=stored.get("extraction", {}),
   )
 
 

@@ -25,7 +25,7 @@ from unimse_jax.errors import InputError
 from unimse_jax.files import write_atomically
 from unimse_jax.labels import LabelText
 from unimse_jax.models import T5Config
-from unimse_jax.pipeline.model_file import ModelFile
+from unimse_jax.pipeline import model_file
 from unimse_jax.pipeline.model_shape import make_label_text, random_t5
 from unimse_jax.rundir import RunDir
 
@@ -82,15 +82,16 @@ def make_pipeline(config: Config, run_dir: RunDir, loaded: Mixture) -> None:
   if run_dir.model_file.is_file():
     return
   vocabulary = Tokenizer(run_dir.tokenizer_file)
-  ModelFile(
+  content = model_file.ModelFile(
     data_sha256=loaded.sha256,
     extraction=loaded.extraction,
     t5=dataclasses.asdict(_t5_config(config, vocabulary)),
     slots=loaded.slots,
     grid=list(loaded.grid),
-    contradictions=sorted(_contradictions(loaded, label_text)),
+    contradictions=sorted(map(list, _contradictions(loaded, label_text))),
     target_length=_target_length(config, loaded, vocabulary, label_text),
-  ).write(run_dir.model_file)
+  )
+  model_file.write(run_dir.model_file, content)
 
 
 def _contradictions(

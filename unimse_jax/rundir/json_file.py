@@ -5,26 +5,23 @@ import math
 import pathlib
 from typing import Any
 
-from unimse_jax.errors import InputError
 from unimse_jax.files import read_json, write_atomically
 
 
-def read(path: pathlib.Path, advice: str) -> dict[str, Any]:
+def read(
+  path: pathlib.Path, advice: str, kind: Any = dict[str, Any]
+) -> dict[str, Any]:
   """The object of a JSON file.
 
   Args:
     path: an existing file.
     advice: remedy if it is damaged, as the end of a sentence.
+    kind: type of the object: a TypedDict or a dict of some type.
 
   Raises:
-    InputError: the file cannot be read or holds no JSON object.
+    InputError: the file cannot be read or holds no such object.
   """
-  value = read_json(path, advice)
-  if isinstance(value, dict):
-    return value
-  raise InputError(
-    f"Expected a JSON object in {path}, found {type(value).__name__}: {advice}"
-  )
+  return read_json(path, advice, kind)
 
 
 def write(path: pathlib.Path, value: Any) -> None:
