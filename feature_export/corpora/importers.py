@@ -35,7 +35,6 @@ from feature_export.options import option, outside_limits
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _DEMO_CLIPS = 1200
 
-
 Importer = Callable[["ImportOptions"], list[Corpus]]
 
 
