@@ -49,12 +49,12 @@ from unimse_jax.evaluation.metrics import (  # noqa: E402
   emotion_scores,
   sentiment_scores,
 )
-from unimse_jax.evaluation.scoring import LabelledExample  # noqa: E402
 from unimse_jax.pipeline import (
   Experiment,  # noqa: E402
   restore_params,  # noqa: E402
 )
 from unimse_jax.pipeline.mesh import config_mesh  # noqa: E402
+from unimse_jax.prediction.prediction import Prediction  # noqa: E402
 from unimse_jax.rundir import RunDir  # noqa: E402
 from unimse_jax.training import trainer  # noqa: E402
 
@@ -181,9 +181,9 @@ def make_config(folder: pathlib.Path, seed: int, changes: Sequence[str]):
 def numbers(experiment: Experiment, split: str, corpus: str) -> tuple:
   """Texts and rated numbers of a corpus's split."""
   records = [
-    each.record
+    each
     for each in experiment.mixture.examples[split]
-    if each.corpus == corpus and each.record.intensity is not None
+    if each.corpus == corpus and each.intensity is not None
   ]
   return [each.text.lower() for each in records], np.array(
     [each.intensity for each in records]
@@ -250,7 +250,7 @@ def score(predicted: Sequence[float], truth: np.ndarray) -> dict[str, Any]:
 
 
 def score_numbers(
-  predictions: Sequence[LabelledExample],
+  predictions: Sequence[Prediction],
 ) -> dict[str, dict[str, Any]]:
   """Corpus -> way to read a number -> scores."""
   found: dict[str, dict[str, Any]] = {}
@@ -258,27 +258,25 @@ def score_numbers(
     own = [
       each
       for each in predictions
-      if each.example.corpus == corpus
-      and each.example.record.intensity is not None
+      if each.record.corpus == corpus and each.record.intensity is not None
     ]
     if own:
-      truth = np.array([each.example.record.intensity for each in own])
-      ways = own[0].labelled.estimates
+      truth = np.array([each.record.intensity for each in own])
+      ways = own[0].estimates
       found[corpus] = {
-        way: score([each.labelled.estimates[way] for each in own], truth)
-        for way in ways
+        way: score([each.estimates[way] for each in own], truth) for way in ways
       }
   return found
 
 
 def score_emotions(
-  predictions: Sequence[LabelledExample], classes: Sequence[str]
+  predictions: Sequence[Prediction], classes: Sequence[str]
 ) -> Mapping[str, float]:
   """Of the utterances whose emotion people gave."""
-  own = [each for each in predictions if each.example.record.emotion]
+  own = [each for each in predictions if each.record.emotion]
   scores = emotion_scores(
-    [each.labelled.parsed.emotion("meld") or "" for each in own],
-    [each.example.record.emotion for each in own],
+    [each.parsed.emotion("meld") or "" for each in own],
+    [each.record.emotion for each in own],
     classes,
   )
   return {name: scores[name] for name in ("acc", "wf1", "macro_f1", "n")}

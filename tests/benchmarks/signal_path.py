@@ -185,9 +185,7 @@ def open_task(config: Config, workdir: pathlib.Path, with_text: bool) -> Task:
   targets = {
     split: np.array(
       [
-        place.get(
-          each.record.emotion if emotions else each.label.polarity, _NO_CLASS
-        )
+        place.get(each.emotion if emotions else each.label.polarity, _NO_CLASS)
         for each in mixture.examples[split]
       ],
       np.int32,
@@ -202,12 +200,7 @@ def _without_text(experiment: Experiment) -> Experiment:
   nothing |= dict.fromkeys(("before", "after"), ())
   nothing |= dict.fromkeys(("before_speakers", "after_speakers"), ())
   examples = {
-    split: [
-      dataclasses.replace(
-        each, record=dataclasses.replace(each.record, **nothing)
-      )
-      for each in found
-    ]
+    split: [dataclasses.replace(each, **nothing) for each in found]
     for split, found in experiment.mixture.examples.items()
   }
   mixture = dataclasses.replace(experiment.mixture, examples=examples)
@@ -275,9 +268,7 @@ def make_whole(task: Task, steps: int) -> Rung:
     return parts.step(state, arrays, key)[0]
 
   def predict(params: Any, split: str) -> list[str | None]:
-    written = [
-      each.labelled.parsed for each in evaluator.predict(params, split)
-    ]
+    written = [each.parsed for each in evaluator.predict(params, split)]
     if emotions:
       return [each.emotion(records.scheme_name) for each in written]
     return [each.fields["polarity"] for each in written]

@@ -93,8 +93,8 @@ def read_meta(labels: pathlib.Path) -> dict[str, Any]:
 
 def read_labels(
   path: pathlib.Path, schema: LabelSchema, records: Container[Key]
-) -> dict[Key, tuple[UniversalLabel, Mapping[str, Any]]]:
-  """The label of each record, and the donors of its completed slots.
+) -> dict[Key, UniversalLabel]:
+  """The label of each record.
 
   Args:
     path: file of the labels, FILE.jsonl.
@@ -105,7 +105,7 @@ def read_labels(
     InputError: a row is no label of a record; with the line and id of every
       one.
   """
-  rows, faults = {}, []
+  labels, faults = {}, []
   lines = path.read_bytes().split(b"\n")
   for number, line in enumerate(lines, 1):
     if not line.strip():
@@ -117,12 +117,14 @@ def read_labels(
       continue
     key = (row["corpus"], row["split"], row["id"])
     place = f"line {number} ({'/'.join(key)})"
-    if key in rows:
+    if key in labels:
       faults.append(f"{place}: this record has a label already")
     elif key not in records:
       faults.append(f"{place}: no such record in the datasets")
     faults += (f"{place}: {each}" for each in _row_faults(row, schema))
-    rows[key] = _label(row), row["completed"]
+    labels[key] = UniversalLabel(
+      row["polarity"], row.get("intensity"), row["emotions"], row["completed"]
+    )
   if faults:
     shown = faults[:_SHOWN_FAULTS]
     more = ["..."] * (len(faults) > len(shown))
@@ -130,18 +132,7 @@ def read_labels(
       f"Universal labels: {path} has {len(faults)} fault(s); {_AGAIN}:\n  "
       + "\n  ".join([*shown, *more])
     )
-  return rows
-
-
-def _label(row: Mapping[str, Any]) -> UniversalLabel:
-  completed = row["completed"]
-  return UniversalLabel(
-    row["polarity"],
-    row.get("intensity"),
-    row["emotions"],
-    frozenset(completed),
-    {slot: donor["similarity"] for slot, donor in completed.items()},
-  )
+  return labels
 
 
 def _row_faults(row: Mapping[str, Any], schema: LabelSchema) -> Iterator[str]:

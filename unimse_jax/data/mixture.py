@@ -5,7 +5,6 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from absl import logging
@@ -23,44 +22,19 @@ _USUAL = {"donors": "train", "donor_classes": "scheme"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Example:
-  """A record with its universal label: one row of the mixture.
-
-  Attributes:
-    number: place of the record in its corpus and split.
-    record: words, and the truth that scores are measured against.
-    label: label that the model learns to write.
-    donors: where completed slots come from, slot -> {"donor": "mosi/train/x",
-      "similarity": 0.83}.
-  """
-
-  number: int
-  record: Record
-  label: UniversalLabel
-  donors: Mapping[str, Mapping[str, Any]] = dataclasses.field(
-    default_factory=dict
-  )
-
-  @property
-  def corpus(self) -> str:
-    """Name of the record's corpus."""
-    return self.record.corpus
-
-
-@dataclasses.dataclass(frozen=True)
 class Mixture:
-  """All examples of all splits.
+  """All labelled records of all splits.
 
   Attributes:
     corpora: name -> records.
     slots: fields of a label, as in the labels' .meta.json.
-    examples: split -> list[Example], corpus after corpus.
+    examples: split -> records with their labels, corpus after corpus.
     provenance: hashes of datasets and labels, for the results file.
   """
 
   corpora: dict[str, CorpusRecords]
   slots: dict
-  examples: dict[str, list[Example]]
+  examples: dict[str, list[Record]]
   provenance: dict
 
   @property
@@ -88,7 +62,7 @@ class Mixture:
     scheme = self.corpora[corpus].scheme_name
     return self.schema.classes(scheme) if scheme else ()
 
-  def frames(self, split: str, example: Example) -> dict[str, np.ndarray]:
+  def frames(self, split: str, example: Record) -> dict[str, np.ndarray]:
     """The example's {"audio", "video"} frames, float16."""
     return self.corpora[example.corpus].frames(split, example.number)
 
@@ -141,13 +115,13 @@ def load(
   _check_labels(corpora, meta, path)
   _check_rules(meta, {"donors": donors, "donor_classes": donor_classes}, path)
   schema = LabelSchema.from_slots(meta["slots"])
-  rows = label_file.read_labels(path, schema, _keys(corpora))
+  found = label_file.read_labels(path, schema, _keys(corpora))
   examples = {
     split: [
       example
       for name in names
       for example in _join(
-        corpora[name], split, rows, _dropped(meta, name, split), path
+        corpora[name], split, found, _dropped(meta, name, split), path
       )
     ]
     for split in SPLITS
@@ -287,7 +261,7 @@ def _dropped(meta: dict, corpus: str, split: str) -> int:
 
 
 def _check_splits(
-  names: Sequence[str], examples: Mapping[str, Sequence[Example]]
+  names: Sequence[str], examples: Mapping[str, Sequence[Record]]
 ) -> None:
   there = {
     (example.corpus, split) for split in SPLITS for example in examples[split]
@@ -308,26 +282,26 @@ def _check_splits(
 def _join(
   records: CorpusRecords,
   split: str,
-  rows: dict,
+  labels: Mapping[label_file.Key, UniversalLabel],
   dropped: int,
   path: pathlib.Path,
-) -> list[Example]:
-  """The examples of a corpus's split.
+) -> list[Record]:
+  """The labelled records of a corpus's split.
 
   Args:
     records: the corpus's records.
     split: its split.
-    rows: labels by (corpus, split, id), see `label_file.read_labels`.
+    labels: labels by (corpus, split, id).
     dropped: number of records that have no label on purpose.
     path: labels file, for messages.
   """
   examples, missing = [], []
-  for number, record in enumerate(records.texts[split]):
-    row = rows.get((records.name, split, record.id))
-    if row is None:
+  for record in records.texts[split]:
+    label = labels.get((records.name, split, record.id))
+    if label is None:
       missing.append(record.id)
     else:
-      examples.append(Example(number, record, *row))
+      examples.append(dataclasses.replace(record, label=label))
   if len(missing) != dropped:
     raise InputError(
       f"Universal labels: {len(missing)} records of {records.name}/{split} "

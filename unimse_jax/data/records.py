@@ -24,7 +24,7 @@ from typing_extensions import TypedDict
 from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 from unimse_jax.files import read_json
-from unimse_jax.labels import INTENSITY_RANGE
+from unimse_jax.labels import INTENSITY_RANGE, UniversalLabel
 
 SPLITS = ("train", "validation", "test")
 MODALITIES = ("audio", "video")
@@ -40,14 +40,17 @@ class Record(Utterance):
 
   Attributes:
     id: name that is unique in its corpus.
+    number: place in its corpus and split, by which its frames are read.
     dialogue: name of its dialogue; "": none.
     turn: place in the dialogue.
     polarity, intensity, emotion: what the corpus annotates; "" and None where
       it does not.
     audio_frames, video_frames: how many frames lie on disk; 0: absent.
+    label: what the model learns to write; None outside of a mixture.
   """
 
   id: str
+  number: int = 0
   dialogue: str = ""
   turn: int = 0
   polarity: str = ""
@@ -55,6 +58,7 @@ class Record(Utterance):
   emotion: str = ""
   audio_frames: int = 0
   video_frames: int = 0
+  label: UniversalLabel | None = None
 
   @property
   def targets(self) -> dict[str, Any]:
@@ -148,8 +152,8 @@ class CorpusRecords:
         payload = data[place.offset : place.offset + place.length]
         record, frames = self._parse(payload, shard)
         faults += self._find_faults(split, record, frames)
+        texts.append(dataclasses.replace(record, number=len(places)))
         places.append(place)
-        texts.append(record)
     return places, texts
 
   def _read_shard(self, shard: pathlib.Path) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unimse_jax.data import label_file
-from unimse_jax.data.mixture import Example
+from unimse_jax.data.records import Record
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file
 
@@ -39,7 +39,7 @@ def find(labels: str) -> pathlib.Path:
   return file
 
 
-def load(labels: str, examples: Sequence[Example]) -> np.ndarray:
+def load(labels: str, examples: Sequence[Record]) -> np.ndarray:
   """float32[N, D], a vector of length 1 for each training example.
 
   Args:
@@ -61,7 +61,7 @@ def load(labels: str, examples: Sequence[Example]) -> np.ndarray:
       f"{error}. {_ADVICE}"
     ) from error
   row_of = dict(zip(keys.tolist(), rows.tolist(), strict=True))
-  wanted = [f"{each.corpus}/{each.record.id}" for each in examples]
+  wanted = [f"{each.corpus}/{each.id}" for each in examples]
   missing = [key for key in wanted if key not in row_of]
   if missing:
     raise InputError(

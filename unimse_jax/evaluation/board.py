@@ -144,7 +144,7 @@ def hyperparameters(
 
 
 def _write_projector(folder: pathlib.Path, evaluation: Evaluation) -> None:
-  vectors = [each.labelled.embedding for each in evaluation.predictions]
+  vectors = [each.embedding for each in evaluation.predictions]
   files = ("projector_config.pbtxt", "embeddings.tsv", "metadata.tsv")
   if any(vector is None for vector in vectors):
     for name in files:
@@ -154,12 +154,12 @@ def _write_projector(folder: pathlib.Path, evaluation: Evaluation) -> None:
   for each, scored in zip(
     evaluation.predictions, evaluation.scored, strict=True
   ):
-    record = each.example.record
+    record = each.record
     values = [getattr(record, field) for field in _TARGETS]
     told = next((v for v in values if v is not None and v != ""), "")
     said = scored["emotion"] or scored["intensity"]
     said = "" if said is None else said
-    cells = (each.example.corpus, record.id, told, said, record.text)
+    cells = (record.corpus, record.id, told, said, record.text)
     lines.append("\t".join(" ".join(str(cell).split()) for cell in cells))
   texts = (
     'embeddings {\n  tensor_name: "last fused layer"\n'

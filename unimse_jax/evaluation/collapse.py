@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from unimse_jax.evaluation.scoring import LabelledExample
+from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.tables.scores import (
   INTENSITY,
   TASKS,
@@ -31,7 +31,7 @@ def entropy(values: Sequence[Hashable]) -> float:
 
 
 def collapse_report(
-  predictions: Sequence[LabelledExample],
+  predictions: Sequence[Prediction],
   corpora: Mapping[str, Mapping[str, Any]],
   schemes: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -47,15 +47,15 @@ def collapse_report(
     entropy: slot -> bits of what was predicted in it.
     warnings: one sentence each; empty for a healthy model.
   """
-  fields = [each.labelled.parsed.fields for each in predictions]
-  outputs = {each.labelled.output for each in predictions}
+  fields = [each.parsed.fields for each in predictions]
+  outputs = {each.output for each in predictions}
   warnings = []
   if len(outputs) == 1 < len(predictions):
     warnings.append(
       f"collapse: all {len(predictions)} outputs are {min(outputs)!r}"
     )
   for name, scores in corpora.items():
-    own = [each for each in predictions if each.example.corpus == name]
+    own = [each for each in predictions if each.record.corpus == name]
     for task in TASKS:
       if task.constant in scores:
         slot = task.field if task == INTENSITY else schemes[name]
@@ -70,19 +70,19 @@ def collapse_report(
   }
 
 
-def _target(prediction: LabelledExample, task: Task) -> Any:
-  return prediction.example.record.targets[task.field]
+def _target(prediction: Prediction, task: Task) -> Any:
+  return prediction.record.targets[task.field]
 
 
 def _warn(
   name: str,
   task: Task,
   slot: str,
-  rated: Sequence[LabelledExample],
+  rated: Sequence[Prediction],
   scores: Mapping[str, Any],
 ) -> list[str]:
   """A warning if the field does not vary, or scores as a constant does."""
-  values = [each.labelled.parsed.fields.get(slot) for each in rated]
+  values = [each.parsed.fields.get(slot) for each in rated]
   targets = [_target(each, task) for each in rated]
   value, count = Counter(values).most_common(1)[0]
   collapsed = len(values) - count < _LEAST_SHARE * len(values)

@@ -13,7 +13,6 @@ from jax.sharding import Mesh
 from unimse_jax.data.batching import Batch, Batcher, plan_in_order, prefetch
 from unimse_jax.evaluation.collapse import collapse_report
 from unimse_jax.evaluation.scoring import (
-  LabelledExample,
   decoding_report,
   donor_texts,
   score_corpora,
@@ -23,6 +22,7 @@ from unimse_jax.evaluation.uncertainty import add_uncertainty
 from unimse_jax.parallel import multihost
 from unimse_jax.pipeline import Experiment
 from unimse_jax.prediction.labeller import Labeller
+from unimse_jax.prediction.prediction import Prediction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Evaluation:
 
   corpora: dict[str, dict[str, Any]]
   decoding: dict[str, Any]
-  predictions: list[LabelledExample]
+  predictions: list[Prediction]
   scored: list[dict[str, Any]]
   donor_texts: dict[str, str] = dataclasses.field(default_factory=dict)
   withheld: dict[str, dict[str, dict[str, float]]] = dataclasses.field(
@@ -132,7 +132,7 @@ class Evaluator:
     split: str,
     with_probabilities: bool = False,
     withheld: Sequence[str] = (),
-  ) -> list[LabelledExample]:
+  ) -> list[Prediction]:
     """Predictions in the mixture's order, the `withheld` modalities absent."""
     if split not in self._batchers:
       self._batchers[split] = self._experiment.batcher(split)
@@ -154,7 +154,7 @@ class Evaluator:
       disable=None,
     )
     examples = self._experiment.mixture.examples[split]
-    by_row: dict[int, LabelledExample] = {}
+    by_row: dict[int, Prediction] = {}
     for plan, arrays in zip(bar, batches, strict=True):
       labelled = self._labeller.label(
         params,
@@ -163,7 +163,7 @@ class Evaluator:
         with_probabilities,
       )
       for row, label in zip(plan.rows, labelled, strict=True):
-        by_row[row] = LabelledExample(examples[row], label)
+        by_row[row] = dataclasses.replace(label, record=examples[row])
     return [by_row[row] for row in range(len(examples))]
 
 

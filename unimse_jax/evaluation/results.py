@@ -14,8 +14,8 @@ from absl import logging
 
 from unimse_jax import config as config_lib
 from unimse_jax.evaluation.evaluator import Evaluation
-from unimse_jax.evaluation.scoring import LabelledExample
 from unimse_jax.pipeline import Experiment
+from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.rundir import RunDir
 
 _PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -76,7 +76,7 @@ def write(
   if evaluation.test_openings is not None:
     results["test_openings"] = evaluation.test_openings
   pairs = zip(evaluation.predictions, evaluation.scored, strict=True)
-  embeddings = [each.labelled.embedding for each in evaluation.predictions]
+  embeddings = [each.embedding for each in evaluation.predictions]
   absent = any(each is None for each in embeddings)
   run_dir.write_results(
     split,
@@ -116,27 +116,27 @@ def record_opening(run_dir: RunDir, step: int, source: dict[str, Any]) -> int:
 
 
 def _row(
-  prediction: LabelledExample,
+  prediction: Prediction,
   scored: dict[str, Any],
   donor_texts: Mapping[str, str],
 ) -> dict[str, Any]:
-  labelled, record = prediction.labelled, prediction.example.record
+  record = prediction.record
   return {
     "id": record.id,
-    "corpus": prediction.example.corpus,
+    "corpus": record.corpus,
     "dialogue": record.dialogue,
     "speaker": record.speaker,
     "text": record.text,
-    "output": labelled.output,
-    "malformed": labelled.parsed.malformed,
-    "fields": dict(labelled.parsed.fields),
-    "intensity": dict(labelled.estimates),
-    "probabilities": labelled.probabilities,
+    "output": prediction.output,
+    "malformed": prediction.parsed.malformed,
+    "fields": dict(prediction.parsed.fields),
+    "intensity": dict(prediction.estimates),
+    "probabilities": prediction.probabilities,
     "scored": scored,
     "donors": {
       slot: {key: donor[key] for key in ("donor", "similarity")}
       | {"text": donor_texts.get(donor["donor"])}
-      for slot, donor in prediction.example.donors.items()
+      for slot, donor in record.label.donors.items()
     },
-    "targets": prediction.example.record.targets,
+    "targets": record.targets,
   }

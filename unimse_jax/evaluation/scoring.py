@@ -1,13 +1,13 @@
 """Predictions against the truth, corpus by corpus (D26)."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from unimse_jax.data.mixture import Example, Mixture
+from unimse_jax.data.mixture import Mixture
+from unimse_jax.data.records import Record
 from unimse_jax.evaluation import metrics
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.tables.scores import EMOTION, INTENSITY, of_task
@@ -18,27 +18,15 @@ _NAMED_WITHOUT_NEUTRAL = ("meld",)
 _NEUTRAL = "neutral"
 
 
-@dataclasses.dataclass(frozen=True)
-class LabelledExample:
-  """One utterance and what was written about it."""
-
-  example: Example
-  labelled: Prediction
-
-
-def fallbacks(train: Sequence[Example]) -> tuple[float, str]:
+def fallbacks(train: Sequence[Record]) -> tuple[float, str]:
   """Median intensity and most frequent emotion of a corpus's train split.
 
   They stand in for fields that were malformed (D26).
   """
   intensities = [
-    example.record.intensity
-    for example in train
-    if example.record.intensity is not None
+    example.intensity for example in train if example.intensity is not None
   ]
-  emotions = Counter(
-    example.record.emotion for example in train if example.record.emotion
-  )
+  emotions = Counter(example.emotion for example in train if example.emotion)
   median = float(np.median(intensities)) if intensities else 0.0
   # Of equally frequent classes the first by name, so that runs agree.
   majority = min(emotions, key=lambda word: (-emotions[word], word), default="")
@@ -46,7 +34,7 @@ def fallbacks(train: Sequence[Example]) -> tuple[float, str]:
 
 
 def scored_values(
-  predictions: Sequence[LabelledExample], mixture: Mixture
+  predictions: Sequence[Prediction], mixture: Mixture
 ) -> list[dict[str, Any]]:
   """What each prediction is scored by: its fields, or what stands in for them.
 
@@ -66,9 +54,9 @@ def scored_values(
   }
   values = []
   for each in predictions:
-    record, parsed = each.example.record, each.labelled.parsed
-    median, majority = stand_ins[each.example.corpus]
-    scheme = mixture.corpora[each.example.corpus].scheme_name
+    record, parsed = each.record, each.parsed
+    median, majority = stand_ins[each.record.corpus]
+    scheme = mixture.corpora[each.record.corpus].scheme_name
     intensity = parsed.fields.get("intensity")
     intensity = median if intensity is None else intensity
     values.append(
@@ -83,7 +71,7 @@ def scored_values(
 
 
 def score_corpora(
-  predictions: Sequence[LabelledExample],
+  predictions: Sequence[Prediction],
   scored: Sequence[Mapping[str, Any]],
   mixture: Mixture,
 ) -> dict[str, dict[str, Any]]:
@@ -99,7 +87,7 @@ def score_corpora(
     pairs = [
       (each, values)
       for each, values in zip(predictions, scored, strict=True)
-      if each.example.corpus == name
+      if each.record.corpus == name
     ]
     if not pairs:
       continue
@@ -118,22 +106,20 @@ def score_corpora(
       "n_intensity": intensity.get("n", 0),
       "n_emotion": emotion.get("n", 0),
     }
-    malformed = sum(each.labelled.parsed.malformed for each in own)
+    malformed = sum(each.parsed.malformed for each in own)
     scores[name] = intensity | emotion | ns | {"malformed": malformed}
   return scores
 
 
-_Pairs = Sequence[tuple[LabelledExample, Mapping[str, Any]]]
+_Pairs = Sequence[tuple[Prediction, Mapping[str, Any]]]
 
 
-def _score_intensity(pairs: _Pairs, train: Sequence[Example]) -> dict[str, Any]:
+def _score_intensity(pairs: _Pairs, train: Sequence[Record]) -> dict[str, Any]:
   predicted, target = _rated(pairs, "intensity")
   if not target:
     return {}
   known = [
-    example.record.intensity
-    for example in train
-    if example.record.intensity is not None
+    example.intensity for example in train if example.intensity is not None
   ]
   return metrics.sentiment_scores(predicted, target) | {
     INTENSITY.constant: metrics.constant_sentiment(known, target)
@@ -141,14 +127,12 @@ def _score_intensity(pairs: _Pairs, train: Sequence[Example]) -> dict[str, Any]:
 
 
 def _score_emotion(
-  pairs: _Pairs, train: Sequence[Example], classes: Sequence[str]
+  pairs: _Pairs, train: Sequence[Record], classes: Sequence[str]
 ) -> dict[str, Any]:
   predicted, target = _rated(pairs, "emotion")
   if not target:
     return {}
-  known = [
-    example.record.emotion for example in train if example.record.emotion
-  ]
+  known = [example.emotion for example in train if example.emotion]
   scores = metrics.emotion_scores(predicted, target, classes)
   constant = metrics.constant_emotion(known, target, classes)
   # The number of utterances rated for emotion: a corpus may rate fewer for
@@ -165,7 +149,7 @@ def _emotion_scores_of(scores: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _score_six_classes(
-  pairs: _Pairs, train: Sequence[Example], classes: Sequence[str]
+  pairs: _Pairs, train: Sequence[Record], classes: Sequence[str]
 ) -> dict[str, Any]:
   """Scores over the utterances that are not neutral (D38).
 
@@ -182,9 +166,9 @@ def _score_six_classes(
     [target[place] for place in kept],
   )
   known = [
-    example.record.emotion
+    example.emotion
     for example in train
-    if example.record.emotion and example.record.emotion != _NEUTRAL
+    if example.emotion and example.emotion != _NEUTRAL
   ]
   scores = metrics.emotion_scores(*rated, named)
   if known:
@@ -196,7 +180,7 @@ def _score_six_classes(
 def _rated(pairs: _Pairs, field: str) -> tuple[list, list]:
   """Predictions and targets of the utterances that are rated for a field."""
   rated = [
-    (values[field], getattr(each.example.record, field))
+    (values[field], getattr(each.record, field))
     for each, values in pairs
     if values[field] is not None
   ]
@@ -204,24 +188,24 @@ def _rated(pairs: _Pairs, field: str) -> tuple[list, list]:
 
 
 def donor_texts(
-  predictions: Sequence[LabelledExample], mixture: Mixture
+  predictions: Sequence[Prediction], mixture: Mixture
 ) -> dict[str, str]:
   """ "corpus/split/id" -> text, of the donors of the predictions' labels."""
   wanted = {
     donor["donor"]
     for each in predictions
-    for donor in each.example.donors.values()
+    for donor in each.record.label.donors.values()
   }
   texts = {}
   for split, examples in mixture.examples.items():
     for example in examples:
-      place = f"{example.corpus}/{split}/{example.record.id}"
+      place = f"{example.corpus}/{split}/{example.id}"
       if place in wanted:
-        texts[place] = example.record.text
+        texts[place] = example.text
   return texts
 
 
-def decoding_report(predictions: Sequence[LabelledExample]) -> dict[str, Any]:
+def decoding_report(predictions: Sequence[Prediction]) -> dict[str, Any]:
   """How much of the output is legal, and how much it varies.
 
   Returns:
@@ -232,14 +216,12 @@ def decoding_report(predictions: Sequence[LabelledExample]) -> dict[str, Any]:
       same texts where config.decoding.constrained is False.
     distinct_outputs: number of different scored outputs.
   """
-  free = [each.labelled.free or each.labelled.parsed for each in predictions]
+  free = [each.free or each.parsed for each in predictions]
   malformed = sum(label.malformed for label in free)
   return {
     "n": len(predictions),
     "malformed": malformed,
     "malformed_rate": malformed / max(len(predictions), 1),
-    "malformed_outputs": sum(
-      each.labelled.parsed.malformed for each in predictions
-    ),
-    "distinct_outputs": len({each.labelled.output for each in predictions}),
+    "malformed_outputs": sum(each.parsed.malformed for each in predictions),
+    "distinct_outputs": len({each.output for each in predictions}),
   }

@@ -9,14 +9,14 @@ import numpy as np
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.evaluation import calibration, confidence, metrics
 from unimse_jax.evaluation.confidence import Groups, Scorer
-from unimse_jax.evaluation.scoring import LabelledExample
 from unimse_jax.labels.schemes import EMOTION
+from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.tables.scores import INTENSITY, TASKS
 
 
 def add_uncertainty(
   corpora: Mapping[str, dict[str, Any]],
-  predictions: Sequence[LabelledExample],
+  predictions: Sequence[Prediction],
   scored: Sequence[Mapping[str, Any]],
   mixture: Mixture,
 ) -> dict[str, dict[str, Any]]:
@@ -39,7 +39,7 @@ def add_uncertainty(
     pairs = [
       (each, values)
       for each, values in zip(predictions, scored, strict=True)
-      if each.example.corpus == name
+      if each.record.corpus == name
     ]
     records = mixture.corpora[name]
     extended[name] = (
@@ -55,7 +55,7 @@ def add_uncertainty(
 
 
 def _intervals(
-  pairs: Sequence[tuple[LabelledExample, Mapping[str, Any]]],
+  pairs: Sequence[tuple[Prediction, Mapping[str, Any]]],
   classes: Sequence[str],
 ) -> dict[str, dict[str, Any]]:
   """intervals, resampled and utterance_intervals of one corpus."""
@@ -65,10 +65,8 @@ def _intervals(
     rated = [(each, v) for each, v in pairs if v[field] is not None]
     if not rated:
       continue
-    records = [each.example.record for each, _ in rated]
-    values = [
-      (v[field], getattr(each.example.record, field)) for each, v in rated
-    ]
+    records = [each.record for each, _ in rated]
+    values = [(v[field], getattr(each.record, field)) for each, v in rated]
     score = scorer(field, values, classes)
     groups = Groups.of(
       [each.dialogue for each in records], [each.speaker for each in records]
@@ -107,7 +105,7 @@ def scorer(
 
 
 def _calibrations(
-  predictions: Sequence[LabelledExample], scheme: str
+  predictions: Sequence[Prediction], scheme: str
 ) -> dict[str, dict[str, Any]]:
   """Per closed slot: is what was written as likely as its probability says?"""
   calibrations = {}
@@ -118,9 +116,9 @@ def _calibrations(
   ):
     sure, right = [], []
     for each in predictions:
-      target = getattr(each.example.record, field)
-      written = each.labelled.parsed.fields.get(slot)
-      chances = each.labelled.probabilities.get(slot)
+      target = getattr(each.record, field)
+      written = each.parsed.fields.get(slot)
+      chances = each.probabilities.get(slot)
       if target and written is not None and chances is not None:
         # A sum of rounded shares may be above one by a last bit.
         sure.append(min(chances[written], 1.0))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 POLARITIES = ("negative", "neutral", "positive")
 INTENSITY_RANGE = (-3.0, 3.0)
@@ -31,15 +32,17 @@ class EmotionScheme:
 class UniversalLabel:
   """y = {polarity, intensity in [-3, 3], one emotion per scheme}.
 
-  None stands for a slot that could not be completed; `completed` names the
-  slots that are a donor's, `similarity` the cosine of that donor's text.
+  None stands for a slot that could not be completed. `donors` tells where
+  completed slots come from: slot -> {"donor": "mosi/train/x", "similarity":
+  0.83}, the cosine of that donor's text.
   """
 
   polarity: str
   intensity: float | None
   emotions: Mapping[str, str | None]
-  completed: frozenset[str] = frozenset()
-  similarity: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  donors: Mapping[str, Mapping[str, Any]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,18 +98,24 @@ class LabelSchema:
     if not self.sources:
       return label
     known = [name for name in self.sources if label.emotions.get(name)]
-    own = [name for name in known if name not in label.completed]
+    own = [name for name in known if name not in label.donors]
     ranked = sorted(
-      known, key=lambda name: label.similarity.get(name, 0.0), reverse=True
+      (name for name in known if name in label.donors),
+      key=lambda name: label.donors[name]["similarity"],
+      reverse=True,
     )
     chosen = next(iter([*own, *ranked]), None)
-    completed = label.completed - set(self.sources)
+    donors = {
+      slot: donor
+      for slot, donor in label.donors.items()
+      if slot not in self.sources
+    }
     if not own:
-      completed |= {EMOTION}
+      donors[EMOTION] = label.donors.get(chosen, {})
     return dataclasses.replace(
       label,
       emotions={EMOTION: label.emotions[chosen] if chosen else None},
-      completed=completed,
+      donors=donors,
     )
 
   @property

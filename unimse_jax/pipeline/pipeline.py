@@ -14,7 +14,7 @@ from unimse_jax.config import Config
 from unimse_jax.data import inputs
 from unimse_jax.data.batching import Collator, Encoded
 from unimse_jax.data.features import FeatureTransform
-from unimse_jax.data.mixture import Example
+from unimse_jax.data.records import Record
 from unimse_jax.data.tokenizer import EOS, Tokenizer
 from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
@@ -51,10 +51,10 @@ class Pipeline:
     """Tokens of an utterance whose label is not known."""
     return Encoded(*inputs.encode(utterance, self.tokenizer, self.config.text))
 
-  def encode_example(self, example: Example) -> Encoded:
-    """Tokens of an utterance and of its label's text."""
+  def encode_example(self, example: Record) -> Encoded:
+    """Tokens of a labelled record and of its label's text."""
     target, weights = self.encode_label(example.label)
-    encoded = self.encode(example.record)
+    encoded = self.encode(example)
     return dataclasses.replace(encoded, target=target, weights=weights)
 
   def encode_label(
@@ -75,7 +75,7 @@ class Pipeline:
     start = 0
     for slot, text in zip(self.label_text.schema.slots, fields, strict=True):
       end = start + len(text.encode())
-      if slot in label.completed:
+      if slot in label.donors:
         inside = (begins < end) & (ends > start)
         weights[inside] = self.config.loss.completed_weight
       start = end + len(separator.encode())

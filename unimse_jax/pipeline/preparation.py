@@ -125,7 +125,7 @@ def _make_tokenizer(
     return
   texts = [config.text.turn_separator]
   for example in loaded.examples["train"]:
-    before, current, after = inputs.turns(example.record, config.text)
+    before, current, after = inputs.turns(example, config.text)
     # As often as it is read, so that a corpus's name becomes few pieces.
     start = inputs.prefix(example.corpus, config.text)
     texts += [start, *before, current, *after, label_text.write(example.label)]

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from unimse_jax.data.records import Record
 from unimse_jax.labels import ParsedLabel
 
 # slot -> class -> probability
@@ -35,6 +36,7 @@ class Prediction:
     notes: parts of the clip that were not read, for example the end of a text
       that was cut.
     error: why the clip was not answered, or None; all else is empty then.
+    record: the utterance with its truth, for scores; None for a clip.
   """
 
   output: str
@@ -50,6 +52,7 @@ class Prediction:
   missing: tuple[str, ...] = ()
   notes: tuple[str, ...] = ()
   error: str | None = None
+  record: Record | None = None
 
   @classmethod
   def failed(cls, error: str) -> Self:

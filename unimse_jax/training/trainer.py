@@ -248,7 +248,7 @@ class _Training:
     if not multihost.is_first():
       return
     dialogues = self.config.text.window > 0 and any(
-      example.record.before or example.record.after
+      example.before or example.after
       for example in self.experiment.mixture.examples["train"]
     )
     for sentence in signal.sentences(_to_floats(metrics), dialogues):

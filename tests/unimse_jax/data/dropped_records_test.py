@@ -87,11 +87,11 @@ def test_records_without_a_label_are_left_out_and_counted(labels, monkeypatch):
   # Each example keeps its own frames, though others before it are gone.
   for example in loaded.examples["train"]:
     frames = loaded.frames("train", example)
-    assert len(frames["audio"]) == example.record.audio_frames
+    assert len(frames["audio"]) == example.audio_frames
   (held_out,) = [
     example
     for example in loaded.examples["test"]
-    if example.corpus == "films" and "fear" in example.record.text
+    if example.corpus == "films" and "fear" in example.text
   ]
   assert held_out.label.intensity == pytest.approx(-1.2)
   assert held_out.label.emotions == {"moods": None}

@@ -31,21 +31,21 @@ def test_every_record_gets_its_own_label(corpora):
   assert counts == {"train": 42, "validation": 12, "test": 10}
   for split in loaded.examples:
     for example in loaded.examples[split]:
-      record, label = example.record, example.label
-      assert label.polarity == record.polarity
-      assert record.id.startswith(split)
+      label = example.label
+      assert label.polarity == example.polarity
+      assert example.id.startswith(split)
       # What the corpus annotates stays; the rest came from a donor.
       if example.corpus == "films":
-        assert label.intensity == pytest.approx(record.intensity)
+        assert label.intensity == pytest.approx(example.intensity)
         assert label.emotions["moods"] in loaded.schema.classes("moods")
       else:
-        assert label.emotions["moods"] == record.emotion
+        assert label.emotions["moods"] == example.emotion
         assert -3 <= label.intensity <= 3
 
 
 def test_targets_are_what_the_corpus_annotates(corpora):
   found = {
-    (each.corpus, each.record.id): each.record.targets
+    (each.corpus, each.id): each.targets
     for each in load(corpora).examples["test"]
   }
   assert found["films", "test0"] == {
@@ -66,8 +66,8 @@ def test_corpora_come_one_after_the_other_with_their_frames(corpora):
   assert names == ["films"] * 6 + ["friends"] * 6
   for example in loaded.examples["validation"]:
     frames = loaded.frames("validation", example)
-    assert len(frames["audio"]) == example.record.audio_frames
-    assert len(frames["video"]) == example.record.video_frames
+    assert len(frames["audio"]) == example.audio_frames
+    assert len(frames["video"]) == example.video_frames
   assert loaded.widths == {"audio": 4, "video": 6}
 
 

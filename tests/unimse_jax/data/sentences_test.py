@@ -25,7 +25,7 @@ def test_each_training_example_has_its_texts_vector(corpora, labels):
   found = sentences.load(str(labels), examples[::-1])
   letters = "abcdefghijklmnopqrstuvwxyz"
   counts = np.array(
-    [[1 + each.record.text.count(x) for x in letters] for each in examples]
+    [[1 + each.text.count(x) for x in letters] for each in examples]
   )
   expected = counts / np.linalg.norm(counts, axis=1, keepdims=True)
   assert found.dtype == np.float32

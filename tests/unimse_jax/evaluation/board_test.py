@@ -72,7 +72,7 @@ def test_the_projector_gets_a_line_for_each_utterance(folder, evaluation):
   text = (folder / "projector_config.pbtxt").read_text()
   (each,) = text_format.Parse(text, config).embeddings
   vectors = np.loadtxt(folder / each.tensor_path, delimiter="\t")
-  expected = [one.labelled.embedding for one in evaluation.predictions]
+  expected = [one.embedding for one in evaluation.predictions]
   # Six digits are written.
   np.testing.assert_allclose(vectors, expected, rtol=1e-5)
   rows = (folder / each.metadata_path).read_text().splitlines()

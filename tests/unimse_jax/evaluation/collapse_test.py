@@ -4,7 +4,6 @@ import pytest
 
 from unimse_jax.data import mixture
 from unimse_jax.evaluation import collapse, scoring
-from unimse_jax.evaluation.scoring import LabelledExample
 from unimse_jax.labels import LabelText
 from unimse_jax.prediction.prediction import Prediction
 
@@ -22,7 +21,7 @@ def report(loaded):
 
   def make(write, examples=None):
     predictions = [
-      LabelledExample(each, Prediction(output, text.parse(output)))
+      Prediction(output, text.parse(output), record=each)
       for each in (examples or loaded.examples["test"])
       for output in [write(each, text)]
     ]

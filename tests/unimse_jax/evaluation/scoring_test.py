@@ -9,7 +9,6 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from unimse_jax.data import mixture
 from unimse_jax.evaluation import scoring
-from unimse_jax.evaluation.scoring import LabelledExample
 from unimse_jax.labels import LabelText
 from unimse_jax.prediction.prediction import Prediction
 
@@ -25,9 +24,9 @@ def text(loaded) -> LabelText:
   return LabelText(loaded.schema)
 
 
-def labelled(examples, text, outputs) -> list[LabelledExample]:
+def labelled(examples, text, outputs) -> list[Prediction]:
   return [
-    LabelledExample(example, Prediction(output, text.parse(output)))
+    Prediction(output, text.parse(output), record=example)
     for example, output in zip(examples, outputs, strict=True)
   ]
 
@@ -73,8 +72,7 @@ def test_malformed_fields_score_as_the_constant_predictor(loaded, text):
 def test_a_good_field_of_a_malformed_text_still_counts(loaded, text):
   examples = loaded.examples["test"]
   outputs = [
-    f"positive, {example.record.intensity or 0}, nonsense"
-    for example in examples
+    f"positive, {example.intensity or 0}, nonsense" for example in examples
   ]
   found = scores(labelled(examples, text, outputs), loaded)
   assert found["films"]["mae"] == pytest.approx(0, abs=1e-6)
@@ -112,10 +110,7 @@ def meld_like(loaded, text, seed, scheme="meld"):
   def rate(examples):
     own = [each for each in examples if each.corpus == "friends"]
     return [
-      dataclasses.replace(
-        each,
-        record=dataclasses.replace(each.record, emotion=str(rng.choice(_MELD))),
-      )
+      dataclasses.replace(each, emotion=str(rng.choice(_MELD)))
       for each in own * 9
     ]
 
@@ -127,15 +122,12 @@ def meld_like(loaded, text, seed, scheme="meld"):
   )
   parsed = text.parse("neutral, 0, joy")
   predictions = [
-    LabelledExample(
-      each,
-      Prediction(
-        "",
-        dataclasses.replace(
-          parsed, fields={scheme: str(rng.choice([*_MELD[:5], "nonsense"]))}
-        ),
-        {},
+    Prediction(
+      "",
+      dataclasses.replace(
+        parsed, fields={scheme: str(rng.choice([*_MELD[:5], "nonsense"]))}
       ),
+      record=each,
     )
     for each in examples["test"]
   ]
@@ -150,8 +142,7 @@ def test_six_classes_are_scikit_learns_on_what_is_not_neutral(
   found = scores(predictions, mixture)["friends"]
   six = found["six_classes"]
   pairs = [
-    (each.labelled.parsed.fields["meld"], each.example.record.emotion)
-    for each in predictions
+    (each.parsed.fields["meld"], each.record.emotion) for each in predictions
   ]
   kept = [(said, true) for said, true in pairs if true != "neutral"]
   said, true = zip(*kept, strict=True)
@@ -165,7 +156,7 @@ def test_six_classes_are_scikit_learns_on_what_is_not_neutral(
   assert six["macro_f1"] == pytest.approx(
     f1_score(true, said, average="macro", **options), abs=1e-12
   )
-  train = [each.record.emotion for each in mixture.examples["train"]]
+  train = [each.emotion for each in mixture.examples["train"]]
   majority = max(_MELD[1:], key=train.count)
   constant = [majority] * len(true)
   assert six["constant_emotion"]["acc"] == pytest.approx(
@@ -179,13 +170,10 @@ def test_six_classes_are_scikit_learns_on_what_is_not_neutral(
 def test_neutral_said_of_another_class_is_wrong(loaded, text):
   mixture, predictions = meld_like(loaded, text, 0)
   neutral = dataclasses.replace(
-    predictions[0].labelled.parsed, fields={"meld": "neutral"}
+    predictions[0].parsed, fields={"meld": "neutral"}
   )
   predictions = [
-    dataclasses.replace(
-      each, labelled=dataclasses.replace(each.labelled, parsed=neutral)
-    )
-    for each in predictions
+    dataclasses.replace(each, parsed=neutral) for each in predictions
   ]
   found = scores(predictions, mixture)["friends"]
   assert found["acc"] > 0
@@ -201,7 +189,7 @@ def test_only_meld_is_scored_without_neutral(loaded, text):
 def test_a_split_of_neutral_utterances_has_no_six_classes(loaded, text):
   mixture, predictions = meld_like(loaded, text, 0)
   predictions = [
-    each for each in predictions if each.example.record.emotion == "neutral"
+    each for each in predictions if each.record.emotion == "neutral"
   ]
   found = scores(predictions, mixture)["friends"]
   assert found["n_emotion"] and "six_classes" not in found

@@ -38,7 +38,7 @@ def stored(run, tmp_path_factory):
 
 def test_donors_are_those_of_the_labels_file(stored, tiny_values, opened):
   examples = opened.mixture.examples["train"]
-  texts = {f"{x.corpus}/train/{x.record.id}": x.record.text for x in examples}
+  texts = {f"{x.corpus}/train/{x.id}": x.text for x in examples}
   labels = {}
   with open(tiny_values["data"]["labels"], encoding="utf-8") as file:
     for row in map(json.loads, file):
@@ -129,7 +129,7 @@ def test_a_withheld_modality_is_not_read(opened):
 
   def outputs(withheld):
     found = evaluator.predict(params, "test", True, withheld)
-    return np.stack([each.labelled.embedding for each in found])
+    return np.stack([each.embedding for each in found])
 
   whole, deaf = outputs(()), outputs(("audio",))
   examples = opened.mixture.examples["test"]

@@ -6,7 +6,7 @@ import pytest
 from unimse_jax.labels import NeighbouringNumbers, UniversalLabel
 
 _VALUES = (-1.0, -0.2, 0.0, 0.2, 0.6, 1.0, 3.0)
-_LABEL = UniversalLabel("positive", 0.6, {"meld": "joy"}, frozenset({"meld"}))
+_LABEL = UniversalLabel("positive", 0.6, {"meld": "joy"}, {"meld": {}})
 
 
 def test_numbers_are_drawn_as_often_as_the_kernel_says():
@@ -31,7 +31,7 @@ def test_all_but_the_number_stays():
   assert len({label.intensity for label in drawn}) == 4
   for label in drawn:
     assert (label.polarity, label.emotions) == ("positive", {"meld": "joy"})
-    assert label.completed == {"meld"}
+    assert label.donors == {"meld": {}}
 
 
 @pytest.mark.parametrize("value", [0.0, None])

@@ -195,12 +195,11 @@ def test_three_fields_are_those_of_algorithm_1():
     "positive",
     1.6,
     {"meld": "joy", "iemocap": "excited"},
-    frozenset({"intensity", "meld"}),
-    {"intensity": 0.5, "meld": 0.9},
+    {"intensity": {"similarity": 0.5}, "meld": {"similarity": 0.9}},
   )
   # A donor, however similar, never stands before the sample's own class.
   assert text.write(own) == "positive, 1.6, excited"
-  assert schema.project(own).completed == {"intensity"}
+  assert schema.project(own).donors == {"intensity": {"similarity": 0.5}}
 
 
 @pytest.mark.parametrize(
@@ -213,18 +212,19 @@ def test_the_most_similar_donor_gives_the_one_emotion(meld, iemocap, written):
     "positive",
     1.6,
     {"meld": "joy", "iemocap": "excited"},
-    frozenset({"meld", "iemocap"}),
-    {"meld": meld, "iemocap": iemocap},
+    {"meld": {"similarity": meld}, "iemocap": {"similarity": iemocap}},
   )
   assert text.write(label) == f"positive, 1.6, {written}"
-  assert text.schema.project(label).completed == {"emotion"}
+  assert text.schema.project(label).donors == {
+    "emotion": {"similarity": max(meld, iemocap)}
+  }
 
 
 def test_a_slot_without_a_donor_leaves_the_emotion_to_another_scheme():
   text = LabelText(_SCHEMA.three_field())
   emotions = {"meld": None, "iemocap": "sadness"}
   label = UniversalLabel(
-    "neutral", None, emotions, frozenset({"iemocap"}), {"iemocap": 0.1}
+    "neutral", None, emotions, {"iemocap": {"similarity": 0.1}}
   )
   assert text.write(label) == f"neutral, {UNKNOWN}, sadness"
   nothing = UniversalLabel("neutral", 0.0, {"meld": None, "iemocap": None})

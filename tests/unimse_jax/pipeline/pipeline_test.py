@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 
 from unimse_jax import pipeline as pipeline_lib
-from unimse_jax.data.mixture import Example
 from unimse_jax.data.records import Record
 from unimse_jax.data.tokenizer import Tokenizer
 from unimse_jax.errors import InputError
@@ -97,11 +96,10 @@ def opened_with(tiny_config, straight):
 @pytest.mark.parametrize("weight", [1.0, 0.25])
 def test_tokens_of_completed_fields_have_their_own_weight(weight, opened_with):
   opened = opened_with(weight)
-  record = Record(id="a", text="so", corpus="films")
-  label = UniversalLabel(
-    "positive", 1.6, {"moods": "joy"}, frozenset({"intensity"})
+  label = UniversalLabel("positive", 1.6, {"moods": "joy"}, {"intensity": {}})
+  row = opened.encode_example(
+    Record(id="a", text="so", corpus="films", label=label)
   )
-  row = opened.encode_example(Example(0, record, label))
   decode = opened.tokenizer.decode
   spoken = [
     decode([token]).strip()
@@ -139,9 +137,7 @@ def test_t5s_own_pieces_have_the_weight_of_their_fields(
 ):
   vocabulary = Tokenizer(shared_data / "t5_vocab" / "spiece.model")
   opened = opened_with(0.25, tokenizer=vocabulary)
-  label = UniversalLabel(
-    "positive", intensity, {"moods": "joy"}, frozenset({slot})
-  )
+  label = UniversalLabel("positive", intensity, {"moods": "joy"}, {slot: {}})
   tokens, weights = opened.encode_label(label)
   decode = opened.tokenizer.decode
   assert [decode([token]) for token in tokens[:-1]] == pieces
@@ -154,10 +150,9 @@ def test_offsets_count_bytes_where_a_class_is_not_ascii(opened_with):
     True, (EmotionScheme("moods", {"\u00e9mue": "", "joy": "positive"}),)
   )
   opened = opened_with(0.5, label_text=LabelText(schema))
-  record = Record(id="a", text="so", corpus="films")
-  label = UniversalLabel(
-    "neutral", 0.0, {"moods": "\u00e9mue"}, frozenset({"moods"})
+  label = UniversalLabel("neutral", 0.0, {"moods": "\u00e9mue"}, {"moods": {}})
+  row = opened.encode_example(
+    Record(id="a", text="so", corpus="films", label=label)
   )
-  row = opened.encode_example(Example(0, record, label))
   assert row.weights[-2:] == [0.5, 1.0]
   assert row.weights[0] == 1.0

@@ -30,11 +30,9 @@ def test_predictions_of_records_are_those_of_the_evaluation(
   assert len(rows) == 5
   evaluation, _, _ = evaluation_run.evaluate(tiny_config(), straight, "test")
   own = [
-    each for each in evaluation.predictions if each.example.corpus == "friends"
+    each for each in evaluation.predictions if each.record.corpus == "friends"
   ]
-  assert [row["output"] for row in rows] == [
-    each.labelled.output for each in own
-  ]
+  assert [row["output"] for row in rows] == [each.output for each in own]
   assert [row["id"] for row in rows] == [
     record.id for record in CorpusRecords(str(corpora), "friends").texts["test"]
   ]

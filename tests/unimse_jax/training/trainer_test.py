@@ -158,7 +158,7 @@ def test_evaluation_does_not_depend_on_its_batch_size(straight, tiny_config):
   for size in (4, 6):
     config = tiny_config({"decoding.batch_size": size})
     found, _, _ = evaluation_run.evaluate(config, straight, "validation")
-    outputs.append([each.labelled.output for each in found.predictions])
+    outputs.append([each.output for each in found.predictions])
   assert outputs[0] == outputs[1]
 
 
@@ -290,10 +290,10 @@ def test_selecting_on_test_is_loud_and_in_the_results(
   # Three fields: one emotion, and scores of it all the same.
   assert {"acc", "wf1"} <= set(stored["corpora"]["friends"])
   for each in run[0].predictions:
-    assert set(each.labelled.parsed.fields) == {
+    assert set(each.parsed.fields) == {
       "polarity",
       "intensity",
       "emotion",
     }
-    value = each.labelled.parsed.fields["intensity"]
+    value = each.parsed.fields["intensity"]
     assert value is None or min(abs(value - x) for x in (-1.2, 0, 1.6)) < 1e-6
