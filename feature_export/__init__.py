@@ -14,11 +14,10 @@ The rooms, from the ground up; imports go down only (`setup.cfg`):
 The types that stand for an utterance or for a part of one, and why each is
 there:
 
-- `Utterance`: what an importer says; it names media and opens none.
+- `Utterance`: what an importer says; it names media and opens none. The turns
+  around it need the whole corpus, so they are added after the import.
 - `Media`, `Stored`: where its voice or face is: a stretch of a file to be
   decoded, or an array that the corpus brings.
-- `Context`: the turns around it; they need the whole corpus, so it is found
-  after the import.
 - `Remark`: why a corpus's row was dropped or repaired; it may have no
   utterance.
 - `Segment`: a row of MOSI or MOSEI while text, times and score are still being

@@ -7,7 +7,7 @@ Importers open no media; they only say where they are. Every corpus must pass
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +104,9 @@ class Utterance:
     polarity: "negative", "neutral", "positive" or "" (not annotated).
     intensity: sentiment in [-3, 3], or None (not annotated).
     emotion: a class of the corpus's scheme, or "" (not annotated).
+    before, after: texts of the turns around it, nearest first; empty until
+      `with_contexts` has seen the whole corpus.
+    before_speakers, after_speakers: their speakers, as many as texts.
   """
 
   id: str
@@ -117,6 +120,10 @@ class Utterance:
   polarity: str = ""
   intensity: float | None = None
   emotion: str = ""
+  before: tuple[str, ...] = ()
+  after: tuple[str, ...] = ()
+  before_speakers: tuple[str, ...] = ()
+  after_speakers: tuple[str, ...] = ()
 
   @property
   def labelled(self) -> bool:
@@ -145,19 +152,6 @@ class Corpus:
   stored: StoredSettings | None = None
 
 
-@dataclass(frozen=True)
-class Context:
-  """The turns around one utterance, nearest first.
-
-  The texts and the speakers of one side have the same length.
-  """
-
-  before: tuple[str, ...] = ()
-  after: tuple[str, ...] = ()
-  before_speakers: tuple[str, ...] = ()
-  after_speakers: tuple[str, ...] = ()
-
-
 def polarity_of_intensity(intensity: float) -> str:
   """The polarity of a sentiment score: its sign, 0 being neutral."""
   if intensity == 0:
@@ -179,10 +173,10 @@ def resolve_polarity(
   return scheme.polarity.get(emotion, "") if scheme else ""
 
 
-def contexts(
+def with_contexts(
   utterances: Iterable[Utterance], limit: int = CONTEXT_TURNS
-) -> dict[str, Context]:
-  """Finds the turns around every utterance (paper, Eq. 1).
+) -> list[Utterance]:
+  """The utterances with the turns around each (paper, Eq. 1).
 
   Neighbours are counted by position and not by turn number, because published
   numbers have gaps. Turns without labels are context too. Turns of equal
@@ -193,12 +187,11 @@ def contexts(
     limit: largest number of turns on either side.
 
   Returns:
-    id -> context; an empty context for an utterance without a dialogue.
+    The utterances in their order; one without a dialogue is as it was.
   """
-  around = {}
+  known = {utterance.id: utterance for utterance in utterances}
   dialogues = defaultdict(list)
-  for utterance in utterances:
-    around[utterance.id] = Context()
+  for utterance in known.values():
     if utterance.dialogue:
       dialogues[utterance.dialogue].append(utterance)
   for turns in dialogues.values():
@@ -206,13 +199,14 @@ def contexts(
     for position, utterance in enumerate(turns):
       before = turns[max(0, position - limit) : position][::-1]
       after = turns[position + 1 : position + 1 + limit]
-      around[utterance.id] = Context(
-        tuple(other.text for other in before),
-        tuple(other.text for other in after),
-        tuple(other.speaker for other in before),
-        tuple(other.speaker for other in after),
+      known[utterance.id] = replace(
+        utterance,
+        before=tuple(other.text for other in before),
+        after=tuple(other.text for other in after),
+        before_speakers=tuple(other.speaker for other in before),
+        after_speakers=tuple(other.speaker for other in after),
       )
-  return around
+  return list(known.values())
 
 
 def _label_faults(

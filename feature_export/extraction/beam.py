@@ -8,11 +8,7 @@ the same paths on all workers.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from feature_export.corpora.utterance import (
-  CONTEXT_TURNS,
-  Corpus,
-  contexts,
-)
+from feature_export.corpora.utterance import Corpus, Utterance, with_contexts
 from feature_export.errors import InputError
 from feature_export.extraction.clip_extractor import ClipExtractor
 from feature_export.extraction.store import FeatureStore
@@ -29,7 +25,7 @@ except ImportError as error:
 
 
 class _MakeRecord(beam.DoFn):
-  """Makes (id, record) of (utterance, context)."""
+  """Makes (id, record) of an utterance."""
 
   def __init__(
     self,
@@ -47,14 +43,10 @@ class _MakeRecord(beam.DoFn):
   def setup(self) -> None:
     self._workers = Workers(self._settings, 1, self._seconds)
 
-  def process(self, element):
-    utterance, context = element
+  def process(self, utterance: Utterance):
     extractor = ClipExtractor(self._settings, self._store, self._workers)
     extraction = extractor.extract_now(utterance)
-    yield (
-      utterance.id,
-      build_record(utterance, context, extraction, self._corpus),
-    )
+    yield utterance.id, build_record(utterance, extraction, self._corpus)
 
   def teardown(self) -> None:
     self._workers.close()
@@ -74,17 +66,17 @@ def make_transform(
     store: finished features, in a folder that all workers see.
     clip_seconds: time after which a medium is given up.
   """
-  around = contexts(corpus.utterances, CONTEXT_TURNS)
+  utterances = with_contexts(corpus.utterances)
 
   def transform(split: str) -> beam.PTransform:
-    elements = [
-      (utterance, around[utterance.id])
-      for utterance in corpus.utterances
+    clips = [
+      utterance
+      for utterance in utterances
       if utterance.labelled and utterance.split == split
     ]
     # Without Reshuffle one worker would get the whole list.
     return (
-      f"clips of {split}" >> beam.Create(elements)
+      f"clips of {split}" >> beam.Create(clips)
       | f"spread {split}" >> beam.Reshuffle()
       | f"extract {split}"
       >> beam.ParDo(_MakeRecord(corpus, settings, store, clip_seconds))

@@ -11,7 +11,7 @@ from feature_export.corpora.importers import (
   import_corpora,
   importer_flag_faults,
 )
-from feature_export.corpora.utterance import CONTEXT_TURNS, Corpus, contexts
+from feature_export.corpora.utterance import Corpus, with_contexts
 from feature_export.errors import InputError
 from feature_export.extraction.clip_extractor import ClipExtractor
 from feature_export.extraction.description import describe_run
@@ -81,8 +81,7 @@ def _write_corpus(
 
   started = time.monotonic()
   report = ExportReport(corpus, device=running.device)
-  around = contexts(corpus.utterances, CONTEXT_TURNS)
-  clips = [each for each in corpus.utterances if each.labelled]
+  clips = [each for each in with_contexts(corpus.utterances) if each.labelled]
   with builder.open_work_folder(running.out, corpus.name) as work:
     store = open_store(work / "features", settings)
     extractor = ClipExtractor(settings, store, workers)
@@ -92,10 +91,7 @@ def _write_corpus(
         if utterance.split == split:
           extraction = extractor.collect(utterance)
           report.add(utterance, extraction)
-          yield (
-            utterance.id,
-            build_record(utterance, around[utterance.id], extraction, corpus),
-          )
+          yield utterance.id, build_record(utterance, extraction, corpus)
 
     metadata = build_metadata(corpus, settings)
     if running.beam_runner:

@@ -21,12 +21,7 @@ from feature_export.corpora.manifest import (
   read_rows,
   row_media,
 )
-from feature_export.corpora.utterance import (
-  CONTEXT_TURNS,
-  Context,
-  Utterance,
-  contexts,
-)
+from feature_export.corpora.utterance import Utterance, with_contexts
 from feature_export.errors import InputError
 from feature_export.extraction.clip_extractor import (
   ClipExtractor,
@@ -79,14 +74,14 @@ def _to_utterance(row: ManifestRow, position: int, root: Path) -> Utterance:
   )
 
 
-def _describe_row(row: ManifestRow, context: Context) -> dict:
+def _describe_row(row: ManifestRow, utterance: Utterance) -> dict:
   """What the predictor needs of a row besides its features.
 
   The turns of a row's dialogue are its context, unless it brings its own.
   """
   own = any(side in row.values for side in _SIDES)
   return {
-    side: row.values.get(side, []) if own else list(getattr(context, side))
+    side: row.values.get(side, []) if own else list(getattr(utterance, side))
     for side in _SIDES
   } | {key: row.values.get(key, "") for key in ("text", "speaker", "corpus")}
 
@@ -119,9 +114,9 @@ def read_clips(
     name = row.values.get("id", str(row.number))
     name = name if isinstance(name, str) else reprlib.repr(name)
     answers.append({"id": name, "error": error})
-  around = contexts(clips.values(), CONTEXT_TURNS)
+  clips = dict(zip(clips, with_contexts(clips.values()), strict=True))
   for position, clip in clips.items():
-    answers[position] |= _describe_row(rows[position], around[clip.id])
+    answers[position] |= _describe_row(rows[position], clip)
   return answers, clips
 
 

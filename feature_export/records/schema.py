@@ -11,7 +11,6 @@ import numpy as np
 
 from feature_export.corpora.utterance import (
   SPLITS,
-  Context,
   Corpus,
   StoredSettings,
   Utterance,
@@ -68,10 +67,7 @@ def record_features(mels: int, dimension: int):
 
 
 def build_record(
-  utterance: Utterance,
-  context: Context,
-  extraction: Extraction,
-  corpus: Corpus,
+  utterance: Utterance, extraction: Extraction, corpus: Corpus
 ) -> dict:
   """Puts one utterance into the form of `record_features`.
 
@@ -84,10 +80,10 @@ def build_record(
     "turn": utterance.turn,
     "speaker": utterance.speaker,
     "text": utterance.text,
-    "before": list(context.before),
-    "after": list(context.after),
-    "before_speakers": list(context.before_speakers),
-    "after_speakers": list(context.after_speakers),
+    "before": list(utterance.before),
+    "after": list(utterance.after),
+    "before_speakers": list(utterance.before_speakers),
+    "after_speakers": list(utterance.after_speakers),
     "audio": extraction.audio.values,
     "video": extraction.video.values,
     "polarity": resolve_polarity(

@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from configs import base
 from feature_export.corpora import meld
-from feature_export.corpora.utterance import contexts
+from feature_export.corpora.utterance import with_contexts
 from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.data import batching, inputs
@@ -36,19 +36,16 @@ _LONGEST = 454  # MOSEI's longest utterance
 
 def meld_lengths(folder: pathlib.Path, tokenizer: Tokenizer, config: Config):
   """Encoder tokens of MELD's training rows, context included."""
-  utterances = meld.load(folder).utterances
-  around = contexts(utterances)
   found = []
-  for each in utterances:
+  for each in with_contexts(meld.load(folder).utterances):
     if each.split == "train":
-      near = around[each.id]
       utterance = Utterance(
         text=each.text,
         speaker=each.speaker,
-        before=near.before,
-        after=near.after,
-        before_speakers=near.before_speakers,
-        after_speakers=near.after_speakers,
+        before=each.before,
+        after=each.after,
+        before_speakers=each.before_speakers,
+        after_speakers=each.after_speakers,
         corpus="meld",
       )
       found.append(len(inputs.encode(utterance, tokenizer, config.text)[0]))

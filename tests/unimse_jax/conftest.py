@@ -136,7 +136,7 @@ def write_corpus(
   Every third utterance has no voice and every fourth no face.
   """
   from feature_export.corpora.schemes import EmotionScheme
-  from feature_export.corpora.utterance import Corpus, Utterance, contexts
+  from feature_export.corpora.utterance import Corpus, Utterance, with_contexts
   from feature_export.features.extracted import Extraction, Features
   from feature_export.features.settings import (
     AudioSettings,
@@ -162,16 +162,15 @@ def write_corpus(
     VideoSettings("none", "0" * 64, image_size=image_size, dimension=6),
     folder,
   )
-  around = contexts(utterances)
 
   def examples_of(split: str):
     rng = np.random.default_rng(len(name))
-    for number, each in enumerate(utterances):
+    for number, each in enumerate(with_contexts(utterances)):
       audio = rng.standard_normal((number % 3 * 2, 4)).astype(np.float16)
       video = rng.standard_normal((number % 4, 6)).astype(np.float16)
       if each.split == split:
         extraction = Extraction(Features(audio), Features(video))
-        yield each.id, build_record(each, around[each.id], extraction, corpus)
+        yield each.id, build_record(each, extraction, corpus)
 
   metadata = build_metadata(corpus, settings)
   with builder.open_work_folder(folder, name) as work:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from feature_export.corpora import demo
-from feature_export.corpora.utterance import contexts, validate
+from feature_export.corpora.utterance import validate, with_contexts
 from feature_export.errors import InputError
 from feature_export.synthesis import phrases
 
@@ -91,7 +91,7 @@ def test_replies_are_context_only(corpora):
   meld = corpora[2].utterances
   replies = [each for each in meld if not each.labelled]
   assert replies and not any(each.audio or each.video for each in replies)
-  seen = {t for c in contexts(meld).values() for t in (*c.before, *c.after)}
+  seen = {t for c in with_contexts(meld) for t in (*c.before, *c.after)}
   assert {each.text for each in replies} <= seen
 
 

@@ -10,8 +10,8 @@ from feature_export.corpora.standard_splits import read_split
 from feature_export.corpora.utterance import (
   Media,
   Utterance,
-  contexts,
   validate,
+  with_contexts,
 )
 from feature_export.errors import InputError
 
@@ -110,7 +110,7 @@ def test_a_dialogue_field_by_field(raw):
   assert [each.labelled for each in turns] == [1, 1, 0, 0, 0, 1]
   assert turns[3].text == "[LAUGHTER] Yeah."
   # Turns without a label are context all the same.
-  around = contexts(corpus.utterances, 3)
+  around = {each.id: each for each in with_contexts(corpus.utterances, 3)}
   assert around[turns[5].id].before == ("What?", "[LAUGHTER] Yeah.", "Hm.")
   assert corpus.notes[1] == (
     "turns kept as context, by code: {'none': 1, 'sur': 1, 'xxx': 1}"

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from feature_export.corpora import meld
-from feature_export.corpora.utterance import Media, contexts, validate
+from feature_export.corpora.utterance import Media, validate, with_contexts
 from feature_export.errors import InputError
 
 HEADER = "Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID\n"
@@ -34,7 +34,7 @@ def test_rows_become_utterances(raw):
   assert corpus.utterances[2].id == "dev/dia0_utt0"
   assert corpus.utterances[2].split == "validation"
   # Dialogue 0 of every split is a dialogue of its own.
-  around = contexts(corpus.utterances)
+  around = {each.id: each for each in with_contexts(corpus.utterances)}
   assert around["train/dia0_utt2"].before == (first.text,)
 
 

@@ -6,12 +6,11 @@ import pytest
 
 from feature_export.corpora.schemes import MELD
 from feature_export.corpora.utterance import (
-  Context,
   Corpus,
   Utterance,
-  contexts,
   resolve_polarity,
   validate,
+  with_contexts,
 )
 from feature_export.errors import InputError
 
@@ -104,13 +103,21 @@ def test_contexts_go_by_position_not_by_number():
     Utterance("other", "train", "else", "y", 2, "C"),
     Utterance("alone", "train", "nobody"),
   ]
-  around = contexts(turns, limit=2)
-  assert around["c"] == Context(("two", "one"), ("four",), ("B", "A"), ("B",))
-  assert around["d"] == Context(("three", "two"), (), ("A", "B"), ())
-  assert around["a"].before == ()
-  assert around["other"] == Context()
+  four, one, three, _, other, alone = with_contexts(turns, limit=2)
+  assert three == replace(
+    turns[2],
+    before=("two", "one"),
+    after=("four",),
+    before_speakers=("B", "A"),
+    after_speakers=("B",),
+  )
+  assert four == replace(
+    turns[0], before=("three", "two"), before_speakers=("A", "B")
+  )
+  assert one.before == ()
+  assert other == turns[4]
   # No dialogue is no dialogue, not one that all such rows share.
-  assert around["alone"] == Context()
+  assert alone == turns[5]
 
 
 def _resolve(utterance, scheme):

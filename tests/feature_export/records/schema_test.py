@@ -1,11 +1,12 @@
 """Tests of the record contract."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from feature_export.corpora.schemes import MELD
-from feature_export.corpora.utterance import Context, Corpus, Utterance
+from feature_export.corpora.utterance import Corpus, Utterance
 from feature_export.features.extracted import Extraction, absent
 from feature_export.features.settings import (
   AudioSettings,
@@ -42,9 +43,9 @@ def test_fields_are_the_contract():
 
 def test_record_has_exactly_the_schema_s_fields():
   utterance = Utterance("a", "train", "hi", emotion="joy")
-  context = Context(("x",), (), ("A",), ())
+  utterance = replace(utterance, before=("x",), before_speakers=("A",))
   corpus = Corpus("mine", (utterance,), MELD)
-  record = build_record(utterance, context, NOTHING, corpus)
+  record = build_record(utterance, NOTHING, corpus)
   assert set(record) == set(record_features(64, 1280))
   assert (record["before"], record["before_speakers"]) == (["x"], ["A"])
   # Derived from the class; the intensity is unknown, not zero.
@@ -55,7 +56,7 @@ def test_record_has_exactly_the_schema_s_fields():
 def test_intensity_zero_is_an_intensity():
   utterance = Utterance("a", "train", "hi", intensity=0.0)
   corpus = Corpus("mine", (utterance,), None)
-  record = build_record(utterance, Context(), NOTHING, corpus)
+  record = build_record(utterance, NOTHING, corpus)
   assert (record["intensity"], record["has_intensity"]) == (0.0, True)
   assert record["polarity"] == "neutral"
 
