@@ -78,7 +78,7 @@ class Health:
   def _ids(self, step: int) -> list[str]:
     examples = self._experiment.mixture.examples["train"]
     rows = [examples[row] for row in self._plan(step - 1).rows]
-    return [f"{each.corpus}/train/{each.record.id}" for each in rows]
+    return [f"{each.corpus}/train/{each.id}" for each in rows]
 
   def _advice(self, step: int) -> str:
     config = self._experiment.config
