@@ -1,7 +1,9 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from feature_export.errors import InputError
+from feature_export.labels import sentences
 from feature_export.labels.sentences import (
   DEFAULT_ENCODER,
   SentenceEncoder,
@@ -162,15 +165,31 @@ def _write_encoders(root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def encoders(tmp_path_factory) -> Path:
-  root = tmp_path_factory.mktemp("encoders")
-  # Apart from this process, which may have imported TensorFlow already.
+def process() -> Iterator[ProcessPoolExecutor]:
+  """A process apart from this one, which may have imported TensorFlow already.
+
+  It is one for all tests: importing PyTorch takes most of their time.
+  """
   with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-    pool.submit(_write_encoders, root).result()
+    yield pool
+
+
+@pytest.fixture
+def one_process(process, monkeypatch) -> None:
+  """Encoders share `process`, instead of starting one each."""
+  monkeypatch.setattr(
+    sentences, "ProcessPoolExecutor", lambda *_, **__: nullcontext(process)
+  )
+
+
+@pytest.fixture(scope="module")
+def encoders(process, tmp_path_factory) -> Path:
+  root = tmp_path_factory.mktemp("encoders")
+  process.submit(_write_encoders, root).result()
   return root
 
 
-def test_plain_bert_gives_its_pooler_output(encoders):
+def test_plain_bert_gives_its_pooler_output(encoders, one_process):
   raw = load_encoder(str(encoders / "bert")).encode(_TEXTS)
   assert raw.shape == (4, 16)
   # float32 sums over 16 numbers, padded in one and not in the other: 1e-5.
@@ -179,7 +198,7 @@ def test_plain_bert_gives_its_pooler_output(encoders):
   assert np.abs(raw[0] - raw[1]).max() > 0.1
 
 
-def test_weights_in_a_bin_file_are_the_same_encoder(encoders):
+def test_weights_in_a_bin_file_are_the_same_encoder(encoders, one_process):
   """As SimCSE's older copies have it."""
   folder = encoders / "whole"
   assert [each.name for each in folder.glob("*model*")] == ["pytorch_model.bin"]
@@ -189,14 +208,14 @@ def test_weights_in_a_bin_file_are_the_same_encoder(encoders):
   np.testing.assert_allclose(encoder.encode(_TEXTS), by_hand, atol=1e-5)
 
 
-def test_a_bin_file_with_code_in_it_is_refused(encoders):
+def test_a_bin_file_with_code_in_it_is_refused(encoders, one_process):
   folder = encoders / "code"
   with pytest.raises(InputError, match=r"nothing of it was run.*safetensors"):
     load_encoder(str(folder)).encode(["a"])
   assert not (folder / "ran").exists()
 
 
-def test_a_pooler_without_weights_is_not_made_up(encoders):
+def test_a_pooler_without_weights_is_not_made_up(encoders, one_process):
   """As checkpoints of masked language models have none."""
   with pytest.raises(InputError, match=r"found none for pooler\.dense\.bias"):
     load_encoder(str(encoders / "no pooler")).encode(["a"])
@@ -207,7 +226,7 @@ def test_folder_without_weights(tmp_path):
     load_encoder(str(tmp_path))
 
 
-def test_weights_without_a_model(encoders, tmp_path):
+def test_weights_without_a_model(encoders, one_process, tmp_path):
   broken = tmp_path / "broken"
   broken.mkdir()
   shutil.copy(encoders / "bert" / "model.safetensors", broken)
@@ -220,7 +239,7 @@ def test_name_that_no_hub_can_have():
     load_encoder("./not/there/at/all")
 
 
-def test_a_device_that_is_not_there_is_said_and_nothing_else():
+def test_a_device_that_is_not_there_is_said_and_nothing_else(one_process):
   import torch
 
   if torch.cuda.is_available():
