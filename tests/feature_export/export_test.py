@@ -153,11 +153,12 @@ def test_killed_export_leaves_nothing_that_looks_whole(
     for number, split in enumerate(["train"] * 3000 + ["validation"])
   ]
   write_manifest(raw_corpus, rows)
-  command = [sys.executable, "-m", "feature_export.export"]
-  command += ["--corpus", "manifest", "--raw", str(raw_corpus)]
-  command += ["--out", str(tmp_path / "data"), "--jobs", "2"]
+  flags = ["--corpus", "manifest", "--raw", str(raw_corpus)]
+  flags += ["--out", str(tmp_path / "data"), "--jobs", "2"]
   process = subprocess.Popen(
-    command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    [sys.executable, "-m", "feature_export.export", *flags],
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
   )
   # The draft of the dataset is there: records are being written.
   while not list((tmp_path / "data").glob(".incomplete*/**/*")):
@@ -168,6 +169,5 @@ def test_killed_export_leaves_nothing_that_looks_whole(
   # ended, which they do with their parent.
   process.communicate(timeout=30)
   assert not (tmp_path / "data" / "mine").exists()
-  command += ["--noaudio"]
-  subprocess.run(command, check=True, capture_output=True)
+  assert _run(*flags, "--noaudio") == 0
   assert [path.name for path in (tmp_path / "data").iterdir()] == ["mine"]

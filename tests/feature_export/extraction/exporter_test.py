@@ -15,10 +15,9 @@ from feature_export.records.reader import find_dataset, read_records
 _CLIPS = 240
 
 
-def _command(raw, out, *flags) -> list[str]:
-  command = [sys.executable, "-m", "feature_export.export"]
-  command += ["--corpus", "manifest", "--raw", str(raw), "--out", str(out)]
-  return [*command, "--jobs", "2", *flags]
+def _flags(raw, out, *more) -> list[str]:
+  flags = ["--corpus", "manifest", "--raw", str(raw), "--out", str(out)]
+  return [*flags, "--jobs", "2", *more]
 
 
 def _dataset(out) -> dict[str, bytes]:
@@ -49,7 +48,8 @@ def test_a_killed_export_goes_on_and_ends_byte_identical(
   write_manifest(raw_corpus, rows)
   killed, whole = tmp_path / "killed", tmp_path / "whole"
   process = subprocess.Popen(
-    _command(raw_corpus, killed),
+    [sys.executable, "-m", "feature_export.export"]
+    + _flags(raw_corpus, killed),
     stdout=subprocess.DEVNULL,
     stderr=subprocess.PIPE,
   )
@@ -61,7 +61,7 @@ def test_a_killed_export_goes_on_and_ends_byte_identical(
   finished = len(list(killed.glob(".incomplete*/features/*/*.npz")))
   assert 5 <= finished < _CLIPS
   for out in (killed, whole):
-    subprocess.run(_command(raw_corpus, out), check=True, capture_output=True)
+    assert export.main(_flags(raw_corpus, out)) == 0
   assert _report(killed)["media_reused"] == finished
   assert _report(whole)["media_reused"] == 0
   assert _dataset(killed) == _dataset(whole)
@@ -85,14 +85,9 @@ def test_too_many_bad_clips_stop_the_export_and_are_listed(
 def test_beam_writes_the_same_records(raw_corpus, export_raw, tmp_path):
   pytest.importorskip("apache_beam", reason="apache-beam is not installed")
   assert export_raw() == 0
-  subprocess.run(
-    _command(
-      *(raw_corpus, tmp_path / "beam", "--frames", "3", "--image_size", "32"),
-      *("--faces", "none", "--beam_runner", "DirectRunner"),
-    ),
-    check=True,
-    capture_output=True,
-  )
+  flags = ["--frames", "3", "--image_size", "32", "--faces", "none"]
+  flags += ["--beam_runner", "DirectRunner"]
+  assert export.main(_flags(raw_corpus, tmp_path / "beam", *flags)) == 0
   fields = ["id", "text", "audio", "video", "before", "after", "emotion"]
   for split in ("train", "validation", "test"):
     ours, beams = (
