@@ -69,5 +69,5 @@ fuzz: $(VENV)/.test  ## damaged and crafted input files, ten minutes
 	  --seconds $(FUZZ_SECONDS)
 
 clean:  ## remove .venv, caches and the demo's data and runs
-	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache *.egg-info \
+	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info \
 	  $(DEMO) runs/demo* runs/table3
