@@ -9,7 +9,7 @@ import sys
 from absl import flags
 
 from unimse_jax import command_line
-from unimse_jax.files import local_path
+from unimse_jax.storage import user_path
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
@@ -31,7 +31,7 @@ def main() -> int:
   command_line.read_config(_CONFIG)
   from unimse_jax.study import ablation, plan
 
-  root, split = local_path(_WORKDIR.value), _SPLIT.value
+  root, split = user_path(_WORKDIR.value), _SPLIT.value
   given = plan.config_flags(sys.argv[1:])
   file, overrides = command_line.split_config(given)
   rows, left_out = plan.ablation_rows(

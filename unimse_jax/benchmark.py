@@ -11,7 +11,8 @@ from absl import flags
 from unimse_jax import command_line
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
-from unimse_jax.files import local_path, write_atomically
+from unimse_jax.files import write_atomically
+from unimse_jax.storage import user_path
 
 _CONFIG = command_line.define_config()
 _STEPS = flags.DEFINE_integer(
@@ -25,7 +26,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "Where to write the figures.")
 
 def main() -> int:
   config = command_line.read_config(_CONFIG)
-  output = local_path(_OUTPUT.value) if _OUTPUT.value else None
+  output = user_path(_OUTPUT.value) if _OUTPUT.value else None
   if output and not output.parent.is_dir():
     # Told before minutes of measuring, not after.
     raise InputError(

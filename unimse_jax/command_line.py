@@ -29,6 +29,7 @@ _HELP_CONFIG = "help_config"
 _DISK_ERRORS = (
   errno.EACCES,
   errno.EDQUOT,
+  errno.EIO,
   errno.ENOSPC,
   errno.EPERM,
   errno.EROFS,

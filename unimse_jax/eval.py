@@ -11,8 +11,8 @@ from absl import flags
 
 from unimse_jax import command_line
 from unimse_jax.errors import InputError
-from unimse_jax.files import local_path
 from unimse_jax.rundir import RunDir
+from unimse_jax.storage import user_path
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
@@ -38,11 +38,11 @@ def main() -> int:
       "expected one of --step and --seeds: seeds have steps of their own."
     )
   if _CONFIG.value is None and _WORKDIR.value and _SEEDS.value is None:
-    workdir = local_path(_WORKDIR.value)
+    workdir = user_path(_WORKDIR.value)
     config = RunDir(workdir).read_config()
   else:
     config = command_line.read_config(_CONFIG)
-    workdir = local_path(_WORKDIR.value or f"runs/{config.name}")
+    workdir = user_path(_WORKDIR.value or f"runs/{config.name}")
   if _SEEDS.value is not None:
     from unimse_jax.study import plan, seeds
 

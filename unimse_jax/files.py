@@ -7,10 +7,12 @@ import json
 import os
 import pathlib
 import reprlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from unimse_jax.errors import InputError
+from unimse_jax.storage import is_remote, write_object
 
 _POINTER = b"version https://git-lfs"
 _POINTER_BYTES = 200  # a pointer has about 130
@@ -21,20 +23,6 @@ def hash_file(path: pathlib.Path) -> str:
   """The sha256 of a file's bytes, in hexadecimal, read in blocks."""
   with path.open("rb") as file:
     return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def local_path(text: str) -> pathlib.Path:
-  """The path that a user wrote, with a leading ~ expanded.
-
-  Raises:
-    InputError: it is an address, as gs://bucket/run.
-  """
-  if "://" in text:
-    raise InputError(
-      f"expected a local path, found {text!r}; buckets are not read or written "
-      "yet: copy or mount it"
-    )
-  return pathlib.Path(text).expanduser()
 
 
 def check_is_no_pointer(path: pathlib.Path) -> None:
@@ -156,6 +144,13 @@ def write_atomically(path: pathlib.Path, data: bytes) -> None:
 @contextlib.contextmanager
 def open_atomically(path: pathlib.Path) -> Iterator[BinaryIO]:
   """A draft to write to, which becomes `path` where the block ends well."""
+  if is_remote(path):
+    # An object of a bucket appears when all of it is there.
+    with tempfile.TemporaryFile() as file:
+      yield file
+      file.seek(0)
+      write_object(path, file.read())
+    return
   # The name carries the process id: two writers must not share a draft.
   draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
   try:

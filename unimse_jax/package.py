@@ -6,7 +6,7 @@ python -m unimse_jax.package --workdir DIR --out DIR [--overwrite]
 from absl import flags
 
 from unimse_jax import command_line
-from unimse_jax.files import local_path
+from unimse_jax.storage import user_path
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run.", required=True)
 _OUT = flags.DEFINE_string("out", None, "The new directory.", required=True)
@@ -18,8 +18,8 @@ _OVERWRITE = flags.DEFINE_bool(
 def main() -> int:
   from unimse_jax.prediction import package
 
-  out = local_path(_OUT.value)
-  manifest = package.write(local_path(_WORKDIR.value), out, _OVERWRITE.value)
+  out = user_path(_OUT.value)
+  manifest = package.write(user_path(_WORKDIR.value), out, _OVERWRITE.value)
   source = manifest["source"]
   print(
     f"Written: {len(manifest['files'])} files to {out} "

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from unimse_jax import command_line
-from unimse_jax.files import local_path
+from unimse_jax.storage import user_path
 
 _WORKDIR = flags.DEFINE_string(
   "workdir", None, "Directory of the run to report on.", required=True
@@ -46,8 +46,8 @@ def repeat_compare(arguments: Sequence[str]) -> list[str]:
 def main() -> int:
   from unimse_jax.reporting import page
 
-  compared = [local_path(path) for path in _COMPARE.value]
-  workdir = local_path(_WORKDIR.value)
+  compared = [user_path(path) for path in _COMPARE.value]
+  workdir = user_path(_WORKDIR.value)
   path = page.write(workdir, compared, _PROJECTION.value, _SINGLE.value)
   print(f"Written: {path} ({path.stat().st_size / 1024:.0f} KiB)")
   return 0

@@ -10,7 +10,7 @@ import sys
 from absl import flags
 
 from unimse_jax import command_line
-from unimse_jax.files import local_path
+from unimse_jax.storage import user_path
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
@@ -23,7 +23,7 @@ _SEEDS = flags.DEFINE_integer(
 
 def main() -> int:
   config = command_line.read_config(_CONFIG)
-  workdir = local_path(_WORKDIR.value or f"runs/{config.name}")
+  workdir = user_path(_WORKDIR.value or f"runs/{config.name}")
   if _SEEDS.value is not None:
     from unimse_jax.study import plan, seeds
 

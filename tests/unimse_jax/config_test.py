@@ -187,7 +187,7 @@ def test_paths_are_expanded_and_addresses_refused(monkeypatch, tmp_path):
   config = config_lib.validate(values)
   assert config.data.dir == str(tmp_path / "data")
   assert config.t5.pretrained == "google-t5/t5-small"
-  values["data"]["labels"] = "gs://bucket/labels.jsonl"
+  values["data"]["labels"] = "ftp://host/labels.jsonl"
   with pytest.raises(InputError, match="data.labels: expected a local path"):
     config_lib.validate(values)
 

@@ -1,6 +1,5 @@
 """A file is the old one or the new one, never half; JSON is JSON or refused."""
 
-import pathlib
 from typing import NotRequired
 
 import pytest
@@ -32,14 +31,6 @@ def test_write_atomically_keeps_the_old_file_when_it_fails(
     files.write_atomically(path, b"two")
   assert path.read_bytes() == b"one"
   assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
-
-
-def test_a_users_path_is_expanded_and_a_bucket_refused(monkeypatch, tmp_path):
-  monkeypatch.setenv("HOME", str(tmp_path))
-  assert files.local_path("~/runs") == tmp_path / "runs"
-  assert files.local_path("runs/a") == pathlib.Path("runs/a")
-  with pytest.raises(InputError, match="gs://bucket/run"):
-    files.local_path("gs://bucket/run")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

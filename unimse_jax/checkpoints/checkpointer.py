@@ -3,7 +3,8 @@
 A checkpoint is a directory named after its step. Orbax writes the arrays into
 `<step>.orbax-checkpoint-tmp`, this module seals them there with a sha256
 manifest, and one rename commits both together: there is no moment in which a
-step is committed but not sealed.
+step is committed but not sealed. In a bucket, which cannot rename, Orbax's
+commit object does so (`step_directory`).
 
 Orbax's AsyncCheckpointer is used, not its CheckpointManager: the manager
 counts an empty directory as a step, keeps a list of steps in memory that a
@@ -20,6 +21,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
+from etils import epath
 from jax.experimental import multihost_utils
 
 from unimse_jax.checkpoints import integrity
@@ -34,6 +36,7 @@ from unimse_jax.checkpoints.arrays import (
 )
 from unimse_jax.checkpoints.step_directory import StepDirectory, find_best
 from unimse_jax.errors import InputError
+from unimse_jax.storage import absolute, user_path
 
 # Orbax adds the commit time to this file after our seal; nothing reads it.
 _UNSEALED = ("_CHECKPOINT_METADATA",)
@@ -64,7 +67,8 @@ class Checkpointer:
     """Opens a directory and sweeps what a killed run left in it.
 
     Args:
-      directory: folder of the checkpoints; made if absent.
+      directory: folder of the checkpoints, local or in a bucket; made if
+        absent.
       keep: number of the latest steps that stay, at least 1.
       best: (metric, "max" or "min"): the best step by it stays too.
       read_only: touches nothing; for evaluating while another process trains.
@@ -74,7 +78,7 @@ class Checkpointer:
     """
     if keep < 1 or (best and best[1] not in ("max", "min")):
       raise ValueError(f"keep >= 1 and max or min expected: {keep}, {best}")
-    self.directory = pathlib.Path(directory).absolute()
+    self.directory = absolute(user_path(directory))
     logging.get_absl_logger().addFilter(_is_not_of_orbax)
     self._steps = StepDirectory(self.directory)
     self._keep, self._best, self._read_only = keep, best, read_only
@@ -178,7 +182,7 @@ class Checkpointer:
     try:
       self._on_process_0("clear", lambda: self._steps.make_room(step))
       self._orbax.save(
-        self.directory / str(step),
+        _orbax_path(self._steps.path(step)),
         args=ocp.args.PyTreeSave(nest(arrays)),
       )
     except OSError as error:  # anything else is a fault of ours: let it out
@@ -248,7 +252,7 @@ class Checkpointer:
   ) -> dict[ArrayPath, jax.Array]:
     targets = {path: _placed(leaf) for path, leaf in expected.items()}
     nested = self._orbax.restore(
-      self._steps.path(step),
+      _orbax_path(self._steps.path(step)),
       args=ocp.args.PyTreeRestore(
         item=nest(expected),
         restore_args=nest(targets),
@@ -355,6 +359,10 @@ def _make_record(
   }
   json.dumps(record)  # fails here, in the caller's sight, not while sealing
   return record
+
+
+def _orbax_path(path: pathlib.Path) -> epath.Path:
+  return epath.Path(str(path))
 
 
 def _placed(leaf: Any) -> ocp.ArrayRestoreArgs:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from unimse_jax.files import hash_file, write_atomically
+from unimse_jax.storage import is_remote
 
 MANIFEST_NAME = "manifest.json"
 
@@ -98,5 +99,7 @@ def _digest(manifest: Mapping[str, Any]) -> str:
 
 
 def _flush_to_disk(path: pathlib.Path) -> None:
+  if is_remote(path):
+    return
   with path.open("rb") as file:
     os.fsync(file.fileno())

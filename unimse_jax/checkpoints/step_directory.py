@@ -4,11 +4,14 @@
 states in passing: `<step>.orbax-checkpoint-tmp` (being written),
 `<step>.deleted` (being deleted), `<step>.replaced` (kept until its successor
 of the same step is complete), `<step>.damaged` (set aside for a look).
+
+A bucket cannot rename: there Orbax writes into `<step>` itself, the manifest
+comes after the arrays, and Orbax's commit object comes last. A step without
+either is one that is being written, or was when its run was killed.
 """
 
 import math
 import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +19,18 @@ from absl import logging
 
 from unimse_jax.checkpoints import integrity
 from unimse_jax.errors import InputError
+from unimse_jax.storage import (
+  is_remote,
+  make_directory,
+  move_tree,
+  remove_tree,
+)
 
 _TEMPORARY = ".orbax-checkpoint-tmp"
 _DELETED = ".deleted"
 _REPLACED = ".replaced"
 _DAMAGED = ".damaged"
+_COMMIT = "commit_success.txt"  # Orbax's, in buckets
 
 
 class StepDirectory:
@@ -38,7 +48,9 @@ class StepDirectory:
     return self.root / str(step)
 
   def temporary_path(self, step: int) -> pathlib.Path:
-    """Where Orbax writes a step before it renames it."""
+    """Where Orbax writes a step before it commits it."""
+    if is_remote(self.root):
+      return self.path(step)
     return self.root / f"{step}{_TEMPORARY}"
 
   def manifests(self) -> dict[int, dict[str, Any]]:
@@ -46,6 +58,8 @@ class StepDirectory:
     manifests = {}
     for path in sorted(self._candidates(), key=lambda path: int(path.name)):
       manifest = integrity.read_manifest(path)
+      if is_remote(path) and not (path / _COMMIT).is_file():
+        continue
       if manifest is not None and manifest.get("step") == int(path.name):
         manifests[int(path.name)] = manifest
     return manifests
@@ -86,8 +100,10 @@ class StepDirectory:
     """Deletes all complete steps but the `keep` latest and the best one."""
     steps = list(self.manifests())
     for step in set(steps) - {*steps[-keep:], best}:
-      # Renamed first: a kill half-way must not leave half a checkpoint.
-      shutil.rmtree(self._rename(step, _DELETED))
+      # A kill half-way must not leave half a checkpoint under its name.
+      path = self.path(step)
+      path = path if is_remote(path) else self._rename(step, _DELETED)
+      remove_tree(path, integrity.MANIFEST_NAME)
     for path in self.root.glob(f"*{_REPLACED}"):
       self._put_back(path)
 
@@ -97,9 +113,16 @@ class StepDirectory:
       self._rename(step, _REPLACED)
 
   def set_aside(self, step: int) -> None:
-    """Moves a damaged or incomplete step away; an empty one is removed."""
+    """Moves a damaged or incomplete step away; an empty one is removed.
+
+    In a bucket one without a manifest is what a killed save left: removed too.
+    """
     path = self.path(step)
-    if path.is_dir() and not any(path.iterdir()):
+    if is_remote(path):
+      if not (path / integrity.MANIFEST_NAME).is_file():
+        remove_tree(path)
+        return
+    elif path.is_dir() and not any(path.iterdir()):
       path.rmdir()
       return
     aside = self._rename(step, _DAMAGED)
@@ -112,10 +135,10 @@ class StepDirectory:
       InputError: the root cannot be made or written.
     """
     try:
-      self.root.mkdir(parents=True, exist_ok=True)
-      for path in list(self.root.iterdir()):
+      make_directory(self.root)
+      for path in self._entries():
         if path.name.endswith((_TEMPORARY, _DELETED)):
-          shutil.rmtree(path)
+          remove_tree(path)
         elif path.name.endswith(_REPLACED):
           self._put_back(path)
       complete = self.manifests()
@@ -128,31 +151,31 @@ class StepDirectory:
         "choose another --workdir or mend its permissions"
       ) from error
 
+  def _entries(self) -> list[pathlib.Path]:
+    # A directory of a bucket is there only if something is in it.
+    return list(self.root.iterdir()) if self.root.is_dir() else []
+
   def _candidates(self) -> list[pathlib.Path]:
-    if not self.root.is_dir():
-      return []
     # "04" is no name that we give: it would shadow "4".
     return [
       path
-      for path in self.root.iterdir()
+      for path in self._entries()
       if path.name.isdecimal() and path.name == str(int(path.name))
     ]
 
   def _rename(self, step: int, suffix: str) -> pathlib.Path:
     target = self.root / f"{step}{suffix}"
-    if target.exists():
-      shutil.rmtree(target)
-    return self.path(step).rename(target)
+    return move_tree(self.path(step), target, integrity.MANIFEST_NAME)
 
   def _put_back(self, path: pathlib.Path) -> None:
     # Superfluous if its successor came into being whole, else still needed.
     original = path.with_name(path.name.removesuffix(_REPLACED))
     if original.exists():
       if not integrity.find_damage(original):
-        shutil.rmtree(path)
+        remove_tree(path, integrity.MANIFEST_NAME)
         return
       self.set_aside(int(original.name))
-    path.rename(original)
+    move_tree(path, original, integrity.MANIFEST_NAME)
 
 
 def find_best(

@@ -6,8 +6,10 @@ from typing import Any
 
 from unimse_jax.config.input_fields import DataConfig, TextConfig
 from unimse_jax.config.run_fields import FIELDS, Config
+from unimse_jax.errors import InputError
+from unimse_jax.storage import user_path
 
-# Fields that name a place on a disk.
+# Fields that name a place on a disk or in a bucket.
 PATHS = ("data.dir", "data.labels", "tokenizer.path", "t5.pretrained")
 
 
@@ -27,12 +29,11 @@ def find_faults(config: Config) -> list[str]:
   faults, values = [], flat(config)
   for path, value in values.items():
     faults += FIELDS[path].faults(value)
-  faults += [
-    f"config.{path}: expected a local path, found {values[path]!r}; buckets "
-    "are not read yet: copy or mount it"
-    for path in PATHS
-    if "://" in values[path]
-  ]
+  for path in PATHS:
+    try:
+      user_path(values[path])
+    except InputError as error:
+      faults.append(f"config.{path}: {error}")
   faults += _check_text(config.text, config.data.corpora)
   faults += _check_data(config.data, config.text.max_tokens)
   faults += _check_model(config)

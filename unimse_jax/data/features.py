@@ -109,7 +109,8 @@ class FeatureTransform:
 
   @classmethod
   def load(cls, path: pathlib.Path) -> "FeatureTransform":
-    with np.load(path, allow_pickle=False) as arrays:
+    content = io.BytesIO(path.read_bytes())
+    with np.load(content, allow_pickle=False) as arrays:
       stored = {name: arrays[name] for name in arrays.files}
     modalities = [name.split("/")[1] for name in stored if name[:4] == "mean"]
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import logging
 
+from unimse_jax import storage
 from unimse_jax.data import label_file
 from unimse_jax.data.records import SPLITS, CorpusRecords, Record, find
 from unimse_jax.errors import InputError
@@ -109,7 +110,7 @@ def load(
   if faults:
     raise InputError("\n".join(f"  - {fault}" for fault in faults))
   corpora = {name: CorpusRecords(data_dir, name) for name in names}
-  path = pathlib.Path(labels)
+  path = storage.fetch_with_companions(labels)
   meta = label_file.read_meta(path)
   _check_settings(corpora)
   _check_labels(corpora, meta, path)
@@ -172,14 +173,14 @@ def missing(
       find(data_dir, name)
     except InputError as error:
       faults.append(str(error))
-  path = pathlib.Path(labels)
+  path = storage.fetch_with_companions(labels)
   meta_path = label_file.meta_path(path)
   if not path.is_file() or not meta_path.is_file():
     faults.append(
-      f"Universal labels: expected {path} and {meta_path.name} beside it, "
+      f"Universal labels: expected {labels} and {meta_path.name} beside it, "
       "found none. Make them with\n"
       f"      python -m feature_export.universal_labels --data {data_dir} "
-      f"--corpora {','.join(names)} --out {path}"
+      f"--corpora {','.join(names)} --out {labels}"
       + "".join(
         f" --{name} {value}"
         for name, value in (

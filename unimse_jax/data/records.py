@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import TypedDict
 
+from unimse_jax import storage
 from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 from unimse_jax.files import read_json
@@ -251,14 +252,15 @@ def find(data_dir: str, name: str) -> pathlib.Path:
     InputError: there is none; says where it looked and how to make it. Or
       its metadata.json is damaged.
   """
+  folder = storage.fetch(f"{data_dir}/{name}")
   versions = sorted(
     path.parent
-    for path in pathlib.Path(data_dir).glob(f"{name}/*/metadata.json")
+    for path in folder.glob("*/metadata.json")
     if "shards" in _read_json(path, dict[str, Any])
   )
   if not versions:
     raise InputError(
-      f"Dataset {name!r}: expected {pathlib.Path(data_dir) / name}/<version>/ "
+      f"Dataset {name!r}: expected {data_dir}/{name}/<version>/ "
       "with TFRecords and metadata.json, found none. Make it with its "
       "importer, or from a manifest of your own, with\n"
       f"      python -m feature_export.export --corpus {name} --raw PATH "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from unimse_jax import storage
 from unimse_jax.data import label_file
 from unimse_jax.data.records import Record
 from unimse_jax.errors import InputError
@@ -23,7 +24,7 @@ def find(labels: str) -> pathlib.Path:
   Raises:
     InputError: there is none, or not the one that was made with these labels.
   """
-  path = pathlib.Path(labels)
+  path = storage.fetch_with_companions(labels)
   file = path.with_suffix(".sentences.npz")
   expected = label_file.read_meta(path).get("sentences_sha256")
   if expected is None or not file.is_file():

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from unimse_jax import storage
 from unimse_jax.data import sentencepiece_file
 from unimse_jax.data.sentencepiece_file import WORD_START
 from unimse_jax.errors import InputError
@@ -113,7 +114,7 @@ def find(path: str) -> pathlib.Path:
   Raises:
     InputError: neither is there.
   """
-  given = pathlib.Path(path).expanduser()
+  given = storage.fetch(path)
   if not given.is_dir():
     candidates = [given]
   else:

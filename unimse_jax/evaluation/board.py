@@ -19,6 +19,7 @@ from unimse_jax.config import Config
 from unimse_jax.evaluation.evaluator import Evaluation
 from unimse_jax.files import write_atomically
 from unimse_jax.rundir.event_file import EventFile
+from unimse_jax.storage import make_directory
 
 _CELL, _MARGIN = 48, 96  # pixels
 _COLUMNS = ("corpus", "id", "target", "predicted", "text")
@@ -43,7 +44,7 @@ def write(
     step: training step of the checkpoint.
     config: config of the run, shown as hyper-parameters.
   """
-  folder.mkdir(parents=True, exist_ok=True)
+  make_directory(folder)
   for old in folder.glob("events.out.tfevents.*"):
     old.unlink()
   scalars = _scalars(split, evaluation)

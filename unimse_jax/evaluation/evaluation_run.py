@@ -7,7 +7,7 @@ from typing import Any
 
 from absl import logging
 
-from unimse_jax import pipeline
+from unimse_jax import pipeline, storage
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import board, results, selection
@@ -39,7 +39,7 @@ def evaluate(
   Raises:
     InputError: no run there, one of another config, or an empty split.
   """
-  run_dir = RunDir(path.absolute())
+  run_dir = RunDir(storage.absolute(path))
   run_dir.check_config(config)
   experiment = pipeline.open_run(config, run_dir)
   if not experiment.mixture.examples[split]:
@@ -110,7 +110,7 @@ def write(
 ) -> None:
   """Writes what `evaluate` returned to the run, for TensorBoard too."""
   evaluation, selected, _ = run
-  run_dir = RunDir(path.absolute())
+  run_dir = RunDir(storage.absolute(path))
   results.write(run_dir, split, *run)
   board.write(
     run_dir.tensorboard(split), split, evaluation, selected["step"], config

@@ -28,6 +28,7 @@ from unimse_jax.models import T5Config
 from unimse_jax.pipeline import model_file
 from unimse_jax.pipeline.model_shape import make_label_text, random_t5
 from unimse_jax.rundir import RunDir
+from unimse_jax.storage import make_directory
 
 
 def check_inputs(config: Config) -> None:
@@ -116,7 +117,7 @@ def _make_tokenizer(
   config: Config, path: pathlib.Path, loaded: Mixture, label_text: LabelText
 ) -> None:
   """Copies the vocabulary that the config names, or learns one."""
-  path.parent.mkdir(parents=True, exist_ok=True)
+  make_directory(path.parent)
   source = config.tokenizer.path
   if config.t5.pretrained and not source:
     source = str(pretrained.locate(config.t5.pretrained))

@@ -15,11 +15,12 @@ from unimse_jax.data import inputs
 from unimse_jax.data.records import CorpusRecords, Record
 from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
-from unimse_jax.files import local_path, open_atomically
+from unimse_jax.files import open_atomically
 from unimse_jax.prediction import package
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.prediction.predictor import Predictor
+from unimse_jax.storage import local_path, make_directory, user_path
 
 STANDARD = "-"  # stdin or stdout
 
@@ -43,7 +44,7 @@ def open_predictor(
 
   The arguments are those of `Predictor.from_workdir`.
   """
-  path = local_path(directory)
+  path = user_path(directory)
   whole = (path / package.MANIFEST).is_file()
   opener = Predictor.from_package if whole else Predictor.from_workdir
   return opener(path, batch_size, devices, backbone_weights, jobs)
@@ -145,9 +146,9 @@ def _write(rows: Iterable[dict], total: int, output: str) -> Count:
   bar = tqdm.tqdm(rows, total=total, desc="predicting", disable=None)
   if output == STANDARD:
     return _write_lines(bar, sys.stdout.buffer)
-  path = local_path(output)
+  path = user_path(output)
   try:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     with open_atomically(path) as file:
       return _write_lines(bar, file)
   except OSError as error:

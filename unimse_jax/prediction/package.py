@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from flax import traverse_util
 from typing_extensions import TypedDict
 
 from unimse_jax import pipeline as pipeline_lib
-from unimse_jax import pretrained
+from unimse_jax import pretrained, storage
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file, read_json
 from unimse_jax.parallel import mesh as mesh_lib
@@ -53,7 +54,7 @@ def write(workdir: pathlib.Path, out: pathlib.Path, overwrite: bool) -> dict:
   Raises:
     InputError: no run, or something stands at `out`.
   """
-  run_dir = RunDir(workdir.absolute())
+  run_dir = RunDir(storage.absolute(workdir))
   config = run_dir.read_config()
   _check_target(out, overwrite)
   pipeline = pipeline_lib.open_pipeline(config, run_dir)
@@ -93,7 +94,7 @@ def _write(
 
   (draft / OWN).mkdir()
   for file in (run_dir.config_file, run_dir.features_file, run_dir.model_file):
-    shutil.copyfile(file, draft / OWN / file.name)
+    (draft / OWN / file.name).write_bytes(file.read_bytes())
   vocabulary = run_dir.tokenizer_file.read_bytes()
   rest = {name: tree for name, tree in params.items() if name != "t5"}
   pretrained.save(draft, pipeline.model.config.t5, params["t5"], vocabulary)
@@ -122,6 +123,9 @@ def _make_directory(
   out: pathlib.Path, fill: Callable[[pathlib.Path], None]
 ) -> None:
   """Fills a hidden draft beside `out` and renames it at the very end."""
+  if storage.is_remote(out):
+    _upload_directory(out, fill)
+    return
   out = out.absolute()
   draft = out.with_name(f".{out.name}.{os.getpid()}.tmp")
   old = out.with_name(f".{out.name}.{os.getpid()}.old")
@@ -136,6 +140,18 @@ def _make_directory(
   finally:
     shutil.rmtree(draft, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _upload_directory(
+  out: pathlib.Path, fill: Callable[[pathlib.Path], None]
+) -> None:
+  """Fills a local draft and copies it into a bucket, the manifest last."""
+  with tempfile.TemporaryDirectory(prefix="unimse_package_") as folder:
+    draft = pathlib.Path(folder)
+    fill(draft)
+    if out.exists():
+      storage.remove_tree(out, MANIFEST)
+    storage.upload_tree(draft, out, MANIFEST)
 
 
 def load(directory: pathlib.Path) -> tuple[Pipeline, Any]:

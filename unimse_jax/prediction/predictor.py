@@ -16,6 +16,7 @@ import jax
 from jax.sharding import Mesh
 
 from unimse_jax import pipeline as pipeline_lib
+from unimse_jax import storage
 from unimse_jax.config import Config
 from unimse_jax.data.batching import plan_in_order
 from unimse_jax.errors import InputError
@@ -90,7 +91,7 @@ class Predictor:
       InputError: no training run there, or none with a whole checkpoint; or
         no such batch size or number of devices.
     """
-    run_dir = RunDir(pathlib.Path(workdir).absolute())
+    run_dir = RunDir(storage.absolute(storage.user_path(workdir)))
     mesh = _make_mesh(devices)
     config = _with_batch_size(run_dir.read_config(), batch_size)
     pipeline = pipeline_lib.open_pipeline(config, run_dir)
@@ -112,7 +113,7 @@ class Predictor:
       InputError: no package is there, or a damaged one.
     """
     mesh = _make_mesh(devices)
-    pipeline, params = package.load(pathlib.Path(directory))
+    pipeline, params = package.load(storage.fetch(str(directory)))
     config = _with_batch_size(pipeline.config, batch_size)
     pipeline = dataclasses.replace(pipeline, config=config)
     places = sharding.state_sharding(params, mesh)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
+from unimse_jax import storage
 from unimse_jax.errors import InputError
 from unimse_jax.models import T5, T5Config
 from unimse_jax.pretrained import names, t5_config, tensors
@@ -140,7 +141,7 @@ def locate(path_or_hub_name: str) -> pathlib.Path:
     InputError: it is neither a directory with config.json nor a hub name
       that is in the local cache or can be reached.
   """
-  directory = pathlib.Path(path_or_hub_name).expanduser()
+  directory = storage.fetch(path_or_hub_name)
   if directory.is_dir():
     if not (directory / "config.json").is_file():
       raise InputError(

@@ -21,6 +21,7 @@ from unimse_jax.reporting.charts import Chart
 from unimse_jax.reporting.run_files import EvaluatedRun
 from unimse_jax.reporting.section import Gallery, Section
 from unimse_jax.rundir import RunDir
+from unimse_jax.storage import make_directory
 from unimse_jax.tables import writers
 from unimse_jax.tables.table import Table
 
@@ -57,7 +58,7 @@ def write(
   sections = build(run, others, projection, single)
   path = RunDir(root).report_file
   folder = path.parent
-  folder.mkdir(parents=True, exist_ok=True)
+  make_directory(folder)
   tables = {
     f"{file_name(table)}.{ending}": render(table)
     for section in sections
@@ -85,7 +86,7 @@ def _replace_files(
   An earlier report may have compared other runs: its tables must not be taken
   for this one's. The listing names ours; other files are left alone.
   """
-  folder.mkdir(parents=True, exist_ok=True)
+  make_directory(folder)
   listing = folder / listing_name
   if listing.is_file():
     for name in set(listing.read_text().split("\n")) - files.keys():

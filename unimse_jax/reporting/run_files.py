@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from unimse_jax import storage
 from unimse_jax.errors import InputError
 from unimse_jax.rundir import RunDir, json_file
 from unimse_jax.tables.scores import TASKS
@@ -119,7 +120,8 @@ def load(root: pathlib.Path, single: bool = False) -> EvaluatedRun:
   split = next(iter(results))
   rows = _complete(run_dir.predictions(split))
   data = results[split]["provenance"]["config"].get("data", {})
-  labels = pathlib.Path(data.get("labels", ""))
+  labels = storage.user_path(data.get("labels", ""))
+  exported = storage.user_path(data.get("dir", ""))
   return EvaluatedRun(
     root=root,
     run_dir=run_dir,
@@ -129,7 +131,7 @@ def load(root: pathlib.Path, single: bool = False) -> EvaluatedRun:
     metrics=run_dir.metrics(),
     seeds=seeds,
     ablation=ablation,
-    statistics=_read(pathlib.Path(data.get("dir", "")) / "statistics.json"),
+    statistics=_read(exported / "statistics.json"),
     audit=_read(labels.with_suffix(".audit.json")) if labels.name else None,
   )
 

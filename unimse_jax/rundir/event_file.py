@@ -7,6 +7,9 @@ import socket
 import time
 from typing import Any
 
+from unimse_jax.rundir.growing_file import open_growing
+from unimse_jax.storage import make_directory
+
 # Two files of one process within a second need two names.
 _counter = itertools.count()
 
@@ -30,12 +33,13 @@ class EventFile:
     from tensorboard.compat.proto import event_pb2
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     name = (
       f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
       f".{os.getpid()}.{next(_counter)}"
     )
-    self._records = RecordWriter((directory / name).open("wb"))
+    self._file = open_growing(directory / name)
+    self._records = RecordWriter(self._file)
     self._add(file_version="brain.Event:2")
     if restart is not None:
       start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
@@ -54,8 +58,12 @@ class EventFile:
     self.write(step, summary_pb2.Summary(value=[scalar]))
 
   def flush(self) -> None:
-    """Hands what was appended to the system."""
+    """Hands what was appended to the system; to a bucket, now and then."""
     self._records.flush()
+
+  def sync(self) -> None:
+    """Writes what a bucket was not told yet; a disk knows all."""
+    self._file.sync()
 
   def close(self) -> None:
     """Closes the file."""

@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 from unimse_jax.files import read_json, write_atomically
+from unimse_jax.storage import make_directory
 
 
 def read(
@@ -31,7 +32,7 @@ def write(path: pathlib.Path, value: Any) -> None:
     path: the file; its directory is made.
     value: JSON values, tuples too.
   """
-  path.parent.mkdir(parents=True, exist_ok=True)
+  make_directory(path.parent)
   text = json.dumps(_finite(value), indent=2, allow_nan=False)
   write_atomically(path, f"{text}\n".encode())
 

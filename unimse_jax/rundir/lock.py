@@ -10,18 +10,25 @@ from collections.abc import Iterator
 from absl import logging
 
 from unimse_jax.errors import InputError
+from unimse_jax.rundir import bucket_lock
+from unimse_jax.storage import is_remote
 
 
 @contextlib.contextmanager
 def hold(file: pathlib.Path) -> Iterator[None]:
   """Holds a lock file while the block runs.
 
-  The lock goes with the process, so also after SIGKILL.
+  On a disk the lock goes with the process, so also after SIGKILL; in a bucket
+  see `bucket_lock`.
 
   Raises:
     InputError: another process holds it; it is named.
     OSError: the file cannot be opened.
   """
+  if is_remote(file):
+    with bucket_lock.hold(file):
+      yield
+    return
   lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
   try:
     _take(lock, file.parent)

@@ -3,7 +3,6 @@
 import functools
 import json
 import math
-import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
@@ -13,6 +12,7 @@ from absl import logging
 
 from unimse_jax.files import write_atomically
 from unimse_jax.rundir.event_file import EventFile
+from unimse_jax.rundir.growing_file import open_growing
 
 _KEYS = ("step", "split")
 
@@ -50,8 +50,7 @@ class MetricWriter:
       return
     if path.exists():
       _cut_after(path, resume_step)
-    # Without a buffer: what could not be written must be known to the byte.
-    self._file = path.open("ab", buffering=0)
+    self._file = open_growing(path)
     self._events = EventFile(tensorboard, restart=resume_step + 1)
 
   def __enter__(self) -> Self:
@@ -100,25 +99,24 @@ class MetricWriter:
       self._try(functools.partial(self._events.write_scalar, *scalar))
     self._try(self._events.flush)
 
+  def sync(self) -> None:
+    """Writes what a bucket was not told yet; a disk knows all."""
+    if self._file is not None:
+      self._try(self._file.sync)
+      self._try(self._events.sync)
+
   def close(self) -> None:
     """Closes both files; harmless when called twice."""
     if self._file is not None:
       self._try(self._append)
-      self._file.close()
+      self._try(self._file.close)
       self._try(self._events.close)
     self._file = self._events = None
 
   def _append(self) -> None:
-    """Writes the waiting lines, or leaves the file as it was and raises."""
-    end = os.fstat(self._file.fileno()).st_size
-    rest = self._waiting
-    try:
-      while rest:
-        rest = rest[self._file.write(rest) :]
-    except OSError:
-      os.ftruncate(self._file.fileno(), end)
-      raise
+    self._file.write(self._waiting)
     self._waiting = b""
+    self._file.flush()
 
   def _try(self, action: Callable[[], None]) -> None:
     """A full disk must not end a training whose saves survive it."""

@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from unimse_jax import config as config_lib
+from unimse_jax import storage
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file, write_atomically
@@ -37,7 +37,7 @@ class RunDir:
   as None or as empty; what is damaged raises InputError.
 
   Attributes:
-    path: local directory; it need not exist.
+    path: directory, local or in a bucket; it need not exist.
   """
 
   path: pathlib.Path
@@ -145,7 +145,8 @@ class RunDir:
         or it was made by another config (every differing field is named).
     """
     try:
-      self.path.mkdir(parents=True, exist_ok=True)
+      storage.reach(self.path)
+      storage.make_directory(self.path)
       with contextlib.ExitStack() as stack:
         stack.enter_context(lock.hold(self.path / ".lock"))
         self._check_config_is_not_lost()
@@ -289,7 +290,7 @@ class RunDir:
     """
     lines = "".join(json.dumps(each) + "\n" for each in predictions)
     file = self.predictions_file(split)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    storage.make_directory(file.parent)
     write_atomically(file, lines.encode())
     json_file.write(self.results_file(split), results)
     if embeddings is None:
@@ -325,7 +326,8 @@ class RunDir:
     if not file.is_file():
       return None
     try:
-      with np.load(file, allow_pickle=False) as arrays:
+      content = io.BytesIO(file.read_bytes())
+      with np.load(content, allow_pickle=False) as arrays:
         return arrays["embeddings"]
     except (OSError, ValueError, KeyError) as error:
       raise InputError(
@@ -336,12 +338,11 @@ class RunDir:
   def add_opening(self, opening: Mapping[str, Any]) -> int:
     """Writes down that the test split is scored; how often it was by now."""
     file = self.openings_file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as lines:
-      lines.write(json.dumps(opening) + "\n")
-      lines.flush()
-      os.fsync(lines.fileno())
-    return len(file.read_text(encoding="utf-8").splitlines())
+    storage.make_directory(file.parent)
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    lines = before + json.dumps(opening) + "\n"
+    write_atomically(file, lines.encode())
+    return len(lines.splitlines())
 
   def is_evaluated(self, split: str, config: Config) -> bool:
     """Whether the results of this config and its best checkpoint exist.
@@ -355,8 +356,9 @@ class RunDir:
     if stored.get("selection", {}).get("checkpoint") == "chosen":
       return False
     wanted = config_file.json_values(config)
-    steps = self.checkpoints.glob("[0-9]*")
-    newest = max((step.stat().st_mtime for step in steps), default=0.0)
+    # A directory of a bucket has no time of its own, its manifest has.
+    sealed = self.checkpoints.glob("[0-9]*/manifest.json")
+    newest = max((file.stat().st_mtime for file in sealed), default=0.0)
     written = self.results_file(split).stat().st_mtime
     return stored["provenance"]["config"] == wanted and written >= newest
 

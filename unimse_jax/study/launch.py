@@ -15,6 +15,7 @@ from absl import logging
 from unimse_jax import processes
 from unimse_jax.errors import InputError
 from unimse_jax.rundir import json_file
+from unimse_jax.storage import user_path
 from unimse_jax.study.plan import PlannedRun
 
 STOPPED = (143, -signal.SIGTERM, 130, -signal.SIGINT)
@@ -74,7 +75,7 @@ def labels_command(run_: PlannedRun) -> list[str] | None:
   rules of the labels that lie beside them.
   """
   data = run_.config.data
-  path = pathlib.Path(data.labels)
+  path = user_path(data.labels)
   if path.is_file():
     return None
   command = ["-m", "feature_export.universal_labels", "--data", data.dir]

@@ -7,6 +7,7 @@ import numpy as np
 
 from unimse_jax.data.batching import Batch, BatchPlan
 from unimse_jax.errors import InputError
+from unimse_jax.files import open_atomically
 from unimse_jax.parallel import multihost
 from unimse_jax.pipeline import Experiment
 
@@ -67,7 +68,8 @@ class Health:
     shown = ", ".join(ids[:_IDS]) + (" ..." if len(ids) > _IDS else "")
     file = self._experiment.run_dir.broken_batch_file
     if multihost.is_first():
-      np.savez(file, ids=np.array(ids), **self._batch(step - 1))
+      with open_atomically(file) as content:
+        np.savez(content, ids=np.array(ids), **self._batch(step - 1))
     saved = "none" if last_good is None else f"step {last_good}"
     return (
       f"expected a finite loss and gradient at step {step}, found {broken}; "

@@ -11,6 +11,7 @@ from absl import logging
 from jax.sharding import Mesh
 
 from unimse_jax import pipeline as pipeline_lib
+from unimse_jax import storage
 from unimse_jax.checkpoints.checkpointer import Checkpointer
 from unimse_jax.config import Config
 from unimse_jax.data.batching import Batch, BatchPlan, plan_epoch, prefetch
@@ -86,7 +87,7 @@ def train(config: Config, workdir: pathlib.Path) -> Outcome:
   mesh = config_mesh(config)
   check_batch_size(config, mesh)
   preparation.check_inputs(config)
-  run_dir = RunDir(workdir.absolute())
+  run_dir = RunDir(storage.absolute(workdir))
   fresh = not run_dir.exists()
   with (
     _held(run_dir, config),
@@ -215,10 +216,11 @@ class _Training:
         if evaluated:
           # The scores first: a run killed before the save evaluates again,
           # the other order would lose its line of the metrics.
-          self._save(step, state, self._evaluate(step, state, writer, progress))
+          skill = self._evaluate(step, state, writer, progress)
+          self._save(step, state, writer, skill)
           clock = _Clock()  # the next rate must not count the decoding
         elif saved:
-          self._save(step, state)
+          self._save(step, state, writer)
         if stopped:
           break
     # Saves run behind the steps; the last one must be on disk before we say so.
@@ -258,6 +260,7 @@ class _Training:
     self,
     step: int,
     state: TrainState,
+    writer: MetricWriter,
     skill: float | None = None,
   ) -> None:
     """Starts saving; `skill` is that of an evaluation at this step."""
@@ -266,6 +269,8 @@ class _Training:
       last_wins = self.config.train.selection == "last_epoch"
       metrics[SELECTION] = step if last_wins else skill
     metadata = {"epoch": step / self.order.steps_per_epoch, **self.identity}
+    # First the lines: a run that is killed between the two writes them again.
+    writer.sync()
     self.checkpointer.save(step, state, metadata, metrics)
 
   def _log(

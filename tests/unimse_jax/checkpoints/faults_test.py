@@ -65,7 +65,7 @@ if point == "before the seal":
 elif point == "after the seal":
   integrity.seal = seal_and_die
 elif point == "before deleting":
-  step_directory.shutil.rmtree = die
+  step_directory.remove_tree = die
 elif point == "while replacing":
   integrity.seal = die
 replacing = point == "while replacing"
