@@ -230,6 +230,15 @@ def test_figures_are_sound(figure):
   assert any(f"figures/{figure.name}" in _read(page) for page in _PAGES)
 
 
+@_each_page
+def test_shell_scripts_can_be_parsed(page):
+  for script in re.findall(r"^```bash\n([\s\S]*?)^```$", _read(page), re.M):
+    done = subprocess.run(
+      ["bash", "-n"], input=script, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_there_are_figures():
   assert len(_FIGURES) >= 4
 
