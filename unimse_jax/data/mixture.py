@@ -116,13 +116,13 @@ def load(
   _check_labels(corpora, meta, path)
   _check_rules(meta, {"donors": donors, "donor_classes": donor_classes}, path)
   schema = LabelSchema.from_slots(meta["slots"])
-  found = label_file.read_labels(path, schema, _keys(corpora))
+  label_of = label_file.read_labels(path, schema, _keys(corpora))
   examples = {
     split: [
       example
       for name in names
       for example in _join(
-        corpora[name], split, found, _dropped(meta, name, split), path
+        corpora[name], split, label_of, _dropped(meta, name, split), path
       )
     ]
     for split in SPLITS

@@ -47,7 +47,7 @@ class Record(Utterance):
     polarity, intensity, emotion: what the corpus annotates; "" and None where
       it does not.
     audio_frames, video_frames: how many frames lie on disk; 0: absent.
-    label: what the model learns to write; None outside of a mixture.
+    label: label that the model learns to write; None outside of a mixture.
   """
 
   id: str
