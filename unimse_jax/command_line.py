@@ -18,7 +18,7 @@ from ml_collections import ConfigDict, config_flags
 
 from unimse_cli import program
 from unimse_jax import config as config_lib
-from unimse_jax import processes
+from unimse_jax import processes, program_cache
 from unimse_jax.config import Config, reference
 from unimse_jax.config import files as config_files
 from unimse_jax.errors import InputError, lacks_memory
@@ -163,6 +163,7 @@ def _with_found_config(arguments: Sequence[str]) -> list[str]:
 def run(main: Callable[[], int | None]) -> None:
   """Parses the flags and calls `main`; its result is the exit status."""
   processes.stop_with_parent()
+  program_cache.enable()
   # TensorBoard and Orbax look for TensorFlow; its start-up lines help nobody.
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   logging.use_absl_handler()

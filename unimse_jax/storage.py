@@ -195,7 +195,7 @@ def fetch_with_companions(text: str) -> pathlib.Path:
 @functools.cache
 def _fetch(text: str, prefix: str) -> pathlib.Path:
   path = user_path(text)
-  local = cache_folder() / text.replace(_MARK, "/")
+  local = cache_folder() / "buckets" / text.replace(_MARK, "/")
   held = local if prefix else local.parent
   held.mkdir(parents=True, exist_ok=True)
   with (held / f".{prefix or local.name}.lock").open("w") as lock:
@@ -205,9 +205,9 @@ def _fetch(text: str, prefix: str) -> pathlib.Path:
 
 
 def cache_folder() -> pathlib.Path:
-  """Folder for copies of what lies in buckets: $UNIMSE_CACHE."""
+  """Folder of what may be lost: $UNIMSE_CACHE, or ~/.cache/unimse_jax."""
   given = os.environ.get(_CACHE)
-  return pathlib.Path(given or "~/.cache/unimse_jax").expanduser() / "buckets"
+  return pathlib.Path(given or "~/.cache/unimse_jax").expanduser()
 
 
 def _update(path: pathlib.Path, local: pathlib.Path, prefix: str) -> None:
