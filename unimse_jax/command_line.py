@@ -160,6 +160,21 @@ def _with_found_config(arguments: Sequence[str]) -> list[str]:
   return changed
 
 
+def repeat_flag(arguments: Sequence[str], name: str) -> list[str]:
+  """`--name A B` as absl reads it: `--name A --name B`."""
+  flag = f"--{name}"
+  repeated, count = [], 0
+  for each in arguments:
+    if each.startswith("-"):
+      count = 1 if each in (flag, flag[1:]) else 0
+    elif count:
+      # The first value follows its flag as it is.
+      repeated += [flag] if count > 1 else []
+      count += 1
+    repeated.append(each)
+  return repeated
+
+
 def run(main: Callable[[], int | None]) -> None:
   """Parses the flags and calls `main`; its result is the exit status."""
   processes.stop_with_parent()

@@ -5,7 +5,6 @@ python -m unimse_jax.report --workdir DIR [--compare DIR ...]
 """
 
 import sys
-from collections.abc import Sequence
 
 from absl import flags
 
@@ -29,20 +28,6 @@ _SINGLE = flags.DEFINE_bool(
 )
 
 
-def repeat_compare(arguments: Sequence[str]) -> list[str]:
-  """`--compare A B` as absl reads it: `--compare A --compare B`."""
-  repeated, compared = [], 0
-  for each in arguments:
-    if each.startswith("-"):
-      compared = 1 if each in ("--compare", "-compare") else 0
-    elif compared:
-      # The first value follows its flag as it is.
-      repeated += ["--compare"] if compared > 1 else []
-      compared += 1
-    repeated.append(each)
-  return repeated
-
-
 def main() -> int:
   from unimse_jax.reporting import page
 
@@ -54,5 +39,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-  sys.argv = repeat_compare(sys.argv)
+  sys.argv = command_line.repeat_flag(sys.argv, "compare")
   command_line.run(main)

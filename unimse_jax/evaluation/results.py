@@ -18,6 +18,8 @@ from unimse_jax.pipeline import Experiment
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.rundir import RunDir
 
+# What stands for the checkpoint where another program made the predictions.
+EXTERNAL = "external"
 _PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -29,12 +31,12 @@ def provenance(experiment: Experiment) -> dict[str, Any]:
     "data": experiment.mixture.provenance,
     "versions": {name: importlib.metadata.version(name) for name in _PACKAGES}
     | {"python": platform.python_version()},
-    "commit": _commit(),
+    "commit": commit(),
     "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
   }
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
   """The checkout's commit, with "+" where files differ; None outside one."""
   here = pathlib.Path(__file__).parent
   try:
@@ -136,7 +138,7 @@ def _row(
     "donors": {
       slot: {key: donor[key] for key in ("donor", "similarity")}
       | {"text": donor_texts.get(donor["donor"])}
-      for slot, donor in record.label.donors.items()
+      for slot, donor in (record.label.donors.items() if record.label else ())
     },
     "targets": record.targets,
   }

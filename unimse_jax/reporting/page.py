@@ -5,6 +5,7 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from unimse_jax.evaluation.results import EXTERNAL
 from unimse_jax.files import write_atomically
 from unimse_jax.reporting import (
   data_sections,
@@ -78,6 +79,17 @@ def write(
   return path
 
 
+def comparison_tables(
+  root: pathlib.Path, compared: Sequence[pathlib.Path]
+) -> list[Table]:
+  """The paired differences of a run from others, as the page shows them."""
+  if not compared:
+    return []
+  run, *others = (run_files.load(path) for path in (root, *compared))
+  section = score_sections.comparison_section(run, others, single=False)
+  return section.tables
+
+
 def _replace_files(
   folder: pathlib.Path, files: Mapping[str, str], listing_name: str
 ) -> None:
@@ -133,16 +145,12 @@ def file_name(part: Table | Chart) -> str:
 
 def render_page(run: EvaluatedRun, sections: Sequence[Section]) -> str:
   """The whole document."""
-  title = html.escape(f"UniMSE: {run.config.get('name', run.name)}")
+  title = html.escape(_title(run))
   entries = "".join(
     f'<li><a href="#{each.slug}">{html.escape(each.title)}</a></li>'
     for each in sections
   )
-  selection = run.result["selection"]
-  lead = (
-    f"Run {run.root}, {run.split} split, {selection.get('checkpoint', '')} "
-    f"checkpoint, training step {selection.get('step', '?')}."
-  )
+  lead = f"Run {run.root}, {run.split} split, {_source(run)}."
   return (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -154,6 +162,28 @@ def render_page(run: EvaluatedRun, sections: Sequence[Section]) -> str:
     f'<nav aria-label="Sections"><ul>{entries}</ul></nav></header>'
     f"<main>{''.join(map(_render_section, sections))}</main></body></html>\n"
   )
+
+
+def _title(run: EvaluatedRun) -> str:
+  name = run.config.get("name", run.name)
+  if _is_external(run):
+    return f"{name}, on the records of {', '.join(run.corpora)}"
+  return f"UniMSE: {name}"
+
+
+def _source(run: EvaluatedRun) -> str:
+  """What made the predictions."""
+  if _is_external(run):
+    return "predictions of another program, scored by unimse_jax.score"
+  selection = run.result["selection"]
+  return (
+    f"{selection.get('checkpoint', '')} checkpoint, training step "
+    f"{selection.get('step', '?')}"
+  )
+
+
+def _is_external(run: EvaluatedRun) -> bool:
+  return run.result["selection"].get("checkpoint") == EXTERNAL
 
 
 def _alerts(run: EvaluatedRun) -> str:

@@ -1,5 +1,6 @@
 """The report is one file that parses, shows every section, runs no markup."""
 
+import functools
 import html.parser
 import json
 import re
@@ -9,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from unimse_jax import report
+from unimse_jax import command_line
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import evaluation_run, results
 from unimse_jax.reporting import page
@@ -264,7 +265,7 @@ def test_a_trained_run_is_reported(straight, tiny_config, corpora):
 
 
 def test_the_command_reads_several_runs_after_one_flag():
-  repeat = report.repeat_compare
+  repeat = functools.partial(command_line.repeat_flag, name="compare")
   assert repeat(["r", "--compare", "a", "b", "--workdir", "c"]) == [
     *("r", "--compare", "a", "--compare", "b", "--workdir", "c")
   ]
