@@ -127,7 +127,7 @@ def scores_section(run: EvaluatedRun) -> Section:
   for split, result in run.results.items():
     for name, scores in result["corpora"].items():
       parts += score_tables.corpus_tables(name, split, scores)
-    line = score_tables.decoding_line(result["decoding"]).partition("\n")[0]
+    line = score_tables.decoding_line(result).partition("\n")[0]
     parts.append(paragraph(f"{split}: {line}."))
   if run.seeds:
     parts += score_tables.seed_tables(run.seeds)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from unimse_jax.evaluation.confidence import in_words
+from unimse_jax.evaluation.results import EXTERNAL
 from unimse_jax.reporting import published
 from unimse_jax.tables import writers
 from unimse_jax.tables.scores import (
@@ -183,8 +184,15 @@ def _difference(score: Score, ends: Sequence[float | None] | None) -> str:
   return f"{text} [a]" if ends[1] > 0 or ends[2] < 0 else text
 
 
-def decoding_line(decoding: Mapping[str, Any]) -> str:
+def decoding_line(results: Mapping[str, Any]) -> str:
   """How much of the output was legal, how much it varied, and warnings."""
+  decoding = results["decoding"]
+  if results.get("selection", {}).get("checkpoint") == EXTERNAL:
+    line = (
+      f"{decoding['n']} utterances: {decoding['malformed_outputs']} without a "
+      f"prediction, {decoding['distinct_outputs']} distinct predictions"
+    )
+    return "\n".join([line, *decoding["collapse"]["warnings"]])
   line = (
     f"decoded {decoding['n']} utterances: {decoding['malformed_outputs']} "
     f"malformed ({decoding['malformed']}, "
@@ -208,7 +216,7 @@ def results_text(results: Mapping[str, Any], split: str) -> str:
     for name, scores in results["corpora"].items()
     for table in corpus_tables(name, split, scores)
   ]
-  parts.append(decoding_line(results["decoding"]))
+  parts.append(decoding_line(results))
   if "test_openings" in results:
     parts.append(openings_line(results["test_openings"]))
   return "\n\n".join(parts)
