@@ -99,8 +99,9 @@ def test_a_run_is_done_while_config_and_checkpoint_stay(make_rows, evaluate):
     assert run.is_evaluated("test") == evaluated
   longer = make_rows("without_audio", flags=["--config.train.epochs=9"])
   assert not longer[0][0].runs[0].is_evaluated("test")
-  step = run.run_dir.path / "checkpoints" / "8"
-  step.mkdir(parents=True)
+  manifest = run.run_dir.path / "checkpoints" / "8" / "manifest.json"
+  manifest.parent.mkdir(parents=True)
+  manifest.write_text("{}")
   later = time.time() + 60
-  os.utime(step, (later, later))
+  os.utime(manifest, (later, later))
   assert not run.is_evaluated("test")
