@@ -25,7 +25,7 @@ from feature_export.corpora import meld
 from feature_export.corpora.utterance import with_contexts
 from unimse_jax import config as config_lib
 from unimse_jax.config import Config
-from unimse_jax.data import batching, inputs
+from unimse_jax.data import batching, inputs, packing
 from unimse_jax.data.tokenizer import Tokenizer
 from unimse_jax.data.utterance import Utterance
 
@@ -72,7 +72,9 @@ def load_lengths(arguments, config: Config) -> tuple[np.ndarray, list[str]]:
   return np.concatenate(list(lengths.values())).astype(int), names
 
 
-def report(lengths: np.ndarray, names: list[str], plans, size: int) -> str:
+def report(
+  lengths: np.ndarray, names: list[str], plans, size: int, devices: int
+) -> str:
   """Padding, shapes, sizes, and the spread of each corpus's share."""
   shares = {name: count / len(names) for name, count in _counts(names)}
   found = {name: [] for name in shares}
@@ -80,18 +82,25 @@ def report(lengths: np.ndarray, names: list[str], plans, size: int) -> str:
     own = collections.Counter(names[row] for row in plan.rows)
     for name in shares:
       found[name].append(own[name] / len(plan.rows))
-  padded = size * sum(plan.length for plan in plans)
+  used = collections.Counter(
+    (devices * plan.packed[0], plan.packed[1])
+    if plan.packed
+    else (size, plan.length)
+    for plan in plans
+  )
+  padded = sum(rows * length * used[rows, length] for rows, length in used)
   spread = "  ".join(
     f"{name} {np.std(found[name]):.3f} "
     f"({np.std(found[name]) / np.sqrt(share * (1 - share) / size):.2f} x)"
     for name, share in shares.items()
   )
-  used = collections.Counter(plan.length for plan in plans)
-  shapes = " ".join(f"{length}:{used[length]}" for length in sorted(used))
+  shapes = " ".join(
+    f"{rows}x{length}:{used[rows, length]}" for rows, length in used
+  )
   sizes = [len(plan.rows) for plan in plans]
   return (
     f"padding {padded / lengths.sum():.3f}  batches {len(plans)} of "
-    f"{min(sizes)} to {max(sizes)} rows  length:batches {shapes}\n"
+    f"{min(sizes)} to {max(sizes)} rows  shape:batches {shapes}\n"
     f"    spread of shares (x plain shuffling): {spread}"
   )
 
@@ -104,20 +113,21 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   for name in ("spm", "meld", "mosi"):
     parser.add_argument(f"--{name}", required=True)
-  parser.add_argument("--mixing", default="0,0.25,0.5,0.75,0.85,1")
+  parser.add_argument("--devices", default="1,8")
   arguments = parser.parse_args()
   config = config_lib.validate(base.get_config().to_dict())
   lengths, names = load_lengths(arguments, config)
   size = config.train.batch_size
   print(f"{len(names)} rows, {lengths.mean():.1f} tokens on average")
-  for mixing in map(float, arguments.mixing.split(",")):
+  for devices in map(int, arguments.devices.split(",")):
     start = time.process_time()
+    groups = packing.group_rows(size, devices, 1)
     plans = batching.plan_epoch(
-      lengths, names, config.data.buckets, size, 0, 0, mixing=mixing
+      lengths, names, config.data.buckets, groups, 0, 0
     )
     seconds = time.process_time() - start
-    print(f"mixing {mixing:g}, planned in {seconds:.3f} s of CPU")
-    print("   ", report(lengths, names, plans, size))
+    print(f"{devices} device(s), planned in {seconds:.3f} s of CPU")
+    print("   ", report(lengths, names, plans, size, devices))
 
 
 if __name__ == "__main__":

@@ -65,9 +65,9 @@ from unimse_jax.pipeline import (
 from unimse_jax.pipeline.mesh import config_mesh  # noqa: E402
 from unimse_jax.rundir import RunDir  # noqa: E402
 from unimse_jax.training.assembly import assemble  # noqa: E402
+from unimse_jax.training.batch_order import BatchOrder  # noqa: E402
 from unimse_jax.training.optimizer import make_optimizer  # noqa: E402
 from unimse_jax.training.train_state import TrainState, create  # noqa: E402
-from unimse_jax.training.trainer import BatchOrder  # noqa: E402
 
 _NO_CLASS = -1  # of a record that is not annotated
 
@@ -288,7 +288,8 @@ def climb(make: Callable[[Task, int], Rung], task: Task) -> dict[str, float]:
   """Trains one rung; "train", "validation", "test" accuracy, "wf1" of test."""
   config = task.experiment.config
   batcher = task.experiment.batcher("train")
-  order = BatchOrder(batcher.lengths, batcher.corpora, config)
+  mesh = config_mesh(config)
+  order = BatchOrder(batcher.lengths, batcher.corpora, config, mesh)
   steps = order.steps_per_epoch * config.train.epochs
   interval = order.steps_per_epoch * config.train.evaluate_every_epochs
   rung = make(task, steps)

@@ -13,6 +13,7 @@ from absl import logging
 
 from unimse_jax import config as config_lib
 from unimse_jax.config import Config
+from unimse_jax.data import packing
 from unimse_jax.models import T5Config, UniMSE, UniMSEConfig
 
 # Compiling is most of the time of these tests, and nothing here measures speed.
@@ -98,6 +99,25 @@ def make_batch() -> Callable[..., dict[str, np.ndarray]]:
     return batch
 
   return make
+
+
+@pytest.fixture(scope="session")
+def pack() -> Callable[..., dict[str, np.ndarray]]:
+  """The batch with its texts packed, as few rows as they need."""
+
+  def packed(
+    batch: dict[str, np.ndarray],
+    devices: int = 1,
+    parts: int = 1,
+    room: int = 9,
+  ) -> dict[str, np.ndarray]:
+    lengths = batch["encoder_mask"].sum(1)
+    size, length = batch["encoder_mask"].shape
+    groups = packing.group_rows(size, devices, parts)
+    rows = packing.rows_needed([lengths], room, groups)
+    return batch | packing.arrays(lengths, length, groups, (rows, room))
+
+  return packed
 
 
 # One corpus with intensities and one with emotions and dialogues.

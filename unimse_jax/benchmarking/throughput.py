@@ -112,7 +112,7 @@ def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
   """
   mesh = config_mesh(config)
   check_batch_size(config, mesh)
-  workload = make_workload(config)
+  workload = make_workload(config, mesh)
   model = synthetic_model(config)
   shapes = jax.eval_shape(
     functools.partial(init_params, config, model), jax.random.key(0)
@@ -259,9 +259,8 @@ def _batch(
   lengths = workload.lengths[list(plan.rows)]
   batch = synthetic.make_batch(config, lengths, size, plan.length)
   own = multihost.own_rows(size)
-  return sharding.shard_batch(
-    {name: values[own] for name, values in batch.items()}, mesh
-  )
+  batch = {name: values[own] for name, values in batch.items()}
+  return sharding.shard_batch(batch | workload.order.layout(plan), mesh)
 
 
 def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:
@@ -352,7 +351,8 @@ def _rates(
   ).sum()
   tokens = text.sum() + label * len(text)
   width = synthetic.target_length(config)
-  padded = sum(plan.length + width for plan in plans) * config.train.batch_size
+  padded = width * config.train.batch_size * len(plans)
+  padded += sum(np.prod(workload.order.shape(plan)) for plan in plans)
   peak = peak_flops(mesh.devices.flat[0].device_kind)
   share = flops / seconds / (peak * mesh.devices.size) if peak else None
   return {

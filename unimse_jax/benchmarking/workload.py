@@ -14,13 +14,14 @@ from jax.sharding import Mesh
 
 from unimse_jax.benchmarking import synthetic
 from unimse_jax.config import Config
-from unimse_jax.data.batching import BatchPlan, plan_epoch
+from unimse_jax.data.batching import BatchPlan
 from unimse_jax.data.tokenizer import EOS
 from unimse_jax.decoding import generate
 from unimse_jax.decoding.grammar import TokenAutomaton
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline.model_shape import model_config, random_t5
+from unimse_jax.training.batch_order import BatchOrder
 
 # States and tokens of the label grammar of four slots in T5's vocabulary.
 _AUTOMATON = (31, 161)
@@ -31,10 +32,12 @@ class Workload:
   """Attributes:
   plans: batches of one epoch of the four train sets.
   lengths: int64[N], text tokens of each row.
+  order: what the plans are of.
   """
 
   plans: list[BatchPlan]
   lengths: np.ndarray
+  order: BatchOrder
 
   def in_bucket(self, length: int) -> list[BatchPlan]:
     return [plan for plan in self.plans if plan.length == length]
@@ -85,19 +88,11 @@ def encode_and_decode(
   )
 
 
-def make_workload(config: Config) -> Workload:
+def make_workload(config: Config, mesh: Mesh) -> Workload:
   """One epoch with the corpora's lengths, in the trainer's own batches."""
   lengths = synthetic.text_lengths(config.text, config.seed)
-  plans = plan_epoch(
-    lengths.tolist(),
-    synthetic.row_corpora(),
-    config.data.buckets,
-    config.train.batch_size,
-    config.seed,
-    epoch=0,
-    mixing=config.data.mixing,
-  )
-  return Workload(plans, lengths)
+  order = BatchOrder(lengths, synthetic.row_corpora(), config, mesh)
+  return Workload(order.epoch(0), lengths, order)
 
 
 def noise_automaton(seed: int) -> TokenAutomaton:

@@ -103,17 +103,14 @@ class DataConfig:
   temperature: float = field(1.0, at_least=1)
   """Shares of the corpora in an epoch: rows ** (1 / temperature). 1 is all of
   each, once; more lets small corpora come more often (D31)."""
-  mixing: float = field(0.85, at_least=0, at_most=1)
-  """How far a batch mixes corpora whose texts differ in length. 1: all batches
-  have the same shares of them; 0: batches hold texts of one length, which pads
-  least; 0.85 spreads the shares at most twice as far as plain shuffling."""
   modalities: tuple[str, ...] = ("audio", "video")
   """What is read beside the text: "audio", "video", both or () (D42). One that
   is left out has no weights; see model.zeroed_modalities."""
   buckets: tuple[int, ...] = (32, 48, 64, 80, 96, 112, 128, 160, 192, 256, 512)
-  """Text lengths, in tokens, that batches are padded to; rising, the last one
-  is text.max_tokens. Each is compiled once: more lengths pad less and compile
-  longer."""
+  """Lengths, in tokens, that texts are padded to; rising, the last one is
+  text.max_tokens. Evaluation compiles each that it needs: more lengths pad less
+  and compile longer. Training needs one for most batches and one for the
+  longest texts; several texts then share a row of the encoder."""
   audio_frames: int = field(157, at_least=1)
   """Frames of voice that are read: 5 s at 31.25 frames/s."""
   video_frames: int = field(32, at_least=1)

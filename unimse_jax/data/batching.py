@@ -7,25 +7,27 @@ with the very batch that it would have seen.
 
 import bisect
 import dataclasses
-import itertools
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 
 import numpy as np
 
 from unimse_jax.config import AugmentConfig, DataConfig
-from unimse_jax.data import augmentation, sampling
+from unimse_jax.data import augmentation, packing, sampling
 from unimse_jax.data.features import FeatureTransform, as_read
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.tokenizer import EOS, PAD
 from unimse_jax.labels import UniversalLabel
 
-# Batches whose rows are sorted together. In a larger window lengths are more
-# alike, in a smaller one a row meets more different others.
-_WINDOW = 64
-
 # Of the generator that redraws a row's target.
 _TARGETS = 1
+# Share of the texts that no batch is made longer for than it needs to be.
+_USUAL = 0.99
+# Deals, and batches of them, those with the most tokens, that the length of the
+# encoder's rows is chosen by.
+_TRIALS = 4
+_JUDGED = 48
 
 Batch = dict[str, np.ndarray]
 # (label, generator) -> target tokens with </s>, and the weight of each.
@@ -53,28 +55,37 @@ class Encoded:
 
 @dataclasses.dataclass(frozen=True)
 class BatchPlan:
-  """Row numbers (at most the batch size) and the padded text length."""
+  """Which rows make a batch, and its shape.
+
+  Attributes:
+    rows: row numbers, at most the batch size.
+    length: S, the padded length of a text.
+    packed: number p and length R of the encoder's rows that the texts of each
+      group share (`data.packing`); None where each text has its own.
+  """
 
   rows: tuple[int, ...]
   length: int
+  packed: tuple[int, int] | None = None
 
 
 def plan_epoch(
   lengths: Sequence[int],
   corpora: Sequence[str],
   buckets: Sequence[int],
-  batch_size: int,
+  groups: np.ndarray,
   seed: int,
   epoch: int,
   temperature: float = 1.0,
-  mixing: float = 1.0,
+  packs: bool = True,
 ) -> list[BatchPlan]:
-  """Batches of one epoch: rows of like lengths, of all corpora.
+  """Batches of one epoch, each with every corpus's share of the rows.
 
-  The rows are shuffled, and sorted within windows of some batches. What sorts
-  them is where a row's length stands among all of the window (mixing 0: least
-  padding, but corpora of short and of long texts never meet) or of its own
-  corpus there (mixing 1: every batch has the corpora's shares).
+  Rows are dealt like cards: sorted by corpus and length, each run of as many
+  rows as there are batches gives one row to each, at random. So the batches
+  have about as many tokens, and pack into as many rows of the encoder. The
+  longest texts, a hundredth, would make all batches longer: they are left out
+  of that and fill batches of their own. The batches come in random order.
 
   Every row comes exactly once, or as often as its corpus's share asks for. The
   number of batches is the same in every epoch, and their sizes differ by at
@@ -84,47 +95,89 @@ def plan_epoch(
     lengths: tokens of each row.
     corpora: corpus of each row.
     buckets: rising padded lengths; the last holds the longest row.
-    batch_size: rows of a full batch.
+    groups: int64[G, b], the parts of a full batch, see `packing.group_rows`.
     seed: number that the order is drawn from.
     epoch: from 0.
     temperature: evens out the corpora's shares, see `sampling`.
-    mixing: from 0 to 1.
+    packs: whether texts share rows of the encoder, where that saves any.
   """
   rng = np.random.default_rng([seed, epoch])
   known = np.asarray(lengths)
   _, numbers = np.unique(np.asarray(corpora), return_inverse=True)
   rows = rng.permutation(sampling.draw(corpora, temperature, rng))
-  count = -(-len(rows) // batch_size)
+  rows = rows[np.argsort(known[rows], kind="stable")]
+  count = -(-len(rows) // groups.size)
   edges = np.arange(count + 1) * len(rows) // count
-  windows = np.arange(0, count + _WINDOW, _WINDOW).clip(max=count)
-  plans = []
-  for first, last in itertools.pairwise(windows.tolist()):
-    own = rows[edges[first] : edges[last]]
-    scores = _scores(known[own], numbers[own], mixing)
-    own = own[np.argsort(scores, kind="stable")]
-    for batch in np.split(own, edges[first + 1 : last] - edges[first]):
-      longest = known[batch].max()
-      length = buckets[bisect.bisect_left(buckets, longest)]
-      plans.append(BatchPlan(tuple(batch.tolist()), length))
+  usual = buckets[bisect.bisect_left(buckets, np.quantile(known, _USUAL))]
+  dealt = count
+  while dealt and known[rows[edges[dealt] - 1]] > usual:
+    dealt -= 1
+  short = rows[: edges[dealt]]
+  short = short[np.argsort(numbers[short], kind="stable")]
+  long = [
+    rows[edges[place] : edges[place + 1]] for place in range(dealt, count)
+  ]
+  # Shapes must not depend on the epoch: others are dealt to choose them by.
+  typical = []
+  for trial in range(_TRIALS):
+    typical += _deal(short, dealt, np.random.default_rng(trial))
+  plan = functools.partial(
+    _plan_alike, lengths=known, buckets=buckets, groups=groups, packs=packs
+  )
+  plans = plan(_deal(short, dealt, rng), typical) + plan(long, long)
   return [plans[place] for place in rng.permutation(len(plans))]
 
 
-def _scores(
-  lengths: np.ndarray, corpora: np.ndarray, mixing: float
-) -> np.ndarray:
-  """float64[N]: what rows are sorted by; corpora are int64[N]."""
-  own = np.empty(len(lengths))
-  for corpus in np.unique(corpora):
-    chosen = corpora == corpus
-    own[chosen] = _quantiles(lengths[chosen])
-  return mixing * own + (1 - mixing) * _quantiles(lengths)
+def _deal(
+  rows: np.ndarray, count: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+  """One row of each run of `count` rows to each of as many batches."""
+  if not count:
+    return []
+  runs = np.pad(rows, (0, -len(rows) % count), constant_values=-1)
+  dealt = rng.permuted(runs.reshape(-1, count), axis=1)
+  return [batch[batch >= 0] for batch in dealt.T]
 
 
-def _quantiles(values: np.ndarray) -> np.ndarray:
-  """Share of the values below each; equal ones in the order given."""
-  shares = np.empty(len(values))
-  shares[np.argsort(values, kind="stable")] = np.arange(len(values)) + 0.5
-  return shares / len(values)
+def _plan_alike(
+  batches: Sequence[np.ndarray],
+  typical: Sequence[np.ndarray],
+  *,
+  lengths: np.ndarray,
+  buckets: Sequence[int],
+  groups: np.ndarray,
+  packs: bool,
+) -> list[BatchPlan]:
+  """Plans of one shape for all of the batches.
+
+  Args:
+    batches: rows of each.
+    typical: rows of batches like these, that the length R is chosen by.
+    lengths: int64[N], tokens of each row.
+    buckets: as of `plan_epoch`, like the rest.
+    groups: parts of a batch.
+    packs: whether to pack.
+  """
+  if not batches:
+    return []
+
+  def spread(batch: np.ndarray) -> np.ndarray:
+    return batch[packing.spread(lengths[batch], groups)]
+
+  longest = max(lengths[batch].max() for batch in batches)
+  length = buckets[bisect.bisect_left(buckets, longest)]
+  if not packs:
+    return [BatchPlan(tuple(batch.tolist()), length) for batch in batches]
+  fullest = sorted(typical, key=lambda batch: lengths[batch].sum())[-_JUDGED:]
+  room = packing.row_length(
+    [lengths[spread(batch)] for batch in fullest], length, groups
+  )
+  batches = [spread(batch) for batch in batches]
+  most = packing.rows_needed(
+    [lengths[batch] for batch in batches], room, groups
+  )
+  packed = (most, room) if most < groups.shape[1] else None
+  return [BatchPlan(tuple(batch.tolist()), length, packed) for batch in batches]
 
 
 def plan_in_order(

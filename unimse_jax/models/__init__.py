@@ -7,7 +7,8 @@ Letters of the shapes in all docstrings:
   A  audio (Mel) frames             D  width of T5 (d_model)
   H  attention heads                K  width of one head (d_kv)
   F  width of the feed-forward      C  width of the contrastive space
-  L  layers
+  L  layers                         P  rows of the encoder; B where each text
+  R  places of such a row; S then      has one of its own (`models.packing`)
 
 A mask is bool, True where the value is valid, and travels with its values.
 """

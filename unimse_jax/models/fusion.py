@@ -14,6 +14,7 @@ from unimse_jax.models.layers import (
   MultiHeadAttention,
   RMSNorm,
 )
+from unimse_jax.models.packing import UNPACKED, Layout
 
 _EPSILON = 1e-6  # of the norms, as T5's
 CROSS_LAYERS = 2  # of a cross-modal Transformer, as in the authors' code
@@ -114,12 +115,19 @@ def _changed(hidden: jax.Array, change: jax.Array) -> jax.Array:
 
 
 def _spread(
-  vectors: Sequence[jax.Array], hidden: jax.Array, dtype: jnp.dtype
+  vectors: Sequence[jax.Array],
+  hidden: jax.Array,
+  dtype: jnp.dtype,
+  layout: Layout,
 ) -> list[jax.Array]:
-  """Each [B, N] for every token: [B, S, N] beside hidden [B, S, D]."""
+  """Each [B, N] for every token: [P, R, N] beside hidden [P, R, D]."""
+  length = layout.length(hidden)
   return [
-    jnp.broadcast_to(
-      vector[:, None, :].astype(dtype), (*hidden.shape[:2], vector.shape[-1])
+    layout.pack(
+      jnp.broadcast_to(
+        vector[:, None, :].astype(dtype),
+        (len(vector), length, vector.shape[-1]),
+      )
     )
     for vector in vectors
   ]
@@ -162,23 +170,26 @@ class PMFAdapter(nn.Module):
     before: jax.Array,
     after: jax.Array,
     modalities: Mapping[str, Modality],
+    layout: Layout = UNPACKED,
   ) -> jax.Array:
     """Fuses.
 
     Args:
-      before: [B, S, D], the input of the layer's feed-forward.
-      after: [B, S, D], its output, into which the modalities go.
-      modalities: by name; their vectors are read, the same for every token.
+      before: [P, R, D], the input of the layer's feed-forward.
+      after: [P, R, D], its output, into which the modalities go.
+      modalities: by name, of the texts; their vectors are read, the same for
+        every token.
+      layout: where the texts stand in the rows.
 
     Returns:
-      [B, S, D].
+      [P, R, D].
     """
     text, read = after, before if self.parallel else after
     vectors = [modality.vector for modality in modalities.values()]
     if self.units == "stream":
       text, read = _unit(text).astype(self.dtype), _unit(read)
       vectors = [_unit(vector) for vector in vectors]
-    spread = _spread(vectors, after, self.dtype)
+    spread = _spread(vectors, after, self.dtype, layout)
     read = read.astype(self.dtype)
     if self.norm:
       read = RMSNorm(_EPSILON, self.dtype, name="norm")(read)
@@ -192,7 +203,7 @@ class PMFAdapter(nn.Module):
       name="down",
     )(jnp.concatenate([read, *spread], axis=-1))
     activate = ACTIVATIONS[self.activation]
-    signal.sow_saturation(self, activate, down)
+    signal.sow_saturation(self, activate, down, layout)
     random = self.init_kind == "authors_random"
     up = nn.Dense(
       kept.shape[-1],
@@ -263,10 +274,12 @@ class CrossAttentionFusion(nn.Module):
     before: jax.Array,
     after: jax.Array,
     modalities: Mapping[str, Modality],
+    layout: Layout = UNPACKED,
   ) -> jax.Array:
     """Fuses; takes and returns what `PMFAdapter` does.
 
-    The frames are read, not the vectors; an absent modality as zeros.
+    The frames are read, not the vectors; an absent modality as zeros. A text
+    meets its own frames alone, so here the texts are unpacked.
     """
     del before
 
@@ -276,7 +289,7 @@ class CrossAttentionFusion(nn.Module):
 
     stream = self.units == "stream"
     unit = _unit(after) if stream else after
-    text = project("text", unit)
+    text = layout.unpack(project("text", unit))
     parts = [unit.astype(self.dtype)]
     for name, modality in modalities.items():
       frames = project(name, modality.states)
@@ -288,7 +301,8 @@ class CrossAttentionFusion(nn.Module):
         )
         read = layer(read, frames, bias)
       present = modality.mask.any(1)[:, None, None]
-      parts.append(jnp.where(present, read, jnp.zeros_like(read)))
+      read = jnp.where(present, read, jnp.zeros_like(read))
+      parts.append(layout.pack(read))
     joined = jnp.concatenate(parts, axis=-1)
     width = after.shape[-1]
     if stream:

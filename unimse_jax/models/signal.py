@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from unimse_jax.models.packing import Layout
+
 COLLECTION = "signal"
 # Tokens of a row that are looked at: an adapter that is run again, once for
 # each modality, on all of them would cost a tenth of a small model's step.
@@ -38,6 +40,7 @@ def sow_changes(
   after: jax.Array,
   fused: jax.Array,
   modalities: Mapping,
+  layout: Layout,
 ) -> None:
   """Leaves what each modality changes in one layer's output.
 
@@ -50,16 +53,17 @@ def sow_changes(
     module: UniMSE.
     name: the layer's name in the metrics.
     fuse: (before, after, modalities) -> output of the adapter.
-    before: [B, S, D], the layer's stream before its feed-forward.
-    after: [B, S, D], the text stream that the adapter fuses into.
-    fused: [B, S, D], what came of it.
+    before: [P, R, D], the layer's stream before its feed-forward.
+    after: [P, R, D], the text stream that the adapter fuses into.
+    fused: [P, R, D], what came of it.
     modalities: name -> `fusion.Modality`.
+    layout: where the texts stand in the rows.
   """
   if not is_wanted(module):
     return
-  stride = every(after.shape[1])
+  stride = every(layout.length(after))
   before, after, fused = (
-    jax.lax.stop_gradient(each[:, ::stride]) for each in (before, after, fused)
+    layout.sample(each, stride) for each in (before, after, fused)
   )
   squares = {"stream": _mean_square(after)}
   for changed, modality in modalities.items():
@@ -79,6 +83,7 @@ def sow_saturation(
   module: nn.Module,
   activation: Callable[[jax.Array], jax.Array],
   inputs: jax.Array,
+  layout: Layout,
 ) -> None:
   """Leaves which share of an adapter's units no longer passes a gradient.
 
@@ -89,11 +94,12 @@ def sow_saturation(
   Args:
     module: the adapter.
     activation: function of its hidden units.
-    inputs: [B, S, W] of the activation.
+    inputs: [P, R, W] of the activation.
+    layout: where the texts stand in the rows.
   """
   if not is_wanted(module):
     return
-  inputs = jax.lax.stop_gradient(inputs[:, :: every(inputs.shape[1])])
+  inputs = layout.sample(inputs, every(layout.length(inputs)))
   inputs = inputs.astype(jnp.float32)
   _, slope = jax.jvp(activation, (inputs,), (jnp.ones_like(inputs),))
   share = jnp.mean(jnp.abs(slope) < 0.01, axis=-1, dtype=jnp.float32)

@@ -15,6 +15,7 @@ from unimse_jax.models.layers import (
   RelativeBias,
   RMSNorm,
 )
+from unimse_jax.models.packing import UNPACKED, Layout
 
 # Keys and values of one layer, each [B, S, H, K].
 KeyValue = tuple[jax.Array, jax.Array]
@@ -185,21 +186,24 @@ class Encoder(nn.Module):
     mask: jax.Array,
     deterministic: bool,
     after_layer: AfterLayer = _pass_on,
+    layout: Layout = UNPACKED,
   ) -> jax.Array:
     """Encodes embedded tokens.
 
     Args:
-      x: [B, S, D] embedded tokens.
-      mask: bool[B, S].
+      x: [P, R, D] embedded tokens, in the rows of the layout.
+      mask: bool[B, S], of the texts.
       deterministic: no dropout.
       after_layer: called after each layer; what it returns goes on.
+      layout: where the texts stand in the rows.
 
     Returns:
-      [B, S, D] in the compute type.
+      [P, R, D] in the compute type.
     """
+    # The tokens of a text stand together: their distances are those of places.
     positions = jnp.arange(x.shape[1])
     bias = self.relative_bias(positions, positions)
-    bias = bias + masks.padding_bias(mask)
+    bias = bias + layout.bias(mask)
     x = self.drop(x, deterministic=deterministic)
     for number, layer in enumerate(self.layers):
       x = after_layer(number, *layer(x, bias, deterministic))
@@ -218,9 +222,19 @@ class Decoder(nn.Module):
     self.final_norm = _norm(config)
     self.drop = Dropout(config.dropout)
 
-  def cross(self, encoded: jax.Array) -> list[KeyValue]:
-    """Keys and values of the encoded text for every layer, made once."""
-    return [layer.cross_attention.project(encoded) for layer in self.layers]
+  def cross(
+    self, encoded: jax.Array, layout: Layout = UNPACKED
+  ) -> list[KeyValue]:
+    """Keys and values of the encoded rows for every layer, made once.
+
+    Each [B, S, H, K]: the decoder reads one text a row.
+    """
+    projected = [
+      layer.cross_attention.project(encoded) for layer in self.layers
+    ]
+    return [
+      (layout.unpack(keys), layout.unpack(values)) for keys, values in projected
+    ]
 
   def __call__(
     self,
@@ -311,10 +325,14 @@ class T5(nn.Module):
     encoder_input_tokens: jax.Array,
     encoder_mask: jax.Array,
     deterministic: bool = True,
+    layout: Layout = UNPACKED,
   ) -> jax.Array:
-    """int32[B, S], bool[B, S] -> [B, S, D]."""
+    """int32[B, S], bool[B, S] -> [P, R, D], the rows of the layout."""
     return self.encoder(
-      self.embed(encoder_input_tokens), encoder_mask, deterministic
+      self.embed(layout.pack(encoder_input_tokens)),
+      encoder_mask,
+      deterministic,
+      layout=layout,
     )
 
   def decode(
@@ -325,11 +343,15 @@ class T5(nn.Module):
     deterministic: bool = True,
     tree: Tree | None = None,
     after_layer: AfterLayer = _pass_on,
+    layout: Layout = UNPACKED,
   ) -> jax.Array:
-    """Teacher forcing: int32[B, T] -> float32[B, T, V]."""
+    """Teacher forcing: int32[B, T] -> float32[B, T, V].
+
+    `encoded` is in the rows of the layout, [P, R, D].
+    """
     decoded, _ = self.decoder(
       self.embed(decoder_input_tokens),
-      self.decoder.cross(encoded),
+      self.decoder.cross(encoded, layout),
       encoder_mask,
       deterministic,
       tree=tree,

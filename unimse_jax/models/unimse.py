@@ -14,7 +14,7 @@ from unimse_jax.config import (
   ModelConfig,
   TextConfig,
 )
-from unimse_jax.models import masks, signal
+from unimse_jax.models import masks, packing, signal
 from unimse_jax.models.contrastive import ContrastiveProjection
 from unimse_jax.models.fusion import (
   CrossAttentionFusion,
@@ -22,6 +22,7 @@ from unimse_jax.models.fusion import (
   PMFAdapter,
 )
 from unimse_jax.models.layers import keep_mask
+from unimse_jax.models.packing import UNPACKED, Layout
 from unimse_jax.models.recurrent import ModalityEncoder
 from unimse_jax.models.t5 import T5, AfterLayer, KeyValue, T5Config, Tree
 
@@ -269,6 +270,7 @@ class UniMSE(nn.Module):
     stack: str,
     modalities: dict[str, Modality],
     collected: list[jax.Array],
+    layout: Layout = UNPACKED,
   ) -> AfterLayer:
     """What follows each layer of a stack: PMF, and a look for Eq. 3."""
     config = self.config
@@ -285,24 +287,26 @@ class UniMSE(nn.Module):
     ) -> jax.Array:
       adapter = adapters.get(f"layers_{number}")
       if adapter is not None:
-        output = adapter(before, after, modalities)
+        output = adapter(before, after, modalities, layout)
         name = f"{'decoder_' * decoder}layers_{number}"
         signal.sow_changes(
-          self, name, adapter, before, after, output, modalities
+          self, name, adapter, before, after, output, modalities, layout
         )
         after = output
       if number in contrasted:
-        collected.append(after)
+        collected.append(layout.unpack(after))
       if not decoder and number == (fused or (last,))[-1]:
         # Kept only where `apply` asks for intermediates.
-        self.sow("intermediates", "last_fused", after)
+        self.sow("intermediates", "last_fused", layout.unpack(after))
       return after
 
     return after_layer
 
-  def _embed(self, batch: dict[str, jax.Array]) -> jax.Array:
-    """Token embeddings, and the mark of the utterance (Eq. 1): [B, S, D]."""
-    x = self.t5.embed(batch["encoder_input_tokens"])
+  def _embed(
+    self, batch: dict[str, jax.Array], layout: Layout = UNPACKED
+  ) -> jax.Array:
+    """Token embeddings, and the mark of the utterance (Eq. 1): [P, R, D]."""
+    x = self.t5.embed(layout.pack(batch["encoder_input_tokens"]))
     if self.config.marking != "segments":
       return x
     table = jax.lax.stop_gradient(self.t5.shared.embedding)
@@ -310,7 +314,7 @@ class UniMSE(nn.Module):
     if self.config.segment_units == "table":
       unit = jnp.sqrt(jnp.mean(jnp.square(table)))
     signal.sow_segments(self, unit * self.segment_embedding.embedding, table)
-    marks = self.segment_embedding(batch["segment_ids"])
+    marks = self.segment_embedding(layout.pack(batch["segment_ids"]))
     return x + (unit * marks).astype(x.dtype)
 
   def _encode(
@@ -318,19 +322,21 @@ class UniMSE(nn.Module):
     batch: dict[str, jax.Array],
     modalities: dict[str, Modality],
     deterministic: bool,
+    layout: Layout = UNPACKED,
   ) -> tuple[jax.Array, list[jax.Array]]:
-    """The encoded text and the contrasted layers' outputs."""
+    """The encoded rows [P, R, D], and the contrasted layers' texts."""
     collected: list[jax.Array] = []
     encoded = self.t5.encoder(
-      self._embed(batch),
+      self._embed(batch, layout),
       batch["encoder_mask"],
       deterministic,
-      self._fuser("encoder", modalities, collected),
+      self._fuser("encoder", modalities, collected, layout),
+      layout,
     )
     return encoded, collected
 
   def encode(self, batch: dict[str, jax.Array]) -> Encoded:
-    """The fused text [B, S, D], without dropout.
+    """The fused text [B, S, D], without dropout and never packed.
 
     With adapters in the decoder, a `FusedText` that holds it.
     """
@@ -382,10 +388,11 @@ class UniMSE(nn.Module):
     self, batch: dict[str, jax.Array], deterministic: bool = True
   ) -> UniMSEOutput:
     """Teacher forcing over the batch; see `UniMSEOutput`."""
+    layout = packing.of_batch(batch)
     batch = self._drop_text(batch, deterministic)
     modalities = self._read_modalities(batch, deterministic)
     fused = self._drop_modalities(modalities, deterministic)
-    encoded, text_states = self._encode(batch, fused, deterministic)
+    encoded, text_states = self._encode(batch, fused, deterministic, layout)
     label_states: list[jax.Array] = []
     logits = self.t5.decode(
       batch["decoder_input_tokens"],
@@ -393,6 +400,7 @@ class UniMSE(nn.Module):
       decoder_mask(self.config, batch),
       deterministic,
       after_layer=self._fuser("decoder", fused, label_states),
+      layout=layout,
     )
     if not self.config.contrastive:
       return UniMSEOutput(logits, (), {}, {})

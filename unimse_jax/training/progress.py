@@ -4,7 +4,7 @@ import collections
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import jax
@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.records import SPLITS
 from unimse_jax.parallel import multihost
+from unimse_jax.training.batch_order import BatchOrder
 
 _LINE_EVERY = 60.0  # s, where there is no terminal for a bar
 
@@ -23,10 +24,9 @@ def starting_block(
   mixture: Mixture,
   params: Any,
   mesh: Mesh,
-  buckets: Sequence[int],
+  order: BatchOrder,
   start: int,
   total_steps: int,
-  steps_per_epoch: int,
 ) -> str:
   """What is about to be trained, on what, and for how long.
 
@@ -34,19 +34,22 @@ def starting_block(
     mixture: corpora and labels.
     params: parameters, or their shapes.
     mesh: devices that the step runs on.
-    buckets: padded lengths, in tokens.
+    order: the batches of the steps.
     start: steps that are done already.
     total_steps: steps of the whole training.
-    steps_per_epoch: batches of an epoch.
   """
   device = mesh.devices.flat[0]
   count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+  epoch = order.epoch(0)
+  shapes = sorted({order.shape(plan) for plan in epoch})
   lines = [
     f"devices     {mesh.size} x {device.device_kind} ({device.platform})",
     f"parameters  {count:,}",
-    f"steps       {start} of {total_steps} done, {steps_per_epoch} an epoch",
-    f"programs    one for each padded length: {', '.join(map(str, buckets))} "
-    "tokens; each is compiled when its first batch comes",
+    f"steps       {start} of {total_steps} done, {len(epoch)} an epoch",
+    "encoder     rows x tokens: "
+    + ", ".join(f"{rows} x {length}" for rows, length in shapes)
+    + f"; {order.real_tokens(epoch):.1%} of them real; each shape is compiled "
+    "when its first batch comes",
   ]
   for corpus in mixture.corpora:
     counts = collections.Counter(

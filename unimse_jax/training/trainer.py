@@ -14,7 +14,7 @@ from unimse_jax import pipeline as pipeline_lib
 from unimse_jax import storage
 from unimse_jax.checkpoints.checkpointer import Checkpointer
 from unimse_jax.config import Config
-from unimse_jax.data.batching import Batch, BatchPlan, plan_epoch, prefetch
+from unimse_jax.data.batching import Batch, prefetch
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import selection
 from unimse_jax.evaluation.evaluator import Evaluator
@@ -24,6 +24,7 @@ from unimse_jax.pipeline.mesh import config_mesh
 from unimse_jax.rundir import SELECTION, MetricWriter, RunDir
 from unimse_jax.training import signal
 from unimse_jax.training.assembly import assemble, check_batch_size
+from unimse_jax.training.batch_order import BatchOrder
 from unimse_jax.training.health import Health
 from unimse_jax.training.preemption import PreemptionGuard, agreed
 from unimse_jax.training.progress import Progress, starting_block
@@ -42,36 +43,6 @@ class Outcome:
   @property
   def finished(self) -> bool:
     return self.step >= self.total_steps
-
-
-class BatchOrder:
-  """Step number -> the batch plan of that step."""
-
-  def __init__(self, lengths: list[int], corpora: list[str], config: Config):
-    self._lengths, self._corpora, self._config = lengths, corpora, config
-    self._epoch, self._plans = -1, []
-    self.steps_per_epoch = len(self._plan(0))
-
-  def _plan(self, epoch: int) -> list[BatchPlan]:
-    if epoch != self._epoch:
-      data = self._config.data
-      self._plans = plan_epoch(
-        self._lengths,
-        self._corpora,
-        data.buckets,
-        self._config.train.batch_size,
-        self._config.seed,
-        epoch,
-        data.temperature,
-        data.mixing,
-      )
-      self._epoch = epoch
-    return self._plans
-
-  def plan(self, step: int) -> BatchPlan:
-    """The plan of step `step`, counted from 0 over all epochs."""
-    epoch, place = divmod(step, self.steps_per_epoch)
-    return self._plan(epoch)[place]
 
 
 def train(config: Config, workdir: pathlib.Path) -> Outcome:
@@ -134,7 +105,9 @@ class _Training:
     self.config, self.experiment, self.mesh = config, experiment, mesh
     self.checkpointer, self.guard = checkpointer, guard
     self.batcher = experiment.training_batcher()
-    self.order = BatchOrder(self.batcher.lengths, self.batcher.corpora, config)
+    self.order = BatchOrder(
+      self.batcher.lengths, self.batcher.corpora, config, mesh
+    )
     self.total_steps = self.order.steps_per_epoch * config.train.epochs
     self.evaluator = Evaluator(experiment, mesh)
     self.identity = experiment.run_dir.identity(config)
@@ -163,7 +136,7 @@ class _Training:
     if self.config.t5.warm_start == "sentences":
       steps = self.order.steps_per_epoch * self.config.t5.warm_start_epochs
       params = warm_start(
-        self.experiment, params, self.mesh, self.batcher, self.order.plan, steps
+        self.experiment, params, self.mesh, self.batcher, self.order, steps
       )
     return self.assembly.create_state(params)
 
@@ -171,9 +144,9 @@ class _Training:
     """This process's rows of the batch of a step, counted from 0."""
     size = self.config.train.batch_size
     own = multihost.own_rows(size)
-    return self.batcher.batch(
-      self.order.plan(step), size, own, (self.config.seed, step)
-    )
+    plan = self.order.plan(step)
+    batch = self.batcher.batch(plan, size, own, (self.config.seed, step))
+    return batch | self.order.layout(plan)
 
   def loop(self) -> Outcome:
     """Runs to the end of the last epoch, or to the first stop signal."""
@@ -234,10 +207,9 @@ class _Training:
       self.experiment.mixture,
       self.assembly.abstract_state.params,
       self.mesh,
-      self.config.data.buckets,
+      self.order,
       start,
       self.total_steps,
-      self.order.steps_per_epoch,
     )
     print(block, file=sys.stderr, flush=True)
 
@@ -282,6 +254,7 @@ class _Training:
     progress: Progress,
   ) -> None:
     values = _to_floats(metrics)
+    values["real_tokens"] = self.order.real_tokens([self.order.plan(step - 1)])
     rate = clock.rate()
     writer.write(step, "train", values, {"examples_per_second": rate})
     progress.measured(step, values["loss"], rate)

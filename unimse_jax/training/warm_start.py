@@ -9,7 +9,7 @@ proper: a run that is killed before its first checkpoint does it again.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -24,14 +24,14 @@ from unimse_jax.data import sentences
 from unimse_jax.data.batching import (
   Batch,
   Batcher,
-  BatchPlan,
   collate_text,
   prefetch,
 )
 from unimse_jax.data.inputs import CURRENT
-from unimse_jax.models import T5
+from unimse_jax.models import T5, packing
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import Experiment
+from unimse_jax.training.batch_order import BatchOrder
 from unimse_jax.training.optimizer import make_optimizer
 from unimse_jax.training.token_vectors import embeddings
 
@@ -49,18 +49,22 @@ def distance(
   Args:
     params: {"t5": its encoder and embedding, "head": {"kernel": W^T
       float32[width, D]}}.
-    batch: `collate_text`'s arrays, and `sentence_vectors` float32[B, D].
+    batch: `collate_text`'s arrays and `sentence_vectors` float32[B, D]; where
+      it is packed, `packing.arrays` too.
     key: random key of dropout.
     t5: the module.
   """
+  layout = packing.of_batch(batch)
   encoded = t5.apply(
     {"params": params["t5"]},
     batch["encoder_input_tokens"],
     batch["encoder_mask"],
     False,
+    layout,
     method="encode",
     rngs={"dropout": key},
   )
+  encoded = layout.unpack(encoded)
   own = batch["encoder_mask"] & (batch["segment_ids"] == 1)
   total = jnp.einsum("BSD,BS->BD", encoded.astype(jnp.float32), own)
   # The cosine does not see the length: the sum does as well as the mean.
@@ -76,7 +80,7 @@ def warm_start(
   params: Any,
   mesh: Mesh,
   batcher: Batcher,
-  plan: Callable[[int], BatchPlan],
+  order: BatchOrder,
   steps: int,
 ) -> Any:
   """The parameters, T5's taught what the training texts mean.
@@ -89,7 +93,7 @@ def warm_start(
     params: the initial ones, placed on the mesh.
     mesh: devices to run on.
     batcher: training split, of which only the texts are read.
-    plan: step -> its batch.
+    order: the batches of the steps.
     steps: number of steps of the warm start.
 
   Raises:
@@ -121,7 +125,7 @@ def warm_start(
   values = []
   own = multihost.own_rows(config.train.batch_size)
   batches = prefetch(
-    lambda step: _batch(batcher, plan(step), own, vectors), range(steps)
+    lambda step: _batch(batcher, order, step, own, vectors), range(steps)
   )
   bar = tqdm.tqdm(batches, "warm start", steps, unit="step", disable=None)
   for number, arrays in enumerate(bar):
@@ -194,12 +198,18 @@ def _update(
 
 
 def _batch(
-  batcher: Batcher, plan: BatchPlan, own: slice, vectors: np.ndarray
+  batcher: Batcher,
+  order: BatchOrder,
+  step: int,
+  own: slice,
+  vectors: np.ndarray,
 ) -> Batch:
-  """The texts of a plan's rows `own` (this process's), and their vectors."""
+  """The texts of a step's rows `own` (this process's), and their vectors."""
+  plan = order.plan(step)
   rows, size = list(plan.rows[own]), own.stop - own.start
   target = np.zeros((size, vectors.shape[1]), np.float32)
   target[: len(rows)] = vectors[rows]
   encoded = [batcher.encoded[row] for row in rows]
   # No label is read here: the shortest of them will do.
-  return collate_text(encoded, size, plan.length, 1) | {_TARGET: target}
+  batch = collate_text(encoded, size, plan.length, 1)
+  return batch | order.layout(plan) | {_TARGET: target}

@@ -19,11 +19,12 @@ from unimse_jax.data.batching import BatchPlan
 from unimse_jax.data.tokenizer import EOS
 from unimse_jax.errors import InputError
 from unimse_jax.pipeline.mesh import config_mesh
+from unimse_jax.training.batch_order import BatchOrder
 
 SMALL = {
-  "text": {"max_tokens": 48},
+  "text": {"max_tokens": 300},
   "tokenizer": {"vocab_size": 64},
-  "data": {"buckets": (24, 48), "audio_frames": 3, "video_frames": 2},
+  "data": {"buckets": (192, 300), "audio_frames": 3, "video_frames": 2},
   "t5": {"width": 8, "head_width": 4, "hidden": 8, "heads": 2}
   | {"encoder_layers": 1, "decoder_layers": 1},
   "model": {"pmf_layers": 1, "modality_width": 4, "adapter_width": 4},
@@ -71,7 +72,7 @@ def test_the_report_is_json_and_adds_up(report):
   report = json.loads(json.dumps(report))
   assert report["device"]["count"] == 1
   buckets, overall = report["train"]["buckets"], report["train"]["overall"]
-  assert [row["length"] for row in buckets] == [24, 48]
+  assert [row["length"] for row in buckets] == [192, 300]
   for row in buckets:
     times = row["step_seconds"]
     assert 0 < times["min"] <= times["p10"] <= times["median"] <= times["p90"]
@@ -100,16 +101,19 @@ def test_the_report_is_json_and_adds_up(report):
 def test_the_report_can_be_read(report):
   text = throughput_table.format_report(report)
   assert "scratch on 1 x cpu" in text
-  assert text.count("\n  24  ") == text.count("\n  48  ") == 1
+  assert text.count("\n  192  ") == text.count("\n  300  ") == 1
   assert max(map(len, text.splitlines())) < 160
 
 
 def test_rates_are_those_of_real_tokens():
-  config = tiny(text={"max_tokens": 48})
+  config = tiny()
   model = workload_lib.synthetic_model(config)
   mesh = config_mesh(config)
+  lengths = np.array([10, 20, 40])
   workload = workload_lib.Workload(
-    [BatchPlan((0, 1), 24), BatchPlan((2,), 48)], np.array([10, 20, 40])
+    [BatchPlan((0, 1), 24, (2, 30)), BatchPlan((2,), 48)],
+    lengths,
+    BatchOrder(lengths, ["a"] * 3, config, mesh),
   )
   timed = {
     24: Timed((1.0, 2.0, 9.0), 0.0, 0),
@@ -120,7 +124,8 @@ def test_rates_are_those_of_real_tokens():
   assert rates["examples_per_second"] == 3 / 8
   # Labels: 8 to 12 tokens cut at 7 places.
   assert rates["tokens_per_second"] == (10 + 20 + 40 + 3 * 7) / 8
-  places = 8 * (24 + 7) + 8 * (48 + 7)
+  # Two packed rows of 30; and eight texts in a row of 48 each.
+  places = 2 * 30 + 8 * 7 + 8 * (48 + 7)
   assert rates["padding"] == pytest.approx(1 - (70 + 21) / places)
   flops = train_flops(
     model.config,
@@ -169,6 +174,7 @@ def test_a_batch_that_the_devices_cannot_share_is_refused():
 def test_eight_devices_are_measured_together():
   config = tiny(
     parallel={"devices": 8, "fsdp": 2, "model": 2},
+    text={"max_tokens": 48},
     data={"buckets": (48,), "modalities": ()},
   )
   report = throughput.measure(config, steps=1, warmup=0)

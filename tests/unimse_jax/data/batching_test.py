@@ -8,8 +8,7 @@ import pytest
 from configs import base
 from unimse_jax import config as config_lib
 from unimse_jax.benchmarking import synthetic
-from unimse_jax.config import DataConfig
-from unimse_jax.data import batching
+from unimse_jax.data import batching, packing
 from unimse_jax.data.batching import Encoded
 
 _BUCKETS = (8, 16, 32)
@@ -19,21 +18,40 @@ _CORPORA = ["a"] * 60 + ["b"] * 41
 
 def plans(epoch: int, seed: int = 3, size: int = 7, **options):
   return batching.plan_epoch(
-    _LENGTHS, _CORPORA, _BUCKETS, size, seed, epoch, **options
+    _LENGTHS, _CORPORA, _BUCKETS, group(size), seed, epoch, **options
   )
 
 
-@pytest.mark.parametrize("mixing", [0.0, 0.5, 1.0])
-def test_every_row_comes_exactly_once(mixing):
+def group(size: int, devices: int = 1) -> np.ndarray:
+  return packing.group_rows(size, devices, 1)
+
+
+def test_every_row_comes_exactly_once():
   for epoch in range(3):
-    rows = [row for plan in plans(epoch, mixing=mixing) for row in plan.rows]
+    rows = [row for plan in plans(epoch) for row in plan.rows]
     assert sorted(rows) == list(range(101))
 
 
-def test_a_batch_is_as_long_as_its_longest_row_asks_for():
+def test_every_row_fits_its_batch_and_every_batch_its_rows():
   for plan in plans(0):
-    longest = max(_LENGTHS[row] for row in plan.rows)
-    assert plan.length == min(each for each in _BUCKETS if each >= longest)
+    lengths = np.array([_LENGTHS[row] for row in plan.rows])
+    assert plan.length >= lengths.max()
+    rows, room = plan.packed
+    assert room >= plan.length
+    assert 7 > rows >= packing.rows_needed([lengths], room, group(7))
+
+
+def test_what_would_save_no_row_is_not_packed():
+  found = batching.plan_epoch([9] * 40, ["a"] * 40, (16,), group(4), 0, 0)
+  assert {(plan.length, plan.packed) for plan in found} == {(16, None)}
+
+
+def test_without_packing_batches_hold_the_same_rows():
+  alone = plans(0, packs=False)
+  assert {plan.packed for plan in alone} == {None}
+  assert [(set(plan.rows), plan.length) for plan in alone] == [
+    (set(plan.rows), plan.length) for plan in plans(0)
+  ]
 
 
 @pytest.mark.parametrize("size", [1, 7, 10, 50, 51, 60, 100])
@@ -45,7 +63,7 @@ def test_no_batch_is_much_smaller_than_another(size):
 
 
 def test_a_batch_larger_than_the_data_is_one_short_batch():
-  found = batching.plan_epoch([3, 4], ["a", "b"], _BUCKETS, 96, 0, 0)
+  found = batching.plan_epoch([3, 4], ["a", "b"], _BUCKETS, group(96), 0, 0)
   assert [sorted(plan.rows) for plan in found] == [[0, 1]]
 
 
@@ -63,81 +81,60 @@ def test_the_plan_is_of_seed_and_epoch_alone():
   assert plans(3, seed=3) != plans(2, seed=4)
 
 
-def test_mixing_says_whether_corpora_of_other_lengths_meet():
-  """Eight short and eight long rows in batches of four."""
-  lengths = [*range(1, 9), *range(11, 19)]
-  corpora = ["short"] * 8 + ["long"] * 8
-
-  def batches(mixing: float) -> list[list[int]]:
-    found = batching.plan_epoch(
-      lengths, corpora, (16, 32), 4, 0, 0, mixing=mixing
-    )
-    return sorted(sorted(lengths[row] for row in plan.rows) for plan in found)
-
-  assert batches(0.0) == [
-    [1, 2, 3, 4],
-    [5, 6, 7, 8],
-    [11, 12, 13, 14],
-    [15, 16, 17, 18],
-  ]
-  assert batches(1.0) == [
-    [1, 2, 11, 12],
-    [3, 4, 13, 14],
-    [5, 6, 15, 16],
-    [7, 8, 17, 18],
-  ]
+def test_every_batch_gets_one_row_of_each_run():
+  """Two corpora of six rows each in three batches of four."""
+  lengths = [1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16]
+  corpora = ["short"] * 6 + ["long"] * 6
+  seen = set()
+  for epoch in range(20):
+    found = batching.plan_epoch(lengths, corpora, (16,), group(4), 0, epoch)
+    assert len(found) == 3
+    for plan in found:
+      rows = sorted(plan.rows)
+      assert [row // 3 for row in rows] == [0, 1, 2, 3]
+      seen.add(tuple(rows))
+  # 60 batches of 81 possible ones; the same again and again would be 3.
+  assert len(seen) > 30
 
 
-def test_lengths_do_not_follow_one_another_in_order():
-  found = [plan.length for plan in plans(0, mixing=0.0)]
-  assert found != sorted(found)
-  assert found != sorted(found, reverse=True)
-
-
-def test_a_row_meets_others_in_every_epoch():
-  """Windows are drawn anew: it is not the neighbour in length every time."""
-  rng = np.random.default_rng(0)
-  lengths = rng.integers(1, 33, 4000)
-  met = set()
-  for epoch in range(8):
-    found = batching.plan_epoch(lengths, ["a"] * 4000, _BUCKETS, 20, 0, epoch)
-    met |= next(set(plan.rows) for plan in found if 0 in plan.rows)
-  # Eight times 19 others of some 125 of its length.
-  assert len(met) > 60
+def test_the_longest_texts_share_batches_of_their_own():
+  lengths = [8] * 995 + [30] * 5
+  found = batching.plan_epoch(lengths, ["a"] * 1000, _BUCKETS, group(10), 0, 0)
+  long = [plan for plan in found if plan.length == 32]
+  assert len(long) == 1
+  assert set(range(995, 1000)) < set(long[0].rows)
+  assert {plan.length for plan in found} == {8, 32}
 
 
 @pytest.fixture(scope="module")
-def four_corpora() -> tuple[np.ndarray, list[str], DataConfig]:
+def four_corpora() -> tuple[np.ndarray, list[str], tuple[int, ...]]:
   """Modelled lengths of the paper's four train sets, and the default."""
   config = config_lib.validate(base.get_config().to_dict())
   lengths = synthetic.text_lengths(config.text)
-  return lengths, synthetic.row_corpora(), config.data
+  return lengths, synthetic.row_corpora(), config.data.buckets
 
 
-def test_the_default_mixes_almost_as_plain_shuffling_does(four_corpora):
-  lengths, corpora, data = four_corpora
+@pytest.mark.parametrize("devices", [1, 8])
+def test_batches_mix_as_plain_shuffling_does_and_pad_little(
+  four_corpora, devices
+):
+  lengths, corpora, buckets = four_corpora
   names = np.array(corpora)
-  found = batching.plan_epoch(
-    lengths, corpora, data.buckets, 96, 0, 0, mixing=data.mixing
-  )
+  groups = group(96, devices)
+  found = batching.plan_epoch(lengths, corpora, buckets, groups, 0, 0)
   for name in set(corpora):
     share = (names == name).mean()
     shares = [(names[list(plan.rows)] == name).mean() for plan in found]
     plain = np.sqrt(share * (1 - share) / 96)
     assert np.std(shares) <= 2 * plain, name
-  # All batches have dialogues in them, which are twice as long as MOSEI's
-  # sentences, half of all rows; shuffled at random it would be 3.5.
-  padding = 96 * sum(plan.length for plan in found) / lengths.sum()
-  assert padding <= 1.85
-
-
-def test_without_mixing_little_is_padded(four_corpora):
-  lengths, corpora, data = four_corpora
-  found = batching.plan_epoch(
-    lengths, corpora, data.buckets, 96, 0, 0, mixing=0.0
-  )
-  padding = 96 * sum(plan.length for plan in found) / lengths.sum()
-  assert padding <= 1.25
+  read = sum(devices * np.prod(plan.packed) for plan in found)
+  # Twelve texts a device leave more room in their rows than 96 do.
+  assert read / lengths.sum() <= (1.06 if devices == 1 else 1.12)
+  # Each shape is compiled: one for most batches, one for the longest texts.
+  shapes = {(plan.length, plan.packed) for plan in found}
+  later = batching.plan_epoch(lengths, corpora, buckets, groups, 0, 7)
+  assert {(plan.length, plan.packed) for plan in later} == shapes
+  assert len(shapes) == 2
 
 
 def test_evaluation_goes_by_length_and_reads_every_row_once():

@@ -6,6 +6,7 @@ import numpy as np
 from unimse_jax.parallel.mesh import make_mesh
 from unimse_jax.pipeline import Experiment
 from unimse_jax.training import progress
+from unimse_jax.training.batch_order import BatchOrder
 
 
 def test_the_start_says_what_is_trained_on_what(straight, tiny_config):
@@ -14,14 +15,17 @@ def test_the_start_says_what_is_trained_on_what(straight, tiny_config):
 
   opened: Experiment = pipeline.open_run(tiny_config(), RunDir(straight))
   params = {"a": np.zeros((3, 1000)), "b": jax.ShapeDtypeStruct((7,), "f4")}
-  text = progress.starting_block(
-    opened.mixture, params, make_mesh(devices=2), (16, 32), 4, 8, 4
-  )
+  mesh = make_mesh(devices=2)
+  order = BatchOrder([30] * 48, ["films"] * 48, tiny_config(), mesh)
+  text = progress.starting_block(opened.mixture, params, mesh, order, 4, 8)
   lines = text.splitlines()
   assert lines[0] == "devices     2 x cpu (cpu)"
   assert lines[1] == "parameters  3,007"
   assert lines[2] == "steps       4 of 8 done, 4 an epoch"
-  assert "16, 32 tokens" in lines[3]
+  assert lines[3] == (
+    "encoder     rows x tokens: 6 x 64; 93.8% of them real; each shape is "
+    "compiled when its first batch comes"
+  )
   counts = {
     split: sum(each.corpus == "films" for each in examples)
     for split, examples in opened.mixture.examples.items()

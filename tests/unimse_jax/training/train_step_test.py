@@ -107,6 +107,42 @@ def test_microbatches_have_the_gradient_of_the_whole(
   assert batch["loss_weights"].sum(1).std() > 0
 
 
+@pytest.mark.parametrize(
+  ("sizes", "parts"),
+  [({"devices": 1}, 1), ({"devices": 1}, 2), ({"fsdp": 2, "model": 2}, 1)],
+)
+def test_packed_texts_have_the_step_of_texts_in_rows_of_their_own(
+  tiny_model, tiny_t5, fill, batch, pack, sizes, parts
+):
+  model, mesh = without_dropout(tiny_model, tiny_t5), make_mesh(**sizes)
+  params = fill(model, batch)
+  devices = sharding.batch_divisor(mesh)
+  packed = pack(batch, devices, parts, room=24)
+  assert packed["packed_places"].shape[1] < len(batch["audio"])
+  expected, expected_metrics = run(model, params, batch, mesh, parts)
+  found, metrics = run(model, params, packed, mesh, parts)
+  # float32 sums over other shapes; SGD's step is a tenth of the gradient.
+  assert_close(found.params, expected.params, rtol=1e-5, atol=1e-6)
+  assert_close(metrics, expected_metrics, rtol=1e-5, atol=1e-6)
+
+
+def test_devices_pack_their_own_texts(tiny_model, tiny_t5, fill, batch, pack):
+  """Packing must not make devices send each other texts."""
+  model, mesh = without_dropout(tiny_model, tiny_t5), make_mesh(devices=4)
+  params = fill(model, batch)
+
+  def gathered(batch) -> int:
+    def loss(params, batch):
+      output = model.apply({"params": params}, batch)
+      return output.logits.sum()
+
+    placed = sharding.shard_batch(batch, mesh)
+    text = jax.jit(jax.grad(loss)).lower(params, placed).compile().as_text()
+    return sum(text.count(f" {kind}") for kind in ("all-gather", "all-to-all"))
+
+  assert gathered(pack(batch, devices=4, room=24)) == gathered(batch)
+
+
 def test_dropout_is_drawn_anew_each_step_and_again_after_a_restart(
   tiny_model, fill, batch
 ):

@@ -14,6 +14,7 @@ from unimse_jax.models import T5
 from unimse_jax.pipeline.mesh import config_mesh
 from unimse_jax.rundir import RunDir
 from unimse_jax.training import trainer, warm_start
+from unimse_jax.training.batch_order import BatchOrder
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +33,10 @@ def _started(config, workdir, steps):
   opened = pipeline_lib.prepare_run(config, RunDir(workdir))
   mesh = config_mesh(config)
   batcher = opened.batcher("train")
-  order = trainer.BatchOrder(batcher.lengths, batcher.corpora, config)
+  order = BatchOrder(batcher.lengths, batcher.corpora, config, mesh)
   params = opened.initial_params(mesh)
   before = jax.tree.map(np.array, params)
-  after = warm_start.warm_start(
-    opened, params, mesh, batcher, order.plan, steps
-  )
+  after = warm_start.warm_start(opened, params, mesh, batcher, order, steps)
   return before, after
 
 
@@ -85,6 +84,26 @@ def test_only_the_utterances_own_tokens_are_read(tiny_t5, fill):
   found = warm_start.distance(params, batch, jax.random.key(0), t5=plain)
   # float32 sums in another order.
   assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_packed_texts_have_the_same_distance(tiny_t5, make_batch, fill, pack):
+  t5 = T5(dataclasses.replace(tiny_t5, dropout=0.0))
+  batch = make_batch(rows=8)
+  tokens = batch["encoder_input_tokens"]
+  batch["sentence_vectors"] = np.random.default_rng(0).normal(size=(8, 3))
+  params = {
+    "t5": fill(t5, tokens, tokens > 0, tokens),
+    "head": {"kernel": jnp.eye(16, 3)},
+  }
+  of = jax.value_and_grad(warm_start.distance)
+  expected = of(params, batch, jax.random.key(0), t5=t5)
+  found = of(params, pack(batch), jax.random.key(0), t5=t5)
+  # float32 sums over other shapes.
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+    found,
+    expected,
+  )
 
 
 def test_labels_without_vectors_are_refused(

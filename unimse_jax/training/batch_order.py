@@ -1,0 +1,84 @@
+"""Which batch each step of a training reads, and how its texts are packed."""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from jax.sharding import Mesh
+
+from unimse_jax.config import Config
+from unimse_jax.data import packing
+from unimse_jax.data.batching import Batch, BatchPlan, plan_epoch
+from unimse_jax.parallel import multihost, sharding
+
+
+class BatchOrder:
+  """Step number -> the plan of its batch, a function of the step alone."""
+
+  def __init__(
+    self,
+    lengths: Sequence[int],
+    corpora: Sequence[str],
+    config: Config,
+    mesh: Mesh,
+  ):
+    """Plans the first epoch.
+
+    Args:
+      lengths: encoder tokens of each row of the training split.
+      corpora: corpus of each row.
+      config: the run's; its data, train and model sections are read.
+      mesh: devices that share a batch; each packs its own texts.
+    """
+    self._lengths, self._corpora = np.asarray(lengths), corpora
+    self._config = config
+    self._groups = packing.group_rows(
+      config.train.batch_size,
+      sharding.batch_divisor(mesh),
+      config.train.microbatches,
+    )
+    # Two epochs: the thread that reads ahead is in the next one first.
+    self.epoch = functools.lru_cache(2)(self._epoch)
+    self.steps_per_epoch = len(self.epoch(0))
+
+  def _epoch(self, number: int) -> list[BatchPlan]:
+    config = self._config
+    return plan_epoch(
+      self._lengths,
+      self._corpora,
+      config.data.buckets,
+      self._groups,
+      config.seed,
+      number,
+      config.data.temperature,
+      # D14 asks for what the encoder makes of each text's padding.
+      packs=config.model.contrastive_pooling != "include_padding",
+    )
+
+  def plan(self, step: int) -> BatchPlan:
+    """The plan of step `step`, counted from 0 over all epochs."""
+    epoch, place = divmod(step, self.steps_per_epoch)
+    return self.epoch(epoch)[place]
+
+  def layout(self, plan: BatchPlan) -> Batch:
+    """`packing.arrays` of this process's texts; {} of a plan without."""
+    if plan.packed is None:
+      return {}
+    found = packing.arrays(
+      self._lengths[list(plan.rows)], plan.length, self._groups, plan.packed
+    )
+    own = multihost.own_rows(len(self._groups))
+    return {name: array[own] for name, array in found.items()}
+
+  def shape(self, plan: BatchPlan) -> tuple[int, int]:
+    """Number and length of the encoder's rows, of all processes."""
+    if plan.packed is None:
+      return self._groups.size, plan.length
+    rows, length = plan.packed
+    return len(self._groups) * rows, length
+
+  def real_tokens(self, plans: Sequence[BatchPlan]) -> float:
+    """Share of the encoder's places in which a token stands."""
+    tokens = sum(self._lengths[list(plan.rows)].sum() for plan in plans)
+    places = sum(np.prod(self.shape(plan)) for plan in plans)
+    return float(tokens / places)
