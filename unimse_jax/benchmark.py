@@ -12,6 +12,7 @@ from unimse_jax import command_line
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import write_atomically
+from unimse_jax.parallel import launch
 from unimse_jax.storage import user_path
 
 _CONFIG = command_line.define_config()
@@ -32,6 +33,7 @@ def main() -> int:
     raise InputError(
       f"--output: expected a file in a directory that exists, found {output}."
     )
+  launch.join()
   from unimse_jax.benchmarking import (
     prediction_speed,
     throughput,
@@ -39,7 +41,6 @@ def main() -> int:
   )
   from unimse_jax.parallel import multihost
 
-  multihost.initialize()
   report = throughput.measure(config, _STEPS.value, _WARMUP.value)
   report["prediction"] = _measure_prediction(config)
   if multihost.is_first():

@@ -22,6 +22,7 @@ from unimse_jax import processes, program_cache
 from unimse_jax.config import Config, reference
 from unimse_jax.config import files as config_files
 from unimse_jax.errors import InputError, lacks_memory
+from unimse_jax.parallel import watch
 
 _QUOTES = "\"'"
 _HELP_CONFIG = "help_config"
@@ -246,6 +247,13 @@ def _guarded(main: Callable[[], int | None]) -> NoReturn:
 
 def _explain(error: Exception) -> str | None:
   """What a user can do about an exception; None: it is a bug."""
+  message = _advice(error)
+  if message is not None:
+    watch.refuse(message)  # one of several processes ends here
+  return message
+
+
+def _advice(error: Exception) -> str | None:
   if isinstance(error, InputError):
     return str(error)
   if isinstance(error, OSError) and error.errno in _DISK_ERRORS:

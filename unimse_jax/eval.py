@@ -11,6 +11,7 @@ from absl import flags
 
 from unimse_jax import command_line
 from unimse_jax.errors import InputError
+from unimse_jax.parallel import launch
 from unimse_jax.rundir import RunDir
 from unimse_jax.storage import user_path
 
@@ -51,11 +52,11 @@ def main() -> int:
     runs = plan.seed_runs(given, workdir, _SEEDS.value, load)
     more = [] if _WITHHELD.value else ["--nowithheld"]
     return seeds.evaluate(runs, workdir, _SPLIT.value, more)
+  launch.join()
   from unimse_jax.evaluation import evaluation_run
   from unimse_jax.parallel import multihost
   from unimse_jax.reporting import score_tables
 
-  multihost.initialize()
   run = evaluation_run.evaluate(
     config, workdir, _SPLIT.value, _WITHHELD.value, _STEP.value
   )

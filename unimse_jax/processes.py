@@ -20,5 +20,11 @@ def stop_with_parent() -> None:
   A run of --seeds or ablate then saves and leaves; as an orphan it would go on
   and hold the lock of its directory. Linux alone offers it.
   """
-  if sys.platform == "linux" and os.environ.get(_PARENT) == str(os.getppid()):
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+  if os.environ.get(_PARENT) == str(os.getppid()):
+    end_with_parent(signal.SIGTERM)
+
+
+def end_with_parent(number: signal.Signals) -> None:
+  """Asks for a signal when the parent of this process ends; Linux alone."""
+  if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)

@@ -4,13 +4,19 @@ python -m unimse_jax.train --config configs/base.py [--workdir DIR]
     [--config.model.pmf_layers=3 ...] [--seeds N]
 """
 
+import pathlib
 import shlex
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from unimse_jax import command_line
+from unimse_jax.parallel import launch
 from unimse_jax.storage import user_path
+
+if TYPE_CHECKING:
+  from unimse_jax.training import trainer
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
@@ -30,25 +36,27 @@ def main() -> int:
     given = plan.config_flags(sys.argv[1:])
     load = command_line.load_config
     return seeds.train(plan.seed_runs(given, workdir, _SEEDS.value, load))
+  launch.join(preemptible=True)
   from unimse_jax.parallel import multihost
   from unimse_jax.training import trainer
 
-  multihost.initialize()
   outcome = trainer.train(config, workdir)
-  if not multihost.is_first():
-    return 0
+  if multihost.is_first():
+    print(_told(outcome, workdir))
+  return 0 if outcome.finished else command_line.STOPPED
+
+
+def _told(outcome: "trainer.Outcome", workdir: pathlib.Path) -> str:
   if not outcome.finished:
-    print(
+    return (
       f"Stopped and saved at step {outcome.step} of {outcome.total_steps}; "
       "run the same command again to go on."
     )
-    return command_line.STOPPED
-  print(
+  return (
     f"Trained {outcome.step} steps in {workdir}; the best checkpoint is step "
     f"{outcome.best_step}. Evaluate it: python -m unimse_jax.eval "
     f"--workdir {shlex.quote(str(workdir))}"
   )
-  return 0
 
 
 if __name__ == "__main__":

@@ -1,67 +1,7 @@
 """Several processes, one run."""
 
-import os
-
 import jax
 import numpy as np
-
-from unimse_jax.errors import InputError
-
-# Set by the user's launcher; on Cloud TPU and under Slurm jax finds out by
-# itself and only the first is needed.
-COORDINATOR = "UNIMSE_COORDINATOR"
-PROCESSES = "UNIMSE_PROCESSES"
-PROCESS = "UNIMSE_PROCESS"
-
-
-def initialize(timeout: int = 300) -> None:
-  """Joins the other processes, where the environment says there are any.
-
-  UNIMSE_COORDINATOR is host:port of process 0, or "auto" on a Cloud TPU pod
-  or a Slurm cluster; with host:port, UNIMSE_PROCESSES and UNIMSE_PROCESS give
-  the number of processes and this one's.
-
-  Args:
-    timeout: seconds to wait for the others.
-
-  Raises:
-    InputError: the variables do not go together, or the others did not come.
-  """
-  coordinator = os.environ.get(COORDINATOR, "")
-  if not coordinator:
-    lonely = [name for name in (PROCESSES, PROCESS) if os.environ.get(name)]
-    if lonely:
-      raise InputError(
-        f"expected {COORDINATOR} beside {' and '.join(lonely)}, found none: "
-        "set it to host:port of process 0, or unset the others"
-      )
-    return
-  if coordinator == "auto":
-    jax.distributed.initialize(initialization_timeout=timeout)
-    return
-  host, colon, port = coordinator.rpartition(":")
-  if not (host and colon and port.isdecimal()):
-    raise InputError(
-      f"{COORDINATOR}: expected host:port of process 0, or auto; found "
-      f"{coordinator!r}"
-    )
-  count, own = _number(PROCESSES), _number(PROCESS)
-  if not own < count:
-    raise InputError(
-      f"{PROCESS}: expected 0 to {PROCESSES} - 1 = {count - 1}, found {own}"
-    )
-  jax.distributed.initialize(
-    coordinator, count, own, initialization_timeout=timeout
-  )
-
-
-def _number(name: str) -> int:
-  value = os.environ.get(name, "")
-  if not value.isdecimal():
-    raise InputError(
-      f"{name}: expected a number beside {COORDINATOR}, found {value!r}"
-    )
-  return int(value)
 
 
 def is_first() -> bool:

@@ -1,0 +1,132 @@
+"""Launch variables that do not fit, and others that do not come.
+
+Every end is one sentence and exit status 2, whatever jax would do.
+"""
+
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from unimse_jax.errors import InputError
+from unimse_jax.parallel import launch
+
+_ROOT = pathlib.Path(__file__).parents[3]
+_BENCHMARK = ["-m", "unimse_jax.benchmark", "--config", "scratch"]
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch):
+  for name in ("COORDINATOR", "PROCESSES", "PROCESS", "TIMEOUT"):
+    monkeypatch.delenv(f"UNIMSE_{name}", raising=False)
+
+
+@pytest.mark.parametrize(
+  ("variables", "message"),
+  [
+    ({"PROCESSES": "2"}, "UNIMSE_COORDINATOR beside UNIMSE_PROCESSES"),
+    ({"TIMEOUT": "2"}, "UNIMSE_COORDINATOR beside UNIMSE_TIMEOUT"),
+    ({"COORDINATOR": "a:1", "PROCESS": "0"}, "UNIMSE_PROCESSES: .* found ''"),
+    ({"COORDINATOR": "a", "PROCESSES": "2", "PROCESS": "0"}, "host:port"),
+    ({"COORDINATOR": "a:b", "PROCESSES": "2", "PROCESS": "0"}, "host:port"),
+    ({"COORDINATOR": "a:0", "PROCESSES": "2", "PROCESS": "0"}, "host:port"),
+    ({"COORDINATOR": "a:65536", "PROCESSES": "2", "PROCESS": "0"}, "host:port"),
+    (
+      {"COORDINATOR": "a:1", "PROCESSES": "two", "PROCESS": "0"},
+      "a number .* found 'two'",
+    ),
+    (
+      {"COORDINATOR": "a:1", "PROCESSES": "2", "PROCESS": "2"},
+      "0 to UNIMSE_PROCESSES - 1 = 1, found 2",
+    ),
+    (
+      {"COORDINATOR": "a:1", "PROCESSES": "2", "PROCESS": "-1"},
+      "found '-1'",
+    ),
+    (
+      {"COORDINATOR": "a:1", "PROCESSES": "2", "PROCESS": "1"}
+      | {"TIMEOUT": "1m"},
+      "UNIMSE_TIMEOUT: expected a number .* found '1m'",
+    ),
+    ({"COORDINATOR": "auto"}, "auto: expected a Cloud TPU pod, Slurm"),
+  ],
+)
+def test_launch_variables_that_do_not_fit_are_refused(
+  monkeypatch, variables, message
+):
+  for name, value in variables.items():
+    monkeypatch.setenv(f"UNIMSE_{name}", value)
+  with pytest.raises(InputError, match=message):
+    launch.join()
+
+
+def test_slurm_is_found(monkeypatch):
+  variables = {
+    "JOB_ID": "65537",
+    "STEP_NODELIST": "node[7-9]",
+    "NTASKS": "3",
+    "PROCID": "2",
+    "LOCALID": "0",
+  }
+  for name, value in variables.items():
+    monkeypatch.setenv(f"SLURM_{name}", value)
+  monkeypatch.setenv("UNIMSE_COORDINATOR", "auto")
+  monkeypatch.setenv("UNIMSE_TIMEOUT", "0")
+  expected = "=node7:61441: process 2 of 3 waited 0 s for process 0"
+  with pytest.raises(InputError, match=expected):
+    launch.join()
+
+
+@pytest.mark.parametrize(
+  ("process", "expected"),
+  [
+    (
+      0,
+      r"error: UNIMSE_COORDINATOR=localhost:\d+: process 0 waited 1 s for all "
+      "2 processes, and 1 did not come. .*",
+    ),
+    (
+      1,
+      r"error: UNIMSE_COORDINATOR=localhost:\d+: process 1 of 2 waited 1 s for "
+      "process 0, found: .*refused. .*",
+    ),
+  ],
+)
+def test_a_lonely_process_says_in_one_sentence_whom_it_waited_for(
+  process, expected
+):
+  with socket.socket() as probe:
+    probe.bind(("localhost", 0))
+    port = probe.getsockname()[1]
+  variables = {
+    "COORDINATOR": f"localhost:{port}",
+    "PROCESSES": "2",
+    "PROCESS": str(process),
+    "TIMEOUT": "1",
+  }
+  done = subprocess.run(
+    [sys.executable, *_BENCHMARK],
+    cwd=_ROOT,
+    env=os.environ | {f"UNIMSE_{k}": v for k, v in variables.items()},
+    capture_output=True,
+    text=True,
+    timeout=60,
+  )
+  assert done.returncode == 2
+  assert re.fullmatch(expected + "\n", done.stderr), done.stderr
+
+
+def test_the_wait_ends_when_it_is_said_to(monkeypatch):
+  monkeypatch.setenv("UNIMSE_COORDINATOR", "localhost:9")
+  monkeypatch.setenv("UNIMSE_PROCESSES", "2")
+  monkeypatch.setenv("UNIMSE_PROCESS", "1")
+  monkeypatch.setenv("UNIMSE_TIMEOUT", "1")
+  start = time.monotonic()
+  with pytest.raises(InputError, match="waited 1 s"):
+    launch.join()
+  assert 1 <= time.monotonic() - start < 5
