@@ -8,7 +8,6 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 import jax
-import numpy as np
 from jax.experimental import multihost_utils
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -22,7 +21,10 @@ class PreemptionGuard:
 
     with PreemptionGuard() as guard:
       for step in ...:
-        if agreed(guard.requested): ...
+        if guard.stops_at(step): ...
+
+  In a run of several processes jax listens for SIGTERM instead, and lets all
+  stop at the same step.
   """
 
   def __init__(
@@ -48,7 +50,21 @@ class PreemptionGuard:
     """True from the first signal on."""
     return self._first_at is not None
 
+  def stops_at(self, step: int) -> bool:
+    """Whether all processes shall stop at this step.
+
+    To be asked at every step: a signal reaches the hosts at different ones,
+    and jax agrees behind the steps on one that none has passed. It costs no
+    collective, for which every step would have to wait.
+    """
+    if jax.process_count() == 1:
+      return self.requested
+    return multihost_utils.reached_preemption_sync_point(step)
+
   def __enter__(self) -> Self:
+    if jax.process_count() > 1:
+      # jax's handler is in place since jax.distributed.initialize.
+      return self
     for number in self._signals:
       self._previous[number] = signal.signal(number, self._handle)
     return self
@@ -79,15 +95,3 @@ class PreemptionGuard:
       # The default action, so that the exit status tells the signal.
       signal.signal(number, signal.SIG_DFL)
       os.kill(os.getpid(), number)
-
-
-def agreed(flag: bool) -> bool:
-  """True on every process if it is true on any of them.
-
-  A signal reaches the hosts at different steps; one that left its loop alone
-  would leave the others waiting in a collective. Call it on all processes at
-  the same step. It costs nothing in a run of one process.
-  """
-  if jax.process_count() == 1:
-    return flag
-  return bool(np.any(multihost_utils.process_allgather(np.array(flag))))

@@ -26,7 +26,7 @@ from unimse_jax.training import signal
 from unimse_jax.training.assembly import assemble, check_batch_size
 from unimse_jax.training.batch_order import BatchOrder
 from unimse_jax.training.health import Health
-from unimse_jax.training.preemption import PreemptionGuard, agreed
+from unimse_jax.training.preemption import PreemptionGuard
 from unimse_jax.training.progress import Progress, starting_block
 from unimse_jax.training.train_state import TrainState
 from unimse_jax.training.warm_start import warm_start
@@ -176,7 +176,7 @@ class _Training:
         # that comes with it has nothing left to stop.
         logged = step % self.config.train.log_every_steps == 0 or last
         evaluated = self._evaluation_is_due(step) or last
-        stopped = agreed(self.guard.requested) and not last
+        stopped = self.guard.stops_at(step) and not last
         saved = step % self.config.train.checkpoint_every_steps == 0 or stopped
         self.health.add(step, metrics)
         if logged or evaluated or saved:

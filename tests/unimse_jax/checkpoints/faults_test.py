@@ -215,7 +215,6 @@ port, rank, directory = sys.argv[1:]
 jax.config.update("jax_cpu_collectives_implementation", "gloo")
 jax.distributed.initialize(f"localhost:{port}", 2, int(rank))
 from unimse_jax.checkpoints import Checkpointer
-from unimse_jax.training.preemption import agreed
 
 mesh = Mesh(jax.devices(), ("data",), axis_types=(AxisType.Auto,))
 placed = NamedSharding(mesh, PartitionSpec("data"))
@@ -242,7 +241,6 @@ with Checkpointer(directory) as checkpointer:
   for shard in state["w"].addressable_shards:
     np.testing.assert_array_equal(shard.data, whole[shard.index] + step)
   print(step, metadata, checkpointer.steps())
-assert agreed(rank == "1") and not agreed(False)
 """
 
 

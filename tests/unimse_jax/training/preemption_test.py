@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from unimse_jax.training.preemption import PreemptionGuard, agreed
+from unimse_jax.training.preemption import PreemptionGuard
 
 _ROOT = pathlib.Path(__file__).parents[3]
 _SECOND = """
@@ -54,7 +54,9 @@ def test_previous_handlers_come_back_also_after_an_error():
   assert after == before
 
 
-@pytest.mark.parametrize("flag", [True, False])
-def test_one_process_agrees_with_itself(flag):
-  # Two processes: checkpoints/faults_test.py, where two are running anyway.
-  assert agreed(flag) is flag
+def test_one_process_stops_at_the_step_that_a_signal_finds_it_at():
+  # Several processes: two_processes_test.py.
+  with PreemptionGuard() as guard:
+    assert not guard.stops_at(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert guard.stops_at(2)
