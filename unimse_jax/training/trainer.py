@@ -31,6 +31,8 @@ from unimse_jax.training.progress import Progress, starting_block
 from unimse_jax.training.train_state import TrainState
 from unimse_jax.training.warm_start import warm_start
 
+_MESH = "mesh"  # in a checkpoint's metadata: axis -> devices
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -130,6 +132,9 @@ class _Training:
     if self.checkpointer.latest_step() is not None:
       restored = self.checkpointer.restore(self.assembly.abstract_state)
       logging.info("Resuming from step %d.", restored.step)
+      _warn_of_other_devices(
+        restored.metadata.get(_MESH), dict(self.mesh.shape)
+      )
       return restored.state
     self.checkpointer.check_none_is_damaged()
     params = self.experiment.initial_params(self.mesh)
@@ -240,7 +245,11 @@ class _Training:
     if skill is not None:
       last_wins = self.config.train.selection == "last_epoch"
       metrics[SELECTION] = step if last_wins else skill
-    metadata = {"epoch": step / self.order.steps_per_epoch, **self.identity}
+    metadata = {
+      "epoch": step / self.order.steps_per_epoch,
+      _MESH: dict(self.mesh.shape),
+      **self.identity,
+    }
     # First the lines: a run that is killed between the two writes them again.
     writer.sync()
     self.checkpointer.save(step, state, metadata, metrics)
@@ -283,6 +292,28 @@ class _Training:
     }
     writer.write(step, split, {**scores, "skill": skill, **decoding})
     return scores, skill
+
+
+def _warn_of_other_devices(
+  before: dict[str, int] | None, now: dict[str, int]
+) -> None:
+  """Says that sums over devices come in another order than before.
+
+  Args:
+    before: mesh of the checkpoint; None where an older version saved it.
+    now: mesh to go on with.
+  """
+  if before is not None and before != now:
+    logging.warning(
+      "The checkpoint was saved on a mesh of %s, and this run goes on with %s: "
+      "its numbers may differ in their last bits from those of a run on one "
+      "mesh.",
+      *(_axes(before), _axes(now)),
+    )
+
+
+def _axes(mesh: dict[str, int]) -> str:
+  return " x ".join(f"{axis} {size}" for axis, size in mesh.items())
 
 
 def _to_floats(metrics: dict[str, jax.Array]) -> dict[str, float]:

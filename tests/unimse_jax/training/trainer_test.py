@@ -206,6 +206,19 @@ def test_more_epochs_go_on_from_the_last(straight, tiny_config, tmp_path):
   assert (outcome.step, outcome.total_steps) == (12, 12)
 
 
+def test_other_devices_are_told_when_a_run_goes_on(
+  straight, tiny_config, tmp_path, caplog
+):
+  workdir = pathlib.Path(shutil.copytree(straight, tmp_path / "moved"))
+  trainer.train(tiny_config(), workdir)
+  assert "mesh" not in caplog.text
+  trainer.train(tiny_config({"parallel.devices": 2}), workdir)
+  assert (
+    "saved on a mesh of data 1 x fsdp 1 x model 1, and this run goes on with "
+    "data 2 x fsdp 1 x model 1: its numbers may differ"
+  ) in caplog.text
+
+
 def test_a_batch_that_devices_cannot_share_is_refused(tiny_config, tmp_path):
   config = tiny_config({"parallel.devices": 8, "train.batch_size": 12})
   with pytest.raises(InputError, match="multiple of 8"):
