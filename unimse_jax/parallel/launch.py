@@ -53,12 +53,8 @@ def _connect(place: Place, preemptible: bool) -> None:
   import jax
 
   jax.config.update("jax_enable_preemption_service", preemptible)
-  jax.distributed.initialize(
-    place.coordinator,
-    place.processes,
-    place.process,
-    initialization_timeout=_timeout(),
-  )
+  # All are there, so it may take its own time.
+  jax.distributed.initialize(place.coordinator, place.processes, place.process)
 
 
 def _place() -> Place | None:

@@ -130,3 +130,46 @@ def test_the_wait_ends_when_it_is_said_to(monkeypatch):
   with pytest.raises(InputError, match="waited 1 s"):
     launch.join()
   assert 1 <= time.monotonic() - start < 5
+
+
+_SLEEPS = """
+import sys, time
+from unimse_jax.parallel import launch
+
+launch.join()
+import jax
+
+print(jax.process_count(), flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_signal_ends_what_is_not_preemptible_though_jax_listens():
+  with socket.socket() as probe:
+    probe.bind(("localhost", 0))
+    port = probe.getsockname()[1]
+  started = [
+    subprocess.Popen(
+      [sys.executable, "-c", _SLEEPS],
+      env=os.environ
+      | {"PYTHONPATH": str(_ROOT), "JAX_PLATFORMS": "cpu"}
+      | {"UNIMSE_COORDINATOR": f"localhost:{port}"}
+      | {"UNIMSE_PROCESSES": "2", "UNIMSE_PROCESS": str(process)},
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    for process in range(2)
+  ]
+  for each in started:
+    # The collectives library prints a line of its own before.
+    while each.stdout.readline() != "2\n":
+      assert each.poll() is None
+  started[1].terminate()
+  for each in started:
+    _, text = each.communicate(timeout=60)
+    assert each.returncode == 143
+    assert text.endswith(
+      f"error: process 1 of 2 on {socket.gethostname()} was stopped by a "
+      "signal.\n"
+    )

@@ -6,6 +6,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -32,12 +33,14 @@ def free_port() -> int:
     return probe.getsockname()[1]
 
 
-def run_both(module: str, *arguments: str) -> list[str]:
-  """Runs a command in two processes; returns what each printed."""
+def start_both(
+  module: str, *arguments: Sequence[str]
+) -> list[subprocess.Popen]:
+  """Starts a command in two processes, each with its own arguments."""
   coordinator = f"localhost:{free_port()}"
-  running = [
+  return [
     subprocess.Popen(
-      [sys.executable, "-c", _SCRIPT, module, *arguments],
+      [sys.executable, "-c", _SCRIPT, module, *own],
       cwd=_ROOT,
       env={
         **os.environ,
@@ -49,8 +52,13 @@ def run_both(module: str, *arguments: str) -> list[str]:
       stderr=subprocess.STDOUT,
       text=True,
     )
-    for process in range(2)
+    for process, own in enumerate(arguments)
   ]
+
+
+def run_both(module: str, *arguments: str) -> list[str]:
+  """Runs a command in two processes; returns what each printed."""
+  running = start_both(module, arguments, arguments)
   printed = [each.communicate(timeout=300)[0] for each in running]
   for each, text in zip(running, printed, strict=True):
     assert each.returncode == 0, text
@@ -86,3 +94,19 @@ def test_two_processes_train_and_evaluate_as_one(
   assert "distinct outputs" in printed[0]
   results = json.loads((workdir / "results" / "test.json").read_text())
   assert results["decoding"]["n"] == 10
+
+
+def test_a_refusal_on_one_host_is_what_both_say(config_file, tmp_path):
+  arguments = ["--config", str(config_file), "--workdir", str(tmp_path / "run")]
+  arguments.append("--config.parallel.devices=0")
+  elsewhere = [*arguments, "--config.data.dir=/nowhere"]
+  running = start_both("train", arguments, elsewhere)
+  for each in running:
+    printed = each.communicate(timeout=300)[0]
+    assert each.returncode == 2, printed
+    last = printed[printed.index("error: ") :]
+    assert last.startswith(
+      f"error: process 1 of 2 on {socket.gethostname()}: The config 'tiny' "
+      "needs "
+    )
+    assert "/nowhere" in last
