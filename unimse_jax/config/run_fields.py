@@ -64,6 +64,10 @@ class TrainConfig:
   microbatches: int = field(1, at_least=1)
   """The batch is worked off in this many parts, to save memory; contrastive
   negatives then come from the part alone."""
+  remat: Literal["none", "dots", "full"] = field("none", free=True)
+  """What T5's layers compute twice, to save memory: "none"; "dots", all but the
+  products with weight matrices; "full", everything between one layer and the
+  next. The loss stays the same; a step takes longer."""
   epochs: int = field(20, at_least=1, free=True)
   """Over the whole mixture (D29); more go on where it ended."""
   selection: Literal["mean_skill", "last_epoch", "best_on_test"] = "mean_skill"

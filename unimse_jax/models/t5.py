@@ -27,6 +27,14 @@ Tree = tuple[jax.Array, jax.Array]
 AfterLayer = Callable[[int, jax.Array, jax.Array], jax.Array]
 
 
+# What the gradient of a layer keeps of its forward pass, by `train.remat`. The
+# rest is computed again; "none" keeps all.
+_KEPT = {
+  "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+  "full": jax.checkpoint_policies.nothing_saveable,
+}
+
+
 def _pass_on(number: int, before: jax.Array, after: jax.Array) -> jax.Array:
   del number, before
   return after
@@ -94,6 +102,19 @@ def _relative_bias(config: T5Config, bidirectional: bool) -> RelativeBias:
     width=config.width,
     bidirectional=bidirectional,
   )
+
+
+def _remat(layer: type[nn.Module], kind: str, flag: int) -> type[nn.Module]:
+  """A layer whose gradient computes again what it does not keep.
+
+  Args:
+    layer: class of the layer.
+    kind: key of `_KEPT`, or "none".
+    flag: place of `deterministic` among the arguments of its call, self first.
+  """
+  if kind == "none":
+    return layer
+  return nn.remat(layer, policy=_KEPT[kind], static_argnums=(flag,))
 
 
 class EncoderLayer(nn.Module):
@@ -172,11 +193,13 @@ class Encoder(nn.Module):
   """The stack that reads the text."""
 
   config: T5Config
+  remat: str = "none"
 
   def setup(self) -> None:
     config = self.config
     self.relative_bias = _relative_bias(config, bidirectional=True)
-    self.layers = [EncoderLayer(config) for _ in range(config.encoder_layers)]
+    layer = _remat(EncoderLayer, self.remat, flag=3)
+    self.layers = [layer(config) for _ in range(config.encoder_layers)]
     self.final_norm = _norm(config)
     self.drop = Dropout(config.dropout)
 
@@ -214,11 +237,13 @@ class Decoder(nn.Module):
   """The stack that writes the label, whole or token by token."""
 
   config: T5Config
+  remat: str = "none"
 
   def setup(self) -> None:
     config = self.config
     self.relative_bias = _relative_bias(config, bidirectional=False)
-    self.layers = [DecoderLayer(config) for _ in range(config.decoder_layers)]
+    layer = _remat(DecoderLayer, self.remat, flag=5)
+    self.layers = [layer(config) for _ in range(config.decoder_layers)]
     self.final_norm = _norm(config)
     self.drop = Dropout(config.dropout)
 
@@ -282,9 +307,15 @@ class Decoder(nn.Module):
 
 
 class T5(nn.Module):
-  """Encoder, decoder and the shared embedding."""
+  """Encoder, decoder and the shared embedding.
+
+  Attributes:
+    config: shape.
+    remat: what a layer's gradient keeps, as `train.remat`.
+  """
 
   config: T5Config
+  remat: str = "none"
 
   def setup(self) -> None:
     config = self.config
@@ -294,8 +325,8 @@ class T5(nn.Module):
       dtype=config.compute_dtype,
       embedding_init=nn.initializers.normal(1.0),
     )
-    self.encoder = Encoder(config)
-    self.decoder = Decoder(config)
+    self.encoder = Encoder(config, self.remat)
+    self.decoder = Decoder(config, self.remat)
     if not config.tied:
       self.lm_head = nn.Dense(
         config.vocab_size,

@@ -42,6 +42,7 @@ class UniMSEConfig(ModelConfig):
     absent: loss.absent.
     contrastive: whether the loss has a contrastive part, that is, whether
       loss.alpha or loss.beta is above 0.
+    remat: train.remat.
   """
 
   t5: T5Config
@@ -51,6 +52,7 @@ class UniMSEConfig(ModelConfig):
   marking: str = TextConfig.marking
   absent: str = LossConfig.absent
   contrastive: bool = True
+  remat: str = "none"
 
   def frames(self, modality: str) -> int:
     """Frames of the longest clip."""
@@ -149,7 +151,7 @@ class UniMSE(nn.Module):
 
   def setup(self) -> None:
     config = self.config
-    self.t5 = T5(config.t5)
+    self.t5 = T5(config.t5, config.remat)
     if config.marking == "segments":
       self.segment_embedding = nn.Embed(
         2,

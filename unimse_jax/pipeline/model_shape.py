@@ -52,6 +52,7 @@ def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
     marking=config.text.marking,
     absent=config.loss.absent,
     contrastive=bool(config.loss.alpha or config.loss.beta),
+    remat=config.train.remat,
   )
 
 

@@ -108,6 +108,24 @@ def test_dropout_is_off_unless_asked_for(tiny_t5, params, inputs, run):
   np.testing.assert_array_equal(drawn(keys[0]), drawn(keys[0]))
 
 
+@pytest.mark.parametrize("remat", ["dots", "full"])
+def test_layers_that_are_computed_twice_decode_token_by_token(
+  tiny_t5, params, inputs, remat
+):
+  tokens, mask, targets = inputs
+
+  def first(model: T5) -> np.ndarray:
+    def decode(module):
+      encoded = module.encode(tokens, mask)
+      cache, cross = module.start_cache(encoded, 3)
+      step = (targets[:, 0], jnp.int32(0), cache, cross, mask)
+      return module.decode_step(*step)[0]
+
+    return np.asarray(model.apply({"params": params}, method=decode))
+
+  np.testing.assert_array_equal(first(T5(tiny_t5, remat)), first(T5(tiny_t5)))
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_bfloat16_computes_float32_logits_close_to_float32(
   tiny_t5, fill, inputs, tied

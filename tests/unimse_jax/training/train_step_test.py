@@ -143,6 +143,34 @@ def test_devices_pack_their_own_texts(tiny_model, tiny_t5, fill, batch, pack):
   assert gathered(pack(batch, devices=4, room=24)) == gathered(batch)
 
 
+@pytest.mark.parametrize(("remat", "parts"), [("dots", 1), ("full", 2)])
+def test_layers_computed_twice_have_the_same_loss(
+  tiny_model, fill, batch, remat, parts
+):
+  """With dropout: the second pass must draw what the first drew."""
+  params = fill(tiny_model(), batch)
+  mesh = make_mesh(devices=1)
+  kept, kept_metrics = run(tiny_model(), params, batch, mesh, parts)
+  twice, metrics = run(tiny_model(remat=remat), params, batch, mesh, parts)
+  assert metrics["loss"] == kept_metrics["loss"]
+  # The same float32 sums, which the compiler may order in another way.
+  assert_close(twice.params, kept.params, rtol=1e-5, atol=1e-6)
+
+
+def test_the_less_is_kept_the_more_is_computed(tiny_model, fill, batch):
+  def operations(remat: str) -> float:
+    model = tiny_model(remat=remat)
+
+    def loss(params, batch):
+      return model.apply({"params": params}, batch).logits.sum()
+
+    lowered = jax.jit(jax.grad(loss)).lower(fill(model, batch), batch)
+    return lowered.cost_analysis()["flops"]
+
+  none, dots, full = map(operations, ("none", "dots", "full"))
+  assert none < dots < full
+
+
 def test_dropout_is_drawn_anew_each_step_and_again_after_a_restart(
   tiny_model, fill, batch
 ):
