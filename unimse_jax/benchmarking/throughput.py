@@ -7,7 +7,6 @@ nothing beyond jax, flax, optax, numpy and ml_collections.
 import collections
 import dataclasses
 import functools
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from absl import logging
 from jax.sharding import Mesh
 
 from unimse_jax.benchmarking import synthetic
+from unimse_jax.benchmarking.chips import peak_flops
 from unimse_jax.benchmarking.flops import Lengths, train_flops
 from unimse_jax.benchmarking.workload import (
   Workload,
@@ -39,19 +39,6 @@ from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline.mesh import config_mesh
 from unimse_jax.training.assembly import Assembly, assemble, check_batch_size
 from unimse_jax.training.train_state import TrainState
-
-# Dense bfloat16 FLOP/s of one device, by what jax calls it; first match wins.
-# NVIDIA: data sheets, without sparsity; TPU: per chip, Google's system pages.
-PEAK_FLOPS = (
-  (r"^NVIDIA A100", 312e12),
-  (r"^NVIDIA H100 PCIe", 756e12),
-  (r"^NVIDIA H100 NVL", 835e12),
-  (r"^NVIDIA (H100|H200|GH200)", 989e12),
-  (r"^TPU v4$", 275e12),
-  (r"^TPU (v5 lite|v5e)$", 197e12),
-  (r"^TPU v5p?$", 459e12),
-  (r"^TPU (v6 lite|v6e)$", 918e12),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,14 +67,6 @@ class Timed:
       "p10": float(low),
       "p90": float(high),
     }
-
-
-def peak_flops(device_kind: str) -> float | None:
-  """Peak dense bfloat16 FLOP/s of a device; None where it is not known."""
-  for pattern, peak in PEAK_FLOPS:
-    if re.search(pattern, device_kind):
-      return peak
-  return None
 
 
 def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:

@@ -1,21 +1,40 @@
 """Compiling for a TPU without one; needs libtpu but for the messages."""
 
+import dataclasses
 import importlib.util
 import os
 import pathlib
 import subprocess
 import sys
 
+import jax
 import pytest
 
-from unimse_jax.benchmarking import ahead_of_time
+from configs import demo
+from unimse_jax.benchmarking import ahead_of_time, chips
 from unimse_jax.benchmarking.ahead_of_time import Compiled
+from unimse_jax.benchmarking.collectives import Traffic
+from unimse_jax.benchmarking.workload import init_params, synthetic_model
+from unimse_jax.config import validate
 
 ROOT = pathlib.Path(__file__).parents[3]
 needs_libtpu = pytest.mark.skipif(
   importlib.util.find_spec("libtpu") is None,
   reason="libtpu, the TPU compiler, is not installed (the extra `tpu`)",
 )
+_SMALL = {
+  "t5": {
+    "width": 16,
+    "head_width": 8,
+    "heads": 2,
+    "hidden": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+  },
+  "model": {"pmf_layers": 1},
+  "train": {"batch_size": 8},
+  "decoding": {"batch_size": 8},
+}
 
 
 def run(*arguments):
@@ -29,34 +48,84 @@ def run(*arguments):
   )
 
 
-def test_collectives_are_counted_by_kind_and_once_if_asynchronous():
-  text = """
-    %all-reduce.1 = f32[8]{0} all-reduce(%x), replica_groups={}
-    %start = (f32[8]{0}, f32[8]{0}) all-reduce-start(%y)
-    %done = f32[8]{0} all-reduce-done(%start)
-    %g = f32[16]{0} all-gather(%all-reduce.1), dimensions={0}
-    %f = f32[8]{0} fusion(%all-gather.2), kind=kLoop
-  """
-  assert ahead_of_time.count_collectives(text) == {
-    "all-gather": 1,
-    "all-reduce": 2,
-  }
-
-
-def test_the_report_names_every_figure():
-  program = Compiled(
+def make_compiled() -> Compiled:
+  return Compiled(
     name="train step",
     argument_bytes=3 * 2**20,
     output_bytes=2 * 2**20,
     temporary_bytes=2**20,
     total_bytes=4 * 2**20,
-    flops=2.5e9,
-    collectives={"all-reduce": 5},
+    flops=1.97e9,
+    moved_bytes=5 * 2**20,
+    collectives={"all-reduce": Traffic(5, 6 * 2**20)},
+    chip=chips.find_tpu("TPU v5 lite"),
     seconds=1.25,
   )
-  text = ahead_of_time.format_checks([program])
-  for part in ("1.2 s", "4.0 MiB", "3.0 MiB", "2.5 GFLOP", "5 all-reduce"):
-    assert part in text
+
+
+def test_the_report_names_every_figure():
+  program = make_compiled()
+  assert ahead_of_time.format_checks([program]).splitlines() == [
+    "train step: compiled in 1.2 s",
+    "  memory of a device: 4.0 MiB (arguments 3.0 MiB, outputs 2.0 MiB, "
+    "temporaries 1.0 MiB)",
+    "  of a device, a loop's body counted once:",
+    "    operations: 2.0 GFLOP",
+    "    bytes moved: 5.0 MiB",
+    "    collectives, with what it sends: 5 all-reduce (6.0 MiB)",
+    "    least time: compute 0.01 ms, memory 0.01 ms, network 0.03 ms: bound "
+    "by network",
+  ]
+  unknown = dataclasses.replace(program, chip=None, collectives={})
+  text = ahead_of_time.format_checks([unknown])
+  assert "sends: none" in text and "peaks of this device are not known" in text
+
+
+def small_config(batch_size: int):
+  values = demo.get_config()
+  values.update(_SMALL)
+  values.train.batch_size = batch_size
+  return validate(values.to_dict())
+
+
+def test_a_tiny_model_on_eight_devices(monkeypatch):
+  monkeypatch.setattr(
+    ahead_of_time, "topology_devices", lambda topology: jax.devices()
+  )
+  config = small_config(batch_size=8)
+  train, decoding = ahead_of_time.check(config, "v5e:2x4")
+  assert train.name == "train step, 8 x 32 tokens"
+  assert decoding.name == "decoding, 8 x 32 tokens"
+  assert train.total_bytes > decoding.total_bytes > 0
+  assert train.moved_bytes > 0 and train.flops > 0
+  assert train.chip is None
+  # Every gradient is summed over the devices, that of the embedding for each
+  # of its three uses, and little else.
+  shapes = jax.eval_shape(
+    lambda: init_params(config, synthetic_model(config), jax.random.key(0))
+  )
+  size = 4 * sum(leaf.size for leaf in jax.tree.leaves(shapes))
+  size += 2 * 4 * shapes["t5"]["shared"]["embedding"].size
+  sent = train.collectives["all-reduce"].sent_bytes
+  assert 1 <= sent / (2 * 7 / 8 * size) < 1.02
+
+
+def test_where_memory_is_too_small_the_message_has_the_flags(monkeypatch):
+  def compiled(program, devices):
+    fits = program.name.endswith(" in 2 parts")
+    return make_compiled() if fits else "Used 20G of 16G."
+
+  monkeypatch.setattr(
+    ahead_of_time, "topology_devices", lambda topology: jax.devices()
+  )
+  monkeypatch.setattr(ahead_of_time, "_compile", compiled)
+  with pytest.raises(ahead_of_time.InputError) as error:
+    ahead_of_time.check(small_config(batch_size=16), "v5e:2x4")
+  assert str(error.value) == (
+    "train step, 16 x 32 tokens: expected a program that fits into a device's "
+    "memory, found: Used 20G of 16G. The nearest that fits: "
+    "--config.train.remat=full --config.train.microbatches=2"
+  )
 
 
 def test_without_libtpu_one_message_says_how_to_get_it(monkeypatch):
@@ -84,18 +153,10 @@ def test_a_batch_that_the_slice_cannot_share_is_one_message():
 @needs_libtpu
 def test_a_small_config_compiles_for_eight_chips():
   small = {
-    "t5.width": 16,
-    "t5.head_width": 8,
-    "t5.heads": 2,
-    "t5.hidden": 16,
-    "t5.encoder_layers": 1,
-    "t5.decoder_layers": 1,
-    "model.pmf_layers": 1,
-    "train.batch_size": 8,
-    "decoding.batch_size": 8,
-    "parallel.fsdp": 2,
-    "parallel.model": 2,
-  }
+    f"{section}.{name}": value
+    for section, fields in _SMALL.items()
+    for name, value in fields.items()
+  } | {"parallel.fsdp": 2, "parallel.model": 2}
   done = run(
     "--config",
     "configs/demo.py",
@@ -107,3 +168,4 @@ def test_a_small_config_compiles_for_eight_chips():
   # Parameters split over fsdp are gathered, gradients summed.
   assert "all-gather" in train and "all-reduce" in train
   assert decoding.startswith("8 x 32 tokens: compiled in")
+  assert done.stdout.count("least time: compute") == 2
