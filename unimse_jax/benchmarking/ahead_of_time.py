@@ -240,7 +240,7 @@ def _format(program: Compiled) -> list[str]:
     return [*lines, "    least time: the peaks of this device are not known"]
   sent = sum(each.sent_bytes for each in program.collectives.values())
   seconds = program.chip.least_seconds(program.flops, program.moved_bytes, sent)
-  times = ", ".join(f"{part} {s * 1e3:.2f} ms" for part, s in seconds.items())
+  times = ", ".join(f"{part} {s * 1e3:.3g} ms" for part, s in seconds.items())
   bound = max(seconds, key=seconds.__getitem__)
   return [*lines, f"    least time: {times}: bound by {bound}"]
 

@@ -9,9 +9,12 @@ _OPERATION = re.compile(
   r"|all-to-all|collective-permute)(?P<start>-start)?\("
 )
 _SHAPE = re.compile(r"\b(?:pred|[a-z]+(?P<bits>\d+)\w*)\[(?P<sizes>[\d,]*)\]")
-# Devices of one group: all listed, or as [groups, devices of each].
+# Devices of one group: all listed; as [groups, devices of each]; or as axes of
+# a mesh of named sizes, of which "'x':(2)4" is a part of size 4.
 _LISTED = re.compile(r"replica_groups=\{\{([\d,]+)\}")
 _COUNTED = re.compile(r"replica_groups=\[\d+,(\d+)\]")
+_MESH = re.compile(r"replica_groups=mesh\[(.*?)\][^{]*\{(.*?)\}")
+_AXIS = re.compile(r"'(\w+)'(?::\(\d+\)(\d+))?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +39,11 @@ def count_traffic(text: str, devices: int) -> dict[str, Traffic]:
       where the text names none.
   """
   found: dict[str, Traffic] = {}
+  scatters = False
   for line in text.splitlines():
+    if line.endswith("{"):
+      # A TPU's fusion of an all-reduce and the choice of the own part.
+      scatters = line.startswith("%all-reduce-scatter")
     match = _OPERATION.search(line)
     if match is None:
       continue
@@ -44,6 +51,8 @@ def count_traffic(text: str, devices: int) -> dict[str, Traffic]:
     size = _size(match["result"])
     if match["start"]:
       size *= _share_of_result(kind, group)
+    if scatters:
+      kind, size = "reduce-scatter", size / group
     before = found.get(kind, Traffic(0, 0.0))
     sent = before.sent_bytes + size * _sent_share(kind, group)
     found[kind] = Traffic(before.count + 1, sent)
@@ -76,6 +85,10 @@ def _group_size(line: str, devices: int) -> int:
   listed, counted = _LISTED.search(line), _COUNTED.search(line)
   if listed:
     return len(listed[1].split(","))
+  if mesh := _MESH.search(line):
+    sizes = dict(re.findall(r"'(\w+)'=(\d+)", mesh[1]))
+    axes = _AXIS.findall(mesh[2])
+    return math.prod(int(part or sizes[name]) for name, part in axes)
   return int(counted[1]) if counted else devices
 
 

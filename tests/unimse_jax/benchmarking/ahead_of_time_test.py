@@ -73,8 +73,8 @@ def test_the_report_names_every_figure():
     "    operations: 2.0 GFLOP",
     "    bytes moved: 5.0 MiB",
     "    collectives, with what it sends: 5 all-reduce (6.0 MiB)",
-    "    least time: compute 0.01 ms, memory 0.01 ms, network 0.03 ms: bound "
-    "by network",
+    "    least time: compute 0.01 ms, memory 0.0064 ms, network 0.0315 ms: "
+    "bound by network",
   ]
   unknown = dataclasses.replace(program, chip=None, collectives={})
   text = ahead_of_time.format_checks([unknown])
