@@ -35,7 +35,7 @@ from unimse_jax.parallel import sharding
 from unimse_jax.pipeline.mesh import config_mesh
 from unimse_jax.training.assembly import Assembly, assemble, check_batch_size
 
-EXAMPLES = "v4:2x2x1, v5e:2x4, v5p:2x2x1, v6e:4x4"
+EXAMPLES = "v4:2x2x1, v5e:1x1, v5e:2x4, v5p:2x2x1, v6e:4x4"
 # No TPU is touched: libtpu need not look for one, noisily, nor keep it to one
 # process.
 _SETTINGS = {
@@ -89,8 +89,13 @@ def topology_devices(topology: str) -> Sequence[jax.Device]:
     )
   for name, value in _SETTINGS.items():
     os.environ.setdefault(name, value)
+  # Left alone, libtpu takes hosts to have 2 x 2 chips.
+  single = {"chips_per_host_bounds": (1, 1, 1)}
+  options = single if topology.endswith(":1x1") else {}
   try:
-    return topologies.get_topology_desc(topology, platform="tpu").devices
+    return topologies.get_topology_desc(
+      topology, platform="tpu", **options
+    ).devices
   except (jax.errors.JaxRuntimeError, RuntimeError, ValueError) as error:
     raise InputError(
       f"--topology: expected a TPU topology such as {EXAMPLES}; found "

@@ -144,6 +144,24 @@ def test_an_unknown_topology_is_one_message(topology):
 
 
 @needs_libtpu
+@pytest.mark.parametrize(
+  ("topology", "kind", "count"),
+  [
+    ("v5e:1x1", "TPU v5 lite", 1),
+    ("v5e:4x4", "TPU v5 lite", 16),
+    ("v5p:2x2x2", "TPU v5", 8),
+    ("v6e:4x4", "TPU v6 lite", 16),
+  ],
+)
+def test_slices_have_their_chips_and_the_chips_their_peaks(
+  topology, kind, count
+):
+  devices = ahead_of_time.topology_devices(topology)
+  assert (devices[0].device_kind, len(devices)) == (kind, count)
+  assert chips.find_tpu(kind)
+
+
+@needs_libtpu
 def test_a_batch_that_the_slice_cannot_share_is_one_message():
   done = run("--config", "configs/demo.py", "--config.train.batch_size=12")
   assert done.returncode == 2
