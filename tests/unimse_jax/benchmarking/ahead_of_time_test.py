@@ -99,6 +99,8 @@ def test_a_tiny_model_on_eight_devices(monkeypatch):
   assert train.total_bytes > decoding.total_bytes > 0
   assert train.moved_bytes > 0 and train.flops > 0
   assert train.chip is None
+  program = ahead_of_time._training(config, jax.devices())
+  assert ahead_of_time._argument_bytes(program) == train.argument_bytes
   # Every gradient is summed over the devices, that of the embedding for each
   # of its three uses, and little else.
   shapes = jax.eval_shape(
