@@ -19,6 +19,8 @@ each token. Nothing is learnt. Prints
 
 import argparse
 import functools
+import pathlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,10 +29,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from tests.benchmarks import rescaled_t5
-from unimse_jax import pretrained
-from unimse_jax.models import T5, T5Config
-from unimse_jax.models.layers import MultiHeadAttention
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
+
+from tests.benchmarks import rescaled_t5  # noqa: E402
+from unimse_jax import pretrained  # noqa: E402
+from unimse_jax.models import T5, T5Config  # noqa: E402
+from unimse_jax.models.layers import MultiHeadAttention  # noqa: E402
 
 ROWS, DIRECTIONS = 60, 3
 
