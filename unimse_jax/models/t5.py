@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from unimse_jax.models import masks
+from unimse_jax.models import masks, remat
 from unimse_jax.models.layers import (
   Dropout,
   FeedForward,
@@ -25,14 +25,6 @@ Tree = tuple[jax.Array, jax.Array]
 # (layer number from 0, [B, Q, D] before its feed-forward, after it) -> what
 # goes on. This is where PMF sits.
 AfterLayer = Callable[[int, jax.Array, jax.Array], jax.Array]
-
-
-# What the gradient of a layer keeps of its forward pass, by `train.remat`. The
-# rest is computed again; "none" keeps all.
-_KEPT = {
-  "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
-  "full": jax.checkpoint_policies.nothing_saveable,
-}
 
 
 def _pass_on(number: int, before: jax.Array, after: jax.Array) -> jax.Array:
@@ -102,19 +94,6 @@ def _relative_bias(config: T5Config, bidirectional: bool) -> RelativeBias:
     width=config.width,
     bidirectional=bidirectional,
   )
-
-
-def _remat(layer: type[nn.Module], kind: str, flag: int) -> type[nn.Module]:
-  """A layer whose gradient computes again what it does not keep.
-
-  Args:
-    layer: class of the layer.
-    kind: key of `_KEPT`, or "none".
-    flag: place of `deterministic` among the arguments of its call, self first.
-  """
-  if kind == "none":
-    return layer
-  return nn.remat(layer, policy=_KEPT[kind], static_argnums=(flag,))
 
 
 class EncoderLayer(nn.Module):
@@ -198,7 +177,7 @@ class Encoder(nn.Module):
   def setup(self) -> None:
     config = self.config
     self.relative_bias = _relative_bias(config, bidirectional=True)
-    layer = _remat(EncoderLayer, self.remat, flag=3)
+    layer = remat.wrap(EncoderLayer, self.remat, flag=3)
     self.layers = [layer(config) for _ in range(config.encoder_layers)]
     self.final_norm = _norm(config)
     self.drop = Dropout(config.dropout)
@@ -242,7 +221,7 @@ class Decoder(nn.Module):
   def setup(self) -> None:
     config = self.config
     self.relative_bias = _relative_bias(config, bidirectional=False)
-    layer = _remat(DecoderLayer, self.remat, flag=5)
+    layer = remat.wrap(DecoderLayer, self.remat, flag=5)
     self.layers = [layer(config) for _ in range(config.decoder_layers)]
     self.final_norm = _norm(config)
     self.drop = Dropout(config.dropout)
