@@ -45,11 +45,12 @@ class Health:
     """Keeps what is watched of a step, counted from 1."""
     self._waiting[step] = {name: metrics[name] for name in _WATCHED}
 
-  def check(self, last_good: int | None) -> None:
+  def check(self, last_good: Callable[[], int | None]) -> None:
     """Fetches and checks all steps since the last check.
 
     Args:
-      last_good: step of the newest checkpoint, if there is one.
+      last_good: gives the step of the newest checkpoint, if there is one; asked
+        only when a step is broken.
 
     Raises:
       InputError: a step is broken; its batch is then in the run directory.
@@ -59,7 +60,7 @@ class Health:
     for step, values in fetched.items():
       broken = {k: float(v) for k, v in values.items() if not np.isfinite(v)}
       if broken:
-        raise InputError(self._message(step, broken, last_good))
+        raise InputError(self._message(step, broken, last_good()))
 
   def _message(
     self, step: int, broken: Mapping[str, float], last_good: int | None

@@ -164,7 +164,7 @@ class _Training:
     writer = run_dir.open_metrics(start, enabled=multihost.is_first())
     self._tell_start(start)
     with writer, Progress(start, self.total_steps) as progress:
-      clock = _Clock()
+      clock, waiting = _Clock(), None
       # Batches are functions of the step alone, so that a resumed run reads
       # what an uninterrupted one would; threads make them ahead.
       for batch in prefetch(self._batch, range(start, self.total_steps)):
@@ -173,6 +173,10 @@ class _Training:
         state, metrics = self.assembly.step(
           state, sharding.shard_batch(batch, self.mesh), self.key
         )
+        if waiting:
+          # Only now: the device has the next step to compute meanwhile.
+          self._log(*waiting, clock, writer, progress)
+          waiting = None
         step += 1
         clock.add(len(self.order.plan(step - 1).rows))
         progress.step()
@@ -184,13 +188,16 @@ class _Training:
         stopped = self.guard.stops_at(step) and not last
         saved = step % self.config.train.checkpoint_every_steps == 0 or stopped
         self.health.add(step, metrics)
-        if logged or evaluated or saved:
+        kept = evaluated or saved
+        if kept:
           # Before all that keeps or shows something of this state.
-          self.health.check(self.checkpointer.latest_step())
+          self.health.check(self.checkpointer.latest_step)
         if step == self.order.steps_per_epoch:
           self._tell_what_is_faint(metrics)
-        if logged:
+        if logged and kept:
           self._log(step, metrics, clock, writer, progress)
+        elif logged:
+          waiting = step, metrics
         if evaluated:
           # The scores first: a run killed before the save evaluates again,
           # the other order would lose its line of the metrics.
@@ -262,6 +269,7 @@ class _Training:
     writer: MetricWriter,
     progress: Progress,
   ) -> None:
+    self.health.check(self.checkpointer.latest_step)
     values = _to_floats(metrics)
     values["real_tokens"] = self.order.real_tokens([self.order.plan(step - 1)])
     rate = clock.rate()
