@@ -69,9 +69,12 @@ def main() -> int:
   )
   stored = run_dir.results(_SPLIT.value)
   print(score_tables.results_text(stored, _SPLIT.value))
-  written = page.write(out, against, page.NO_PROJECTION)
-  for table in page.comparison_tables(out, against):
-    print(f"\n{writers.to_text(table)}")
+  run, sections = page.gather(out, against, page.NO_PROJECTION)
+  written = page.save(out, run, sections)
+  for section in sections:
+    if section.slug == "comparison":
+      for table in section.tables:
+        print(f"\n{writers.to_text(table)}")
   print(
     f"\nWritten: {run_dir.results_file(_SPLIT.value)}, "
     f"{run_dir.predictions_file(_SPLIT.value)} and {written}"

@@ -73,7 +73,7 @@ _NO_CLASS = -1  # of a record that is not annotated
 
 
 class FusedHead(UniMSE):
-  """UniMSE as far as its encoder; a linear map of the mean text classifies.
+  """UniMSE without its decoder; a linear map of the mean text classifies.
 
   Its parameters have UniMSE's names, so that the optimizer's groups fit.
   """

@@ -50,8 +50,8 @@ class Vocabulary:
   """Made-up pieces that write label texts, where no SentencePiece file is.
 
   Every word behind a space is a piece, every other character one: about as
-  many tokens a label as T5's pieces make. A drop-in for
-  `data.tokenizer.Tokenizer` as far as decoding asks.
+  many tokens a label as T5's pieces make. It has
+  the methods of `data.tokenizer.Tokenizer` that decoding calls.
   """
 
   def __init__(self, words: Sequence[str]):

@@ -49,7 +49,7 @@ def search(
   beams: int = 1,
   length_penalty: float = 0.0,
 ) -> jax.Array:
-  """The most probable legal text, as far as K beams find it.
+  """The most probable legal text among those that K beams reach.
 
   Stops when every row has ended; a row that has ended only waits, so that its
   output does not depend on the others.

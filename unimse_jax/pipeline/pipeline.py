@@ -120,8 +120,8 @@ def open_pipeline(
     vocabulary: the SentencePiece file, where it lies elsewhere.
 
   Raises:
-    InputError: no training run has come as far as its first step there, or a
-      file was changed since.
+    InputError: no training run has written its pipeline files there, or one of
+      them was changed since.
   """
   vocabulary = vocabulary or run_dir.tokenizer_file
   files = (vocabulary, run_dir.features_file, run_dir.model_file)

@@ -153,7 +153,7 @@ def locate(path_or_hub_name: str) -> pathlib.Path:
 
 
 def check_source(path_or_hub_name: str) -> None:
-  """Checks that there is a T5 to train from, and not more than a T5.
+  """Checks that there are T5 weights to train from, not a whole UniMSE.
 
   Raises:
     InputError: as `locate` does, its weights are not there, or it is a trained

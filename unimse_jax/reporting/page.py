@@ -40,6 +40,18 @@ def write(
   """Writes report/index.html, its tables and its pictures.
 
   Tables as Markdown, LaTeX and CSV beside it, pictures as SVG in figures/.
+  Arguments and errors are those of `gather`; returns the path of the page.
+  """
+  return save(root, *gather(root, compared, projection, single))
+
+
+def gather(
+  root: pathlib.Path,
+  compared: Sequence[pathlib.Path] = (),
+  projection: str = "tsne",
+  single: bool = False,
+) -> tuple[EvaluatedRun, list[Section]]:
+  """Reads and computes all that a page shows; writes nothing.
 
   Args:
     root: workdir, or directory that gathers seeds or ablations.
@@ -48,7 +60,7 @@ def write(
     single: whether intervals draw single utterances, not dialogues.
 
   Returns:
-    The path of the page.
+    (the run of `root`, the sections of its page).
 
   Raises:
     InputError: nothing has been evaluated in one of them, a damaged file, or
@@ -56,7 +68,13 @@ def write(
   """
   run = run_files.load(root, single)
   others = [run_files.load(path, single) for path in compared]
-  sections = build(run, others, projection, single)
+  return run, build(run, others, projection, single)
+
+
+def save(
+  root: pathlib.Path, run: EvaluatedRun, sections: Sequence[Section]
+) -> pathlib.Path:
+  """Writes what `gather` returned; the path of the page."""
   path = RunDir(root).report_file
   folder = path.parent
   make_directory(folder)
@@ -77,17 +95,6 @@ def write(
   path = folder / "index.html"
   write_atomically(path, render_page(run, sections).encode())
   return path
-
-
-def comparison_tables(
-  root: pathlib.Path, compared: Sequence[pathlib.Path]
-) -> list[Table]:
-  """The paired differences of a run from others, as the page shows them."""
-  if not compared:
-    return []
-  run, *others = (run_files.load(path) for path in (root, *compared))
-  section = score_sections.comparison_section(run, others, single=False)
-  return section.tables
 
 
 def _replace_files(

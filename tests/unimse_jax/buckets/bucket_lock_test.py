@@ -14,12 +14,33 @@ from unimse_jax import storage
 from unimse_jax.errors import InputError
 from unimse_jax.rundir import bucket_lock, lock
 
+_HOLDER = """
+import sys, time
+from unimse_jax import storage
+from unimse_jax.rundir import bucket_lock, lock
+bucket_lock.BEAT = 0.2
+with lock.hold(storage.user_path(sys.argv[1])):
+  print("held", flush=True)
+  time.sleep(60)
+"""
 OTHER = {"process": 7, "host": "another", "beat": "0"}
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
   monkeypatch.setattr(bucket_lock, "BEAT", 0.2)
+
+
+def start_holder(folder) -> subprocess.Popen:
+  """A process of its own that holds the lock."""
+  child = subprocess.Popen(
+    [sys.executable, "-c", _HOLDER, str(folder)],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  assert child.stdout.readline() == "held\n"
+  return child
 
 
 def names(folder) -> list[str]:
@@ -64,19 +85,8 @@ def test_of_many_runs_that_start_at_once_one_holds_it(bucket):
 
 
 def test_a_killed_run_of_this_machine_is_followed_at_once(bucket):
-  script = (
-    "import sys, time; from unimse_jax import storage;"
-    "from unimse_jax.rundir import lock\n"
-    "with lock.hold(storage.user_path(sys.argv[1])):\n"
-    "  print('held', flush=True); time.sleep(60)"
-  )
   folder = bucket / "run/.lock"
-  child = subprocess.Popen(
-    [sys.executable, "-c", script, str(folder)],
-    stdout=subprocess.PIPE,
-    text=True,
-  )
-  assert child.stdout.readline() == "held\n"
+  child = start_holder(folder)
   child.send_signal(signal.SIGKILL)
   child.wait()
   assert names(folder) == ["0"]
@@ -114,21 +124,8 @@ def test_a_living_run_of_another_machine_is_not_disturbed(bucket):
 
 def test_a_run_whose_lock_was_taken_ends(bucket):
   """It was suspended, and another took it for killed."""
-  script = (
-    "import sys, time; from unimse_jax import storage;"
-    "from unimse_jax.rundir import bucket_lock, lock\n"
-    "bucket_lock.BEAT = 0.2\n"
-    "with lock.hold(storage.user_path(sys.argv[1])):\n"
-    "  print('held', flush=True); time.sleep(60)"
-  )
   folder = bucket / "run/.lock"
-  child = subprocess.Popen(
-    [sys.executable, "-c", script, str(folder)],
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-  assert child.stdout.readline() == "held\n"
+  child = start_holder(folder)
   storage.write_object(folder / "1", json.dumps(OTHER).encode())
   assert child.wait(20) == 1
   assert "another run has taken this workdir" in child.stderr.read()
