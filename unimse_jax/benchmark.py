@@ -66,4 +66,4 @@ def _measure_prediction(config: Config) -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
-  command_line.run(main)
+  command_line.run(main, keep_programs=False)

@@ -176,10 +176,17 @@ def repeat_flag(arguments: Sequence[str], name: str) -> list[str]:
   return repeated
 
 
-def run(main: Callable[[], int | None]) -> None:
-  """Parses the flags and calls `main`; its result is the exit status."""
+def run(main: Callable[[], int | None], keep_programs: bool = True) -> None:
+  """Parses the flags and calls `main`; its result is the exit status.
+
+  Args:
+    main: the command's work.
+    keep_programs: whether compiled programs are kept and read back; not where
+      compiling is what is timed.
+  """
   processes.stop_with_parent()
-  program_cache.enable()
+  if keep_programs:
+    program_cache.enable()
   # TensorBoard and Orbax look for TensorFlow; its start-up lines help nobody.
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   logging.use_absl_handler()

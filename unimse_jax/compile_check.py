@@ -29,4 +29,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-  command_line.run(main)
+  command_line.run(main, keep_programs=False)

@@ -82,3 +82,20 @@ def test_machines_of_other_instructions_do_not_share(
     program_cache.enable()
     folders.add(os.environ[_NAME])
   assert len(folders) == 2
+
+
+@pytest.mark.parametrize(
+  ("module", "keeps"),
+  [("train", True), ("eval", True), ("benchmark", False)]
+  + [("compile_check", False)],
+)
+def test_commands_that_time_compiling_keep_nothing(home, module, keeps):
+  """Read back, a program would be reported as compiled in no time."""
+  subprocess.run(
+    [sys.executable, "-m", f"unimse_jax.{module}", "--no_such_flag"],
+    cwd=_ROOT,
+    capture_output=True,
+    timeout=120,
+    check=False,
+  )
+  assert (home / "cache/programs").exists() == keeps

@@ -45,13 +45,13 @@ def spread(lengths: np.ndarray, groups: np.ndarray) -> np.ndarray:
   count = len(lengths)
   free = [[row for row in group if row < count] for group in groups.tolist()]
   tokens = [0] * len(free)
-  found = np.empty(count, np.int64)
+  texts = np.empty(count, np.int64)
   for text in np.argsort(-lengths, kind="stable").tolist():
     open_groups = [number for number, rows in enumerate(free) if rows]
     least = min(open_groups, key=tokens.__getitem__)
-    found[free[least].pop(0)] = text
+    texts[free[least].pop(0)] = text
     tokens[least] += int(lengths[text])
-  return found
+  return texts
 
 
 def fill(lengths: Sequence[int], room: int) -> list[list[int]]:

@@ -82,10 +82,10 @@ def read(path: pathlib.Path, mixture: Mixture) -> Rows:
   for line, row in _rows(path):
     row = {"corpus": alone} | {k: v for k, v in row.items() if v is not None}
     key = (row["corpus"], row.get("id"))
-    found = _faults(row, mixture)
+    wrong = _faults(row, mixture)
     if key in rows:
-      found.append(f"{key[1]!r} stands twice")
-    faults += [f"line {line}: {each}" for each in found]
+      wrong.append(f"{key[1]!r} stands twice")
+    faults += [f"line {line}: {each}" for each in wrong]
     rows[key] = row
   if faults:
     more = f"\n  and {len(faults) - _SHOWN} more" * (len(faults) > _SHOWN)

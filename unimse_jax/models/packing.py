@@ -107,8 +107,8 @@ class Packed:
     """Every stride-th token of each text of [P, R, ...], without gradient."""
     slots = self.slots[:, :, ::stride]
     grouped = jax.lax.stop_gradient(_grouped(x, len(slots)))
-    found = _gather(grouped, slots.reshape(len(slots), -1))
-    return found.reshape(-1, slots.shape[-1], *x.shape[2:])
+    tokens = _gather(grouped, slots.reshape(len(slots), -1))
+    return tokens.reshape(-1, slots.shape[-1], *x.shape[2:])
 
   def bias(self, mask: jax.Array) -> jax.Array:
     """Shows each token the valid ones of its own text alone.
