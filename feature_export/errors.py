@@ -6,13 +6,11 @@ a bug and keeps its traceback.
 
 from collections.abc import Sequence
 
+from unimse_cli.errors import InputError as InputError
+
 # A long manifest can hold thousands of faults of one kind; ten show the
 # pattern, the count shows the size.
 SHOWN_FAULTS = 10
-
-
-class InputError(ValueError):
-  """A user's mistake: says what was expected, what was found, what to do."""
 
 
 class MediaError(ValueError):

@@ -1,1 +1,1 @@
-"""Below both packages: how a command reads its flags and ends."""
+"""Below both packages: a command's flags and its end; paths in buckets."""

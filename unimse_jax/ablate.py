@@ -8,8 +8,8 @@ import sys
 
 from absl import flags
 
+from unimse_cli.storage import user_path
 from unimse_jax import command_line
-from unimse_jax.storage import user_path
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(

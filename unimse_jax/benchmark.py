@@ -8,12 +8,12 @@ import json
 
 from absl import flags
 
+from unimse_cli.storage import user_path
 from unimse_jax import command_line
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import write_atomically
 from unimse_jax.parallel import launch
-from unimse_jax.storage import user_path
 
 _CONFIG = command_line.define_config()
 _STEPS = flags.DEFINE_integer(

@@ -9,11 +9,11 @@ import sys
 
 from absl import flags
 
+from unimse_cli.storage import user_path
 from unimse_jax import command_line
 from unimse_jax.errors import InputError
 from unimse_jax.parallel import launch
 from unimse_jax.rundir import RunDir
-from unimse_jax.storage import user_path
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(

@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
+from unimse_cli.storage import is_remote, write_object
 from unimse_jax.errors import InputError
-from unimse_jax.storage import is_remote, write_object
 
 _POINTER = b"version https://git-lfs"
 _POINTER_BYTES = 200  # a pointer has about 130

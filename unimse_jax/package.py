@@ -5,8 +5,8 @@ python -m unimse_jax.package --workdir DIR --out DIR [--overwrite]
 
 from absl import flags
 
+from unimse_cli.storage import user_path
 from unimse_jax import command_line
-from unimse_jax.storage import user_path
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run.", required=True)
 _OUT = flags.DEFINE_string("out", None, "The new directory.", required=True)

@@ -5,7 +5,7 @@ import os
 import pathlib
 import platform
 
-from unimse_jax.storage import cache_folder
+from unimse_cli.storage import cache_folder
 
 _FOLDER = "JAX_COMPILATION_CACHE_DIR"  # jax's own variable
 _CPU = pathlib.Path("/proc/cpuinfo")

@@ -13,9 +13,9 @@ import sys
 
 from absl import flags
 
+from unimse_cli.storage import user_path
 from unimse_jax import command_line
 from unimse_jax.errors import InputError
-from unimse_jax.storage import user_path
 
 _DATA = flags.DEFINE_string(
   "data", None, "Folder that feature_export.export wrote.", required=True

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from unimse_cli.storage import user_path
 from unimse_jax import command_line
 from unimse_jax.parallel import launch
-from unimse_jax.storage import user_path
 
 if TYPE_CHECKING:
   from unimse_jax.training import trainer

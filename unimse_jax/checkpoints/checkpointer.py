@@ -24,6 +24,7 @@ from absl import logging
 from etils import epath
 from jax.experimental import multihost_utils
 
+from unimse_cli.storage import absolute, user_path
 from unimse_jax.checkpoints import integrity
 from unimse_jax.checkpoints.arrays import (
   ArrayPath,
@@ -36,7 +37,6 @@ from unimse_jax.checkpoints.arrays import (
 )
 from unimse_jax.checkpoints.step_directory import StepDirectory, find_best
 from unimse_jax.errors import InputError
-from unimse_jax.storage import absolute, user_path
 
 # Orbax adds the commit time to this file after our seal; nothing reads it.
 _UNSEALED = ("_CHECKPOINT_METADATA",)

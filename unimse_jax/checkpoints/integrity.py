@@ -12,8 +12,8 @@ import pathlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from unimse_cli.storage import is_remote
 from unimse_jax.files import hash_file, write_atomically
-from unimse_jax.storage import is_remote
 
 MANIFEST_NAME = "manifest.json"
 

@@ -17,14 +17,14 @@ from typing import Any
 
 from absl import logging
 
-from unimse_jax.checkpoints import integrity
-from unimse_jax.errors import InputError
-from unimse_jax.storage import (
+from unimse_cli.storage import (
   is_remote,
   make_directory,
   move_tree,
   remove_tree,
 )
+from unimse_jax.checkpoints import integrity
+from unimse_jax.errors import InputError
 
 _TEMPORARY = ".orbax-checkpoint-tmp"
 _DELETED = ".deleted"

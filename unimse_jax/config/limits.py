@@ -4,10 +4,10 @@ import dataclasses
 import re
 from typing import Any
 
+from unimse_cli.storage import user_path
 from unimse_jax.config.input_fields import DataConfig, TextConfig
 from unimse_jax.config.run_fields import FIELDS, Config
 from unimse_jax.errors import InputError
-from unimse_jax.storage import user_path
 
 # Fields that name a place on a disk or in a bucket.
 PATHS = ("data.dir", "data.labels", "tokenizer.path", "t5.pretrained")

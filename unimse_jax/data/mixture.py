@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import logging
 
-from unimse_jax import storage
+from unimse_cli import storage
 from unimse_jax.data import label_file
 from unimse_jax.data.records import SPLITS, CorpusRecords, Record, find
 from unimse_jax.errors import InputError

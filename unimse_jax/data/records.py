@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import TypedDict
 
-from unimse_jax import storage
+from unimse_cli import storage
 from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 from unimse_jax.files import read_json

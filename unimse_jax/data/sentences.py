@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unimse_jax import storage
+from unimse_cli import storage
 from unimse_jax.data import label_file
 from unimse_jax.data.records import Record
 from unimse_jax.errors import InputError

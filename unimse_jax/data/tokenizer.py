@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from unimse_jax import storage
+from unimse_cli import storage
 from unimse_jax.data import sentencepiece_file
 from unimse_jax.data.sentencepiece_file import WORD_START
 from unimse_jax.errors import InputError

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from unimse_cli.storage import make_directory
 from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.evaluation.evaluator import Evaluation
 from unimse_jax.files import write_atomically
 from unimse_jax.rundir.event_file import EventFile
-from unimse_jax.storage import make_directory
 
 _CELL, _MARGIN = 48, 96  # pixels
 _COLUMNS = ("corpus", "id", "target", "predicted", "text")

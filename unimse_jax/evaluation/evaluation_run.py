@@ -7,7 +7,8 @@ from typing import Any
 
 from absl import logging
 
-from unimse_jax import pipeline, storage
+from unimse_cli import storage
+from unimse_jax import pipeline
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import board, results, selection

@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 from absl import logging
 
+from unimse_cli.storage import make_directory
 from unimse_jax import pretrained
 from unimse_jax.config import Config
 from unimse_jax.data import (
@@ -28,7 +29,6 @@ from unimse_jax.models import T5Config
 from unimse_jax.pipeline import model_file
 from unimse_jax.pipeline.model_shape import make_label_text, random_t5
 from unimse_jax.rundir import RunDir
-from unimse_jax.storage import make_directory
 
 
 def check_inputs(config: Config) -> None:

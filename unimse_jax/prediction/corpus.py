@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from unimse_cli.storage import local_path, make_directory, user_path
 from unimse_jax.data import inputs
 from unimse_jax.data.records import CorpusRecords, Record
 from unimse_jax.data.utterance import Utterance
@@ -20,7 +21,6 @@ from unimse_jax.prediction import package
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.prediction.predictor import Predictor
-from unimse_jax.storage import local_path, make_directory, user_path
 
 STANDARD = "-"  # stdin or stdout
 

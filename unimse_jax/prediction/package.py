@@ -18,8 +18,9 @@ import numpy as np
 from flax import traverse_util
 from typing_extensions import TypedDict
 
+from unimse_cli import storage
 from unimse_jax import pipeline as pipeline_lib
-from unimse_jax import pretrained, storage
+from unimse_jax import pretrained
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file, read_json
 from unimse_jax.parallel import mesh as mesh_lib

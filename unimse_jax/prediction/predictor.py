@@ -15,8 +15,8 @@ from typing import Any, Self
 import jax
 from jax.sharding import Mesh
 
+from unimse_cli import storage
 from unimse_jax import pipeline as pipeline_lib
-from unimse_jax import storage
 from unimse_jax.config import Config
 from unimse_jax.data.batching import plan_in_order
 from unimse_jax.errors import InputError

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from unimse_jax import storage
+from unimse_cli import storage
 from unimse_jax.errors import InputError
 from unimse_jax.models import T5, T5Config
 from unimse_jax.pretrained import names, t5_config, tensors

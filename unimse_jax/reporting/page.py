@@ -5,6 +5,7 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from unimse_cli.storage import make_directory
 from unimse_jax.evaluation.results import EXTERNAL
 from unimse_jax.files import write_atomically
 from unimse_jax.reporting import (
@@ -22,7 +23,6 @@ from unimse_jax.reporting.charts import Chart
 from unimse_jax.reporting.run_files import EvaluatedRun
 from unimse_jax.reporting.section import Gallery, Section
 from unimse_jax.rundir import RunDir
-from unimse_jax.storage import make_directory
 from unimse_jax.tables import writers
 from unimse_jax.tables.table import Table
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unimse_jax import storage
+from unimse_cli import storage
 from unimse_jax.errors import InputError
 from unimse_jax.rundir import RunDir, json_file
 from unimse_jax.tables.scores import TASKS

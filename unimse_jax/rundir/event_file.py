@@ -7,8 +7,8 @@ import socket
 import time
 from typing import Any
 
+from unimse_cli.storage import make_directory
 from unimse_jax.rundir.growing_file import open_growing
-from unimse_jax.storage import make_directory
 
 # Two files of one process within a second need two names.
 _counter = itertools.count()

@@ -5,7 +5,7 @@ import os
 import pathlib
 import time
 
-from unimse_jax.storage import is_remote, write_object
+from unimse_cli.storage import is_remote, write_object
 
 # A bucket takes about one write of an object a second.
 PAUSE = 5.0

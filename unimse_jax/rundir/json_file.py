@@ -5,8 +5,8 @@ import math
 import pathlib
 from typing import Any
 
+from unimse_cli.storage import make_directory
 from unimse_jax.files import read_json, write_atomically
-from unimse_jax.storage import make_directory
 
 
 def read(

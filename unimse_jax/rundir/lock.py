@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from absl import logging
 
+from unimse_cli import bucket_lock
+from unimse_cli.storage import is_remote
 from unimse_jax.errors import InputError
-from unimse_jax.rundir import bucket_lock
-from unimse_jax.storage import is_remote
 
 
 @contextlib.contextmanager
@@ -26,7 +26,11 @@ def hold(file: pathlib.Path) -> Iterator[None]:
     OSError: the file cannot be opened.
   """
   if is_remote(file):
-    with bucket_lock.hold(file):
+    with contextlib.ExitStack() as stack:
+      try:
+        stack.enter_context(bucket_lock.hold(file))
+      except bucket_lock.Held as held:
+        raise _in_use(str(held), file.parent) from None
       yield
     return
   lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
@@ -44,10 +48,7 @@ def _take(lock: int, directory: pathlib.Path) -> None:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except BlockingIOError:
     holder = os.pread(lock, 1000, 0).decode(errors="replace").strip()
-    raise InputError(
-      f"expected a free workdir, found that {holder or 'another process'} is "
-      f"using {directory}: wait for it, stop it, or choose another --workdir"
-    ) from None
+    raise _in_use(holder or "another process", directory) from None
   except OSError as error:
     # Some network file systems have no locks; that is no reason to refuse.
     logging.warning(
@@ -56,3 +57,10 @@ def _take(lock: int, directory: pathlib.Path) -> None:
   os.ftruncate(lock, 0)
   holder = f"process {os.getpid()} on {socket.gethostname()}\n"
   os.pwrite(lock, holder.encode(), 0)
+
+
+def _in_use(holder: str, directory: pathlib.Path) -> InputError:
+  return InputError(
+    f"expected a free workdir, found that {holder} is using {directory}: wait "
+    "for it, stop it, or choose another --workdir"
+  )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from unimse_cli import storage
 from unimse_jax import config as config_lib
-from unimse_jax import storage
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file, write_atomically

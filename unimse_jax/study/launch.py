@@ -12,10 +12,10 @@ from typing import Any
 
 from absl import logging
 
+from unimse_cli.storage import user_path
 from unimse_jax import processes
 from unimse_jax.errors import InputError
 from unimse_jax.rundir import json_file
-from unimse_jax.storage import user_path
 from unimse_jax.study.plan import PlannedRun
 
 STOPPED = (143, -signal.SIGTERM, 130, -signal.SIGINT)

@@ -10,8 +10,8 @@ import jax
 from absl import logging
 from jax.sharding import Mesh
 
+from unimse_cli import storage
 from unimse_jax import pipeline as pipeline_lib
-from unimse_jax import storage
 from unimse_jax.checkpoints.checkpointer import Checkpointer
 from unimse_jax.config import Config
 from unimse_jax.data.batching import Batch, prefetch

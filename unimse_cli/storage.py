@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from absl import logging
 
-from unimse_jax.errors import InputError
+from unimse_cli.errors import InputError
 
 _Result = TypeVar("_Result")
 _MARK = "://"

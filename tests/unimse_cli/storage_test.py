@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from unimse_jax import files, storage
+from unimse_cli import storage
+from unimse_jax import files
 from unimse_jax.errors import InputError
 
 

@@ -10,14 +10,14 @@ import time
 
 import pytest
 
-from unimse_jax import storage
+from unimse_cli import bucket_lock, storage
 from unimse_jax.errors import InputError
-from unimse_jax.rundir import bucket_lock, lock
+from unimse_jax.rundir import lock
 
 _HOLDER = """
 import sys, time
-from unimse_jax import storage
-from unimse_jax.rundir import bucket_lock, lock
+from unimse_cli import bucket_lock, storage
+from unimse_jax.rundir import lock
 bucket_lock.BEAT = 0.2
 with lock.hold(storage.user_path(sys.argv[1])):
   print("held", flush=True)
@@ -128,5 +128,5 @@ def test_a_run_whose_lock_was_taken_ends(bucket):
   child = start_holder(folder)
   storage.write_object(folder / "1", json.dumps(OTHER).encode())
   assert child.wait(20) == 1
-  assert "another run has taken this workdir" in child.stderr.read()
+  assert "another process has taken gs://" in child.stderr.read()
   assert names(folder) == ["0", "1"]

@@ -22,12 +22,15 @@ from typing import Any
 
 from absl import logging
 
-from unimse_jax.errors import InputError
-from unimse_jax.storage import write_object
+from unimse_cli.storage import write_object
 
 BEAT = 15.0  # seconds between two touches
 PATIENCE = 4.0  # beats without a touch after which a lock is of a killed run
 _LOST = 1
+
+
+class Held(Exception):
+  """Another process holds the lock; the message names it."""
 
 
 @contextlib.contextmanager
@@ -42,7 +45,7 @@ def hold(folder: pathlib.Path) -> Iterator[None]:
     folder: `.lock` in the directory.
 
   Raises:
-    InputError: another process holds it; it is named.
+    Held: another process holds it.
   """
   own = _take(folder)
   stop = threading.Event()
@@ -76,7 +79,7 @@ def _wait_for_end(lock: pathlib.Path) -> None:
   """Returns when a lock is free, or of a run that was killed.
 
   Raises:
-    InputError: its holder lives.
+    Held: its holder lives.
   """
   first = _read(lock)
   if first is None or _is_dead(first):
@@ -92,11 +95,7 @@ def _wait_for_end(lock: pathlib.Path) -> None:
     if now is None:
       return
     if now["beat"] != first["beat"]:
-      raise InputError(
-        f"expected a free workdir, found that {_name(now)} is using "
-        f"{lock.parent.parent}: wait for it, stop it, or choose another "
-        "--workdir"
-      )
+      raise Held(_name(now))
   logging.warning("%s shows no sign of life: its lock is taken.", _name(first))
 
 
@@ -109,9 +108,8 @@ def _keep(own: pathlib.Path, stop: threading.Event) -> None:
       newest = _newest(own.parent)
       if newest is not None and int(newest.name) > int(own.name):
         print(
-          f"error: {own.parent.parent}: another run has taken this workdir "
-          "while this one was suspended; it ends without writing anything "
-          "more",
+          f"error: another process has taken {own.parent.parent} while this "
+          "one was suspended; it ends without writing anything more",
           file=sys.stderr,
           flush=True,
         )
