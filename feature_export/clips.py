@@ -27,7 +27,7 @@ class ClipOptions:
   settings: Path = option(
     "JSON file with the audio and video settings of a dataset's metadata."
   )
-  out: Path = option("Empty folder for the features.")
+  out: Path = option("Empty folder for the features.", local=True)
   root: Path | None = option(
     "Folder that the manifest's paths are relative to; its own if unset.", None
   )

@@ -1,32 +1,17 @@
-"""Paths of flags, hashes, JSON, and files that are whole or not there."""
+"""Hashes, JSON, and files that are whole or not there."""
 
 import hashlib
 import json
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from feature_export.errors import InputError
+from unimse_cli.storage import is_remote, write_object
 
-_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _POINTER = b"version https://git-lfs"
 _POINTER_BYTES = 200  # a pointer has about 130
 _DIGITS = 1000  # of a whole number; Python refuses 4300, for programmers
-
-
-def local_path(text: str) -> Path:
-  """The path that a user wrote; "~" becomes the home folder.
-
-  Raises:
-    InputError: an address such as gs://bucket, which would become a folder of
-      that name.
-  """
-  if _REMOTE.match(text):
-    raise InputError(
-      f"expected a path on this machine, found {text}. Copy or mount it."
-    )
-  return Path(text).expanduser()
 
 
 def check_is_no_pointer(path: Path) -> None:
@@ -91,6 +76,9 @@ def write_whole(path: Path, content: str | bytes) -> None:
     OSError: it cannot be written; nothing is left behind.
   """
   data = content.encode() if isinstance(content, str) else content
+  if is_remote(path):
+    write_object(path, data)
+    return
   # Beside the file, not in a temporary folder: a rename is only atomic within
   # one file system.
   partial = path.with_name(f"{path.name}.{os.getpid()}.partial")

@@ -7,29 +7,32 @@ Name, type, default, limits and help of an option stand once, in its field:
 
 import dataclasses
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from absl import flags
 
-from feature_export.files import local_path
+from unimse_cli.storage import local_path, user_path
 
 _Options = TypeVar("_Options")
 
 
 class _PathParser(flags.ArgumentParser):
-  """Reads the value of a flag as a path, see `local_path`."""
+  """Reads the value of a flag as a path."""
+
+  def __init__(self, read: Callable[[str], Path]):
+    self._read = read
 
   def parse(self, argument: str) -> Path:
-    return local_path(argument)
+    return self._read(argument)
 
 
 _PARSERS = {
-  str: flags.ArgumentParser,
-  int: flags.IntegerParser,
-  float: flags.FloatParser,
-  Path: _PathParser,
+  str: flags.ArgumentParser(),
+  int: flags.IntegerParser(),
+  float: flags.FloatParser(),
+  Path: _PathParser(user_path),
 }
 
 
@@ -39,6 +42,7 @@ def option(
   *,
   choices: Sequence[str] = (),
   limits: tuple[float, float] | None = None,
+  local: bool = False,
 ) -> Any:
   """A field of a dataclass that is a flag too.
 
@@ -47,8 +51,10 @@ def option(
     default: value of a flag that is not given; without one it must be given.
     choices: all legal texts; empty: any text.
     limits: smallest and largest number, see `outside_limits`.
+    local: a path that must be on this machine; others may be in a bucket.
   """
   metadata = {"help": help_text, "choices": choices, "limits": limits}
+  metadata["local"] = local
   return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -72,8 +78,10 @@ def define(values: flags.FlagValues, kind: type) -> None:
       flags.DEFINE_multi_string(**place)
     elif field.metadata["choices"]:
       flags.DEFINE_enum(enum_values=field.metadata["choices"], **place)
+    elif field.metadata["local"]:
+      flags.DEFINE(_PathParser(local_path), **place)
     else:
-      flags.DEFINE(_PARSERS[value_type](), **place)
+      flags.DEFINE(_PARSERS[value_type], **place)
 
 
 def read(values: flags.FlagValues, kind: type[_Options]) -> _Options:

@@ -151,13 +151,61 @@ def write_object(
     OSError: it could not be written, after the client's own retries.
   """
   mode = "create" if create else "overwrite"
+  _as_os_error(path, lambda: path.fs.pipe_file(path.path, content, mode=mode))
+
+
+def read_object(path: pathlib.Path) -> bytes:
+  """Reads an object of a bucket, whole.
+
+  Raises:
+    FileNotFoundError: there is none.
+    OSError: it could not be read, after the client's own retries.
+  """
+  return _as_os_error(path, lambda: path.fs.cat_file(path.path))
+
+
+def copy_object(path: pathlib.Path, target: pathlib.Path) -> None:
+  """Copies an object of a bucket to a file; raises as `read_object`."""
+  _as_os_error(path, lambda: path.fs.get_file(path.path, str(target)))
+
+
+def identify(path: pathlib.Path) -> list[int | str]:
+  """What tells a file from its own later content: size, and time or number.
+
+  Raises:
+    FileNotFoundError: there is none.
+    OSError: the bucket cannot be read.
+  """
+  if not is_remote(path):
+    state = path.stat()
+    return [state.st_size, state.st_mtime_ns]
+  info = _as_os_error(path, lambda: path.fs.info(path.path))
+  return [info["size"], _mark(info)]
+
+
+def _mark(info: Mapping[str, Any]) -> str:
+  """What changes when an object does."""
+  return str(info.get("generation") or info.get("ETag") or info.get("mtime"))
+
+
+def _as_os_error(path: pathlib.Path, action: Callable[[], _Result]) -> _Result:
+  """The action's result; what the clients raise beside OSError is made one."""
   try:
-    path.fs.pipe_file(path.path, content, mode=mode)
+    return action()
   except OSError:
     raise
-  # What the clients raise beside it means the same to whoever writes.
   except Exception as error:
     raise OSError(errno.EIO, _first_line(error), str(path)) from error
+
+
+def files_below(path: pathlib.Path) -> list[pathlib.Path]:
+  """All files at any depth below a directory of a bucket, by one listing.
+
+  Raises:
+    InputError: the bucket cannot be read.
+  """
+  names = _named(path, lambda: path.fs.find(path.path))
+  return [path / name.removeprefix(path.path).lstrip("/") for name in names]
 
 
 # Copies on this machine
@@ -247,8 +295,7 @@ def _objects(
   for name, info in objects.items():
     below = name.removeprefix(path.path).lstrip("/")
     if below.startswith(prefix):
-      mark = info.get("generation") or info.get("ETag") or info.get("mtime")
-      yield below, {"size": info["size"], "mark": str(mark)}
+      yield below, {"size": info["size"], "mark": _mark(info)}
 
 
 # Whole directories

@@ -31,6 +31,7 @@ from feature_export.corpora.utterance import (
 )
 from feature_export.errors import InputError
 from feature_export.options import option, outside_limits
+from unimse_cli.storage import is_remote, reach
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _DEMO_CLIPS = 1200
@@ -46,6 +47,11 @@ def _import_demo(options: "ImportOptions") -> list[Corpus]:
   # Imported only here, because no other corpus needs drawing and synthesis.
   from feature_export.corpora import demo
 
+  if is_remote(options.raw):
+    raise InputError(
+      "--corpus demo draws its raw media itself: expected a folder of this "
+      f"machine as --raw, found {options.raw}"
+    )
   clips = _DEMO_CLIPS if options.clips is None else options.clips
   return demo.load(options.raw, seed=options.seed or 0, clips=clips)
 
@@ -212,6 +218,7 @@ def import_corpora(options: ImportOptions) -> list[Corpus]:
   raw = options.raw
   # The demo makes its own raw media.
   if options.corpus != "demo":
+    reach(raw)
     if not raw.exists():
       raise InputError(f"No raw corpus at {raw}. Correct --raw.")
     if raw.is_dir() and not any(raw.iterdir()):

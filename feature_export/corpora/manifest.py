@@ -1,10 +1,11 @@
 """Imports a corpus described by a manifest: one JSON object per line.
 
-Paths are relative to the manifest. `audio` may name a video file: its sound
-track is used. `start` and `end` (seconds) cut both. Rows without labels
-serve as dialogue context only.
+Paths are relative to the manifest, or addresses in buckets. `audio` may name a
+video file: its sound track is used. `start` and `end` (seconds) cut both. Rows
+without labels serve as dialogue context only.
 """
 
+import functools
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from feature_export.corpora.utterance import (
 )
 from feature_export.errors import InputError, list_faults
 from feature_export.files import check_is_no_pointer, parse_json
+from unimse_cli import storage
 
 MANIFEST_FILE = "manifest.jsonl"
 SCHEME_FILE = "scheme.json"
@@ -98,18 +100,42 @@ def _value_faults(
       yield f"the key {key!r} is missing"
 
 
-def _file_fault(path: Path) -> str:
-  """Why a path is no file that can be read; "": it is one."""
+def _locate(text: str, root: Path) -> Path:
+  """The path that a row names: relative to the root, whole, or an address.
+
+  Raises:
+    InputError: an address of another kind than of buckets.
+  """
+  return storage.user_path(text) if "://" in text else root / text
+
+
+@functools.cache
+def _listed(root: Path) -> frozenset[Path]:
+  """The files below a root in a bucket: asking for each would take hours."""
+  return frozenset(storage.files_below(root))
+
+
+def _is_file(path: Path, root: Path) -> bool:
+  if storage.is_remote(root) and path in _listed(root):
+    return True
+  return path.is_file()
+
+
+def _file_fault(text: str, root: Path) -> str:
+  """Why a text names no file that can be read; "": it does."""
   try:
-    return "" if path.is_file() else f"no such file: {path}"
+    path = _locate(text, root)
+    return "" if _is_file(path, root) else f"no such file: {path}"
   except OSError as error:  # a name too long, a folder that is not ours
     return f"{error.strerror}: {reprlib.repr(str(path))}"
+  except InputError as error:
+    return str(error)
 
 
 def _media_faults(values: dict, root: Path) -> Iterator[str]:
   """Yields what is wrong with the paths and times of a row of right types."""
   for key in ("audio", "video"):
-    if key in values and (fault := _file_fault(root / values[key])):
+    if key in values and (fault := _file_fault(values[key], root)):
       yield f"{key}: {fault}"
   start = values.get("start", 0.0)
   # Written so that NaN fails too.
@@ -144,7 +170,8 @@ def row_media(values: dict, key: str, root: Path) -> Media | None:
   """The stretch of a file that a row without faults names, or None."""
   if key not in values:
     return None
-  return Media(root / values[key], values.get("start"), values.get("end"))
+  path = _locate(values[key], root)
+  return Media(path, values.get("start"), values.get("end"))
 
 
 def _utterance(values: dict, root: Path) -> Utterance:

@@ -13,6 +13,7 @@ from feature_export.corpora.pickle_machine import PickleMachine
 from feature_export.corpora.pickle_values import RefusedName
 from feature_export.errors import InputError
 from feature_export.files import check_is_no_pointer
+from unimse_cli import storage
 
 
 def load_pickle(path: Path) -> object:
@@ -32,7 +33,7 @@ def load_pickle(path: Path) -> object:
   if not size:
     raise InputError(f"{path} is empty; expected a pickle. Copy it again.")
   try:
-    with path.open("rb") as file:
+    with storage.fetch(str(path)).open("rb") as file:
       return PickleMachine(file, size).run()
   except RefusedName as refused:
     raise InputError(

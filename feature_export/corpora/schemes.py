@@ -6,6 +6,7 @@ from pathlib import Path
 
 from feature_export.errors import InputError
 from feature_export.files import parse_json
+from unimse_cli.storage import user_path
 
 POLARITIES = ("negative", "neutral", "positive")
 # Slots of a universal label beside those of the schemes.
@@ -190,7 +191,7 @@ def load_scheme(name_or_json_path: str | Path) -> EmotionScheme:
   """
   if str(name_or_json_path) in SCHEMES:
     return SCHEMES[str(name_or_json_path)]
-  path = Path(name_or_json_path)
+  path = user_path(name_or_json_path)
   if not path.is_file():
     raise InputError(
       f"Emotion scheme {str(name_or_json_path)!r}: expected one of "

@@ -11,6 +11,7 @@ import numpy as np
 
 from feature_export.errors import InputError
 from feature_export.files import check_is_no_pointer
+from unimse_cli import storage
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def read_labels(path: Path) -> dict[str, LabelledSegments]:
   check_is_no_pointer(path)
   expected = "/<root>/data/<video>/{features, intervals}"
   try:
-    with h5py.File(path, "r") as file:
+    with h5py.File(storage.fetch(str(path)), "r") as file:
       roots = [key for key in file if "data" in file[key]]
       if len(roots) != 1:
         raise ValueError(f"groups with data: {len(roots)} of {list(file)}")

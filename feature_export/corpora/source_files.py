@@ -17,12 +17,19 @@ from feature_export.corpora import registry
 from feature_export.corpora.utterance import Media
 from feature_export.errors import SHOWN_FAULTS, InputError
 from feature_export.files import check_is_no_pointer
+from unimse_cli import storage
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 
 
 def _walk(raw: Path) -> list[Path]:
   """All files below a folder, sorted; links to folders are followed."""
+  if storage.is_remote(raw):
+    return sorted(
+      path
+      for path in storage.files_below(raw)
+      if path.name[:2] != "._" and "__MACOSX" not in path.parts
+    )
   paths, seen = [], set()
   for folder, folders, names in os.walk(raw, followlinks=True):
     # A link may lead back up; the same folder is read once.

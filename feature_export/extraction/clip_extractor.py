@@ -5,7 +5,10 @@ one at a time. So an interrupted export can go on, and memory does not grow
 with the corpus.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,9 +20,32 @@ from feature_export.extraction.workers import Task, Workers
 from feature_export.features.extracted import Extraction, Features, absent
 from feature_export.features.settings import ExtractionSettings
 
+_Item, _Result = TypeVar("_Item"), TypeVar("_Result")
+# A bucket takes tens of milliseconds to answer, whatever it is asked.
+_READ_AHEAD = 16
+
 
 class LostFeaturesError(InputError):
   """A medium's features are gone: its file changed while it was read."""
+
+
+def tasks_of(utterance: Utterance) -> list[Task]:
+  """The media of a clip that have to be extracted."""
+  return [Task(*each) for each in media_of(utterance).items()]
+
+
+def _read_ahead(
+  function: Callable[[_Item], _Result], items: Iterable[_Item]
+) -> Iterator[_Result]:
+  """The function's results in the order of the items, some made ahead."""
+  waiting = deque()
+  with ThreadPoolExecutor(_READ_AHEAD) as threads:
+    for item in items:
+      waiting.append(threads.submit(function, item))
+      if len(waiting) > _READ_AHEAD:
+        yield waiting.popleft().result()
+    while waiting:
+      yield waiting.popleft().result()
 
 
 class ClipExtractor:
@@ -47,16 +73,17 @@ class ClipExtractor:
       (medium, its features), in no fixed order.
     """
     missing: dict[Task, None] = {}
-    for utterance in utterances:
-      for modality, media in media_of(utterance).items():
-        task = Task(modality, media)
-        if (features := self._store.load(modality, media)) is not None:
-          self.reused += 1
-          yield task, features
-        elif task in missing:  # two clips of one stretch
-          yield task, absent(self._settings.width(modality))
-        else:
-          missing[task] = None
+    tasks = [task for each in utterances for task in tasks_of(each)]
+    for task, features in zip(
+      tasks, _read_ahead(self._store_load, tasks), strict=True
+    ):
+      if features is not None:
+        self.reused += 1
+        yield task, features
+      elif task in missing:  # two clips of one stretch
+        yield task, absent(self._settings.width(task.modality))
+      else:
+        missing[task] = None
     for task, lost in self._workers.run(missing, self._store):
       if lost is None:
         yield task, self._load(task)
@@ -64,8 +91,11 @@ class ClipExtractor:
         self._lost[task] = lost
         yield task, lost
 
+  def _store_load(self, task: Task) -> Features | None:
+    return self._store.load(task.modality, task.media)
+
   def _load(self, task: Task) -> Features:
-    features = self._store.load(task.modality, task.media)
+    features = self._store_load(task)
     if features is None:
       raise LostFeaturesError(
         f"The features of {task.media.path} were lost while the export ran; "
@@ -88,8 +118,14 @@ class ClipExtractor:
       self._features(utterance, "audio"), self._features(utterance, "video")
     )
 
+  def collect_all(
+    self, utterances: Iterable[Utterance]
+  ) -> Iterator[Extraction]:
+    """As `collect`, of clip after clip."""
+    return _read_ahead(self.collect, utterances)
+
   def extract_now(self, utterance: Utterance) -> Extraction:
-    """Both steps for one clip, at once: for Apache Beam."""
+    """Both steps for one clip, at once."""
     for _ in self.extract([utterance]):
       pass
     return self.collect(utterance)

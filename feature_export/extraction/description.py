@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from feature_export.corpora.importers import ImportOptions
 from feature_export.corpora.utterance import Corpus
 from feature_export.extraction.flags import RunOptions
+from feature_export.features.efficientnet import find_weights
 from feature_export.features.settings import ExtractionSettings
 
 
@@ -46,6 +47,7 @@ def describe_run(
       if not importing.video
       else f"video: {video.frames} frames of {video.image_size} px, "
       f"faces by {video.faces.detector}, {video.backbone}, weights "
-      f"{settings.weights.name} (sha256 {video.weights_sha256[:12]})",
+      f"{find_weights(video.backbone, settings.weights).name} (sha256 "
+      f"{video.weights_sha256[:12]})",
     ]
   )

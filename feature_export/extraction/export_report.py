@@ -54,6 +54,12 @@ class ExportReport:
         }
       )
 
+  def finish(self, seconds: float) -> None:
+    """Puts the findings into the order of the corpus, after the last record."""
+    self.seconds = seconds
+    place = {each.id: at for at, each in enumerate(self.corpus.utterances)}
+    self.findings.sort(key=lambda finding: place[finding["id"]])
+
   @property
   def clips(self) -> int:
     """Records written."""

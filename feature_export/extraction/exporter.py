@@ -3,7 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from feature_export.corpora.importers import (
@@ -11,7 +11,7 @@ from feature_export.corpora.importers import (
   import_corpora,
   importer_flag_faults,
 )
-from feature_export.corpora.utterance import Corpus, with_contexts
+from feature_export.corpora.utterance import Corpus, Utterance, with_contexts
 from feature_export.errors import InputError
 from feature_export.extraction.clip_extractor import ClipExtractor
 from feature_export.extraction.description import describe_run
@@ -23,7 +23,7 @@ from feature_export.extraction.flags import (
   flag_faults,
 )
 from feature_export.extraction.media_extractor import media_of
-from feature_export.extraction.store import open_store
+from feature_export.extraction.store import FeatureStore, open_store
 from feature_export.extraction.workers import Workers
 from feature_export.features.efficientnet import choose_device
 from feature_export.features.settings import ExtractionSettings
@@ -77,49 +77,64 @@ def _write_corpus(
   running: RunOptions,
 ) -> ExportReport:
   """Extracts and writes one corpus."""
-  from feature_export.records import builder
+  from feature_export.records import builder, work_folder
 
   started = time.monotonic()
   report = ExportReport(corpus, device=running.device)
-  clips = [each for each in with_contexts(corpus.utterances) if each.labelled]
-  with builder.open_work_folder(running.out, corpus.name) as work:
-    store = open_store(work / "features", settings)
+  utterances = with_contexts(corpus.utterances)
+  clips = {each.id: each for each in utterances if each.labelled}
+  metadata = build_metadata(corpus, settings)
+  target = builder.dataset_path(running.out, corpus.name)
+  with work_folder.open_work_folder(running.out, corpus.name) as work:
+    store = open_store(work.path / "features", settings)
     extractor = ClipExtractor(settings, store, workers)
 
-    def examples_of(split: str):
-      for utterance in clips:
-        if utterance.split == split:
-          extraction = extractor.collect(utterance)
-          report.add(utterance, extraction)
-          yield utterance.id, build_record(utterance, extraction, corpus)
+    def records_of(ids: Sequence[str]) -> Iterator[dict]:
+      chosen = [clips[each] for each in ids]
+      for clip, extraction in zip(
+        chosen, extractor.collect_all(chosen), strict=True
+      ):
+        report.add(clip, extraction)
+        yield build_record(clip, extraction, corpus)
 
-    metadata = build_metadata(corpus, settings)
     if running.beam_runner:
-      made = _write_with_beam(corpus, metadata, settings, store, work, running)
-      # Beam's workers cannot report to us. What they finished is read from the
-      # store; what they lost is tried once more here, and so gets its finding.
-      for utterance in clips:
-        report.add(utterance, extractor.extract_now(utterance))
-    else:
-      _extract_all(extractor, corpus)
+      _extract_with_beam(clips.values(), settings, store, running)
+    # After Beam: what its workers lost is tried once more here, and so gets
+    # its finding.
+    _extract_all(extractor, corpus)
+    if not running.beam_runner:
       report.reused = extractor.reused
-      made = builder.write_draft(corpus.name, metadata, examples_of, work)
-    report.seconds = time.monotonic() - started
+    ids = {
+      split: [each.id for each in clips.values() if each.split == split]
+      for split in metadata["counts"]
+    }
+    made = builder.write_draft(
+      corpus.name, metadata, ids, records_of, work.draft
+    )
+    report.finish(time.monotonic() - started)
     _check_bad(report, running.max_bad, running.out)
-    builder.publish(made, report.to_json(), corpus.name, running.out, work)
+    builder.write_json(made / builder.REPORT_FILE, report.to_json())
+    work_folder.publish(made, target, work)
   return report
 
 
-def _write_with_beam(corpus, metadata, settings, store, work, running) -> Path:
-  """Extracts and writes one corpus on Apache Beam."""
+def _extract_with_beam(
+  clips: Iterable[Utterance],
+  settings: ExtractionSettings,
+  store: FeatureStore,
+  running: RunOptions,
+) -> None:
+  """Extracts the media of one corpus on Apache Beam, into the store."""
   from feature_export.extraction import beam
-  from feature_export.records import builder
 
-  transform = beam.make_transform(corpus, settings, store, running.clip_seconds)
-  config = beam.build_download_config(
-    running.beam_runner, shlex.split(running.beam_options)
+  beam.extract(
+    clips,
+    settings,
+    store,
+    running.clip_seconds,
+    running.beam_runner,
+    shlex.split(running.beam_options),
   )
-  return builder.write_draft(corpus.name, metadata, transform, work, config)
 
 
 def _check_targets(
@@ -127,9 +142,10 @@ def _check_targets(
 ) -> None:
   """Refuses to replace datasets without --overwrite."""
   from feature_export.records.builder import dataset_path
+  from feature_export.records.work_folder import is_whole
 
   targets = [dataset_path(out, corpus.name) for corpus in corpora]
-  existing = [str(target) for target in targets if target.exists()]
+  existing = [str(target) for target in targets if is_whole(target)]
   if existing and not overwrite:
     raise InputError(
       f"Already there: {', '.join(existing)}. Give --overwrite to replace, "
@@ -151,9 +167,6 @@ def export(
   if running.device == "cuda":
     choose_device("cuda")  # so that a missing GPU is told now, and once
   corpora = import_corpora(importing)
-  import tensorflow_datasets as tfds
-
-  tfds.disable_progress_bar()  # ours shows clips/s
   _check_targets(corpora, running.out, running.overwrite)
   print(describe_run(corpora, settings, importing, running), flush=True)
   with Workers(settings, running.jobs, running.clip_seconds) as workers:

@@ -146,4 +146,6 @@ def build_settings(
     **describe_network(options.backbone),
   )
   audio = AudioSettings(policies=policies["audio"], **limits)
-  return ExtractionSettings(audio, video, weights, options.face_model, device)
+  return ExtractionSettings(
+    audio, video, options.backbone_weights, options.face_model, device
+  )

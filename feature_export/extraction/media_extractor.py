@@ -1,5 +1,6 @@
 """Extracts one medium; whatever is wrong with it becomes a finding."""
 
+import socket
 from collections.abc import Callable
 from functools import cached_property
 
@@ -11,10 +12,12 @@ from feature_export.corpora.utterance import (
   Utterance,
 )
 from feature_export.errors import InputError, MediaError
+from feature_export.extraction.media_copies import on_this_machine
 from feature_export.features.audio import extract_audio
 from feature_export.features.efficientnet import (
   Backbone,
   embed_pictures,
+  find_weights,
   load_backbone,
   resize_picture,
 )
@@ -22,12 +25,14 @@ from feature_export.features.extracted import Features, absent
 from feature_export.features.faces import (
   Detector,
   crop_largest,
+  describe_faces,
   follow,
   load_detector,
 )
 from feature_export.features.findings import Inspection
 from feature_export.features.settings import ExtractionSettings
 from feature_export.features.video import extract_frames
+from feature_export.files import hash_file
 
 
 class MediaExtractor:
@@ -47,11 +52,25 @@ class MediaExtractor:
     # and one thread adds up in one order, which keeps features identical.
     torch.set_num_threads(1)
     settings = self._settings
-    return load_backbone(settings.video, settings.weights, settings.device)
+    weights = find_weights(settings.video.backbone, settings.weights)
+    if hash_file(weights) != settings.video.weights_sha256:
+      raise InputError(
+        f"{weights} on {socket.gethostname()} is not the weights file that the "
+        "export began with. Install the same packages on every machine, and "
+        "give --backbone_weights the same file."
+      )
+    return load_backbone(settings.video, weights, settings.device)
 
   @cached_property
   def _detector(self) -> Detector:
-    return load_detector(self._settings.video.faces, self._settings.face_model)
+    settings, model = self._settings.video.faces, self._settings.face_model
+    if describe_faces(settings.detector, model) != settings:
+      raise InputError(
+        f"The face detector {settings.detector} on {socket.gethostname()} is "
+        "not the one that the export began with. Install the same OpenCV on "
+        "every machine, and give --face_model the same file."
+      )
+    return load_detector(settings, model)
 
   def _embed_video(self, media: Media, inspection: Inspection) -> np.ndarray:
     """The embeddings of the faces in a clip's frames, float16[V, D]."""
@@ -80,7 +99,12 @@ class MediaExtractor:
 
     Raises:
       InputError: weights or a detector that cannot be used for any medium.
+      OSError: the bucket of the medium cannot be read.
     """
+    with on_this_machine(media) as copy:
+      return self._extract(modality, copy)
+
+  def _extract(self, modality: str, media: Media) -> Features:
     of_modality = getattr(self._settings, modality)
     inspection = Inspection(of_modality.policies)
     run: Callable[[], np.ndarray]

@@ -159,7 +159,7 @@ def build_settings(
       f"of OpenCV ({faces.version}), or give --face_model."
     )
   video = replace(video, faces=faces)
-  return ExtractionSettings(audio, video, weights_file, face_model)
+  return ExtractionSettings(audio, video, weights, face_model)
 
 
 def _notes(extraction: Extraction) -> list[str]:

@@ -107,14 +107,15 @@ class ExtractionSettings:
   Attributes:
     audio: settings of the audio features.
     video: settings of the video features.
-    weights: weights file of the face network.
+    weights: weights file of the face network; None: the one that a package
+      brings, wherever it is installed on the machine that does the work.
     face_model: file of the face detector; None: the one that OpenCV brings.
     device: "auto", "cpu" or "cuda".
   """
 
   audio: AudioSettings
   video: VideoSettings
-  weights: Path
+  weights: Path | None = None
   face_model: Path | None = None
   device: str = "auto"
 

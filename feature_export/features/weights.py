@@ -11,6 +11,7 @@ from pathlib import Path
 
 from feature_export.errors import InputError
 from feature_export.files import check_is_no_pointer
+from unimse_cli import storage
 
 # Classes of these packages are replaced; anything else is refused by name.
 _REPLACED = ("timm.", "torch.nn.", "geffnet.")
@@ -64,6 +65,7 @@ def load_state(path: Path) -> dict:
     InputError: damaged, or with anything in it that could run.
   """
   check_is_no_pointer(path)
+  path = storage.fetch(str(path))
   if path.suffix == ".safetensors":
     from safetensors.torch import load_file
 

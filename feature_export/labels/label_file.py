@@ -12,6 +12,7 @@ from feature_export.corpora.utterance import SPLITS
 from feature_export.labels.completion import INTENSITY
 from feature_export.labels.label_mixture import LabelMixture
 from feature_export.labels.training_sentences import sentences_file
+from unimse_cli.storage import is_remote, write_object
 
 
 def _count_empty(rows: Sequence[dict], slots: Sequence[str]) -> dict[str, int]:
@@ -88,6 +89,10 @@ def write(
     meta["sentences_sha256"] = hashlib.sha256(sentences).hexdigest()
     files[sentences_file(labels)] = sentences
   files[meta_file(labels)] = json.dumps(meta, indent=2).encode() + b"\n"
+  if is_remote(labels):
+    for file, data in files.items():
+      write_object(file, data)
+    return
   labels.parent.mkdir(parents=True, exist_ok=True)
   for file, data in files.items():
     file.with_name(file.name + ".partial").write_bytes(data)

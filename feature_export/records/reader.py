@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from feature_export.errors import InputError
+from feature_export.records.schema import INFO_FILE
 from feature_export.records.tensorflow_start import prepare
+from unimse_cli import storage
 
 _EXPORT = "python -m feature_export.export --corpus ... --raw ... --out"
 
@@ -24,7 +26,7 @@ def load_builder(dataset_dir: Path):
   prepare()
   import tensorflow_datasets as tfds
 
-  if not (dataset_dir / "dataset_info.json").is_file():
+  if not (dataset_dir / INFO_FILE).is_file():
     raise InputError(
       f"No exported dataset in {dataset_dir}; expected dataset_info.json and "
       f"TFRecords there. Make it with: {_EXPORT} DATA_DIR"
@@ -41,18 +43,27 @@ def load_builder(dataset_dir: Path):
 
 
 def dataset_dirs(data_dir: Path) -> dict[str, Path]:
-  """All complete datasets below a data folder: corpus name -> folder.
+  """All complete datasets below a data folder: corpus name -> local folder.
+
+  Those of a bucket are copied to the cache of this machine.
 
   Raises:
     InputError: the folder is missing or holds no dataset.
   """
+  found = _find_datasets(data_dir)
+  return {name: storage.fetch(str(path)) for name, path in found.items()}
+
+
+def _find_datasets(data_dir: Path) -> dict[str, Path]:
+  """As `dataset_dirs`, where they are."""
+  storage.reach(data_dir)
   if not data_dir.is_dir():
     raise InputError(
       f"No data folder {data_dir}. Correct --data, or make it with: "
       f"{_EXPORT} {data_dir}"
     )
   datasets = {}
-  for info in sorted(data_dir.glob("*/*/dataset_info.json")):
+  for info in sorted(data_dir.glob(f"*/*/{INFO_FILE}")):
     # TFDS writes into "<version>.incomplete..." and renames at the end.
     if "incomplete" not in info.parent.name:
       datasets[info.parent.parent.name] = info.parent
@@ -66,19 +77,19 @@ def dataset_dirs(data_dir: Path) -> dict[str, Path]:
 
 
 def find_dataset(data_dir: Path, corpus: str) -> Path:
-  """The folder DATA_DIR/<corpus>/<version> of one corpus.
+  """The folder DATA_DIR/<corpus>/<version> of one corpus, or a copy of it.
 
   Raises:
     InputError: no such dataset, with those that are there and the command
       that makes it.
   """
-  datasets = dataset_dirs(data_dir)
+  datasets = _find_datasets(data_dir)
   if corpus not in datasets:
     raise InputError(
       f"No dataset {corpus!r} in {data_dir}; found: {', '.join(datasets)}. "
       f"Make it with: {_EXPORT} {data_dir}"
     )
-  return datasets[corpus]
+  return storage.fetch(str(datasets[corpus]))
 
 
 def load_metadata(dataset_dir: Path) -> dict:

@@ -21,6 +21,7 @@ from feature_export.features.settings import ExtractionSettings
 
 SCHEMA_VERSION = 1
 DATASET_VERSION = "1.0.0"
+INFO_FILE = "dataset_info.json"  # without it there is no dataset
 
 
 def record_features(mels: int, dimension: int):

@@ -1,6 +1,4 @@
-"""Tests of paths, hashes, JSON and whole files."""
-
-from pathlib import Path
+"""Tests of hashes, JSON and whole files."""
 
 import pytest
 
@@ -8,7 +6,6 @@ from feature_export.errors import InputError
 from feature_export.files import (
   check_is_no_pointer,
   hash_file,
-  local_path,
   parse_json,
   write_whole,
 )
@@ -44,14 +41,6 @@ def test_hash_of_known_content(tmp_path):
 def test_text_that_is_no_json_is_a_value_error(text):
   with pytest.raises(ValueError):
     parse_json(text)
-
-
-def test_paths_of_flags_are_on_this_machine(monkeypatch):
-  monkeypatch.setenv("HOME", "/home/somebody")
-  assert local_path("~/data") == Path("/home/somebody/data")
-  assert local_path("a:b/c") == Path("a:b/c")
-  with pytest.raises(InputError, match="gs://bucket"):
-    local_path("gs://bucket/data")
 
 
 def test_a_pointer_of_git_lfs_is_named(tmp_path):

@@ -21,6 +21,7 @@ class _Options:
   audio: bool = option("Take the audio.", True)
   policy: Sequence[str] = option("KIND=ACTION.", ())
   weights: Path | None = option("File.", None)
+  kept: Path | None = option("File.", None, local=True)
   device: str = "cpu"  # no flag
 
 
@@ -59,7 +60,11 @@ def test_values_have_the_type_of_their_field(monkeypatch):
   [
     ([], "--raw must have a value"),
     (["--raw=x", "--faces=harr"], "should be one of <haar|none>"),
-    (["--raw=gs://bucket/x"], "--raw=gs://bucket/x: expected a path on this"),
+    (["--raw=ftp://host/x"], "--raw=ftp://host/x: expected a local path, gs:"),
+    (
+      ["--raw=x", "--kept=gs://b/x"],
+      "--kept=gs://b/x: expected a path on this",
+    ),
     (["--raw=x", "--share=half"], "--share=half"),
     (["--raw=x", "--device=cuda"], "Unknown command line flag 'device'"),
   ],

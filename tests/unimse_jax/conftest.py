@@ -180,22 +180,26 @@ def write_corpus(
   settings = ExtractionSettings(
     AudioSettings(mels=4),
     VideoSettings("none", "0" * 64, image_size=image_size, dimension=6),
-    folder,
   )
 
-  def examples_of(split: str):
-    rng = np.random.default_rng(len(name))
-    for number, each in enumerate(with_contexts(utterances)):
-      audio = rng.standard_normal((number % 3 * 2, 4)).astype(np.float16)
-      video = rng.standard_normal((number % 4, 6)).astype(np.float16)
-      if each.split == split:
-        extraction = Extraction(Features(audio), Features(video))
-        yield each.id, build_record(each, extraction, corpus)
-
-  metadata = build_metadata(corpus, settings)
-  with builder.open_work_folder(folder, name) as work:
-    made = builder.write_draft(name, metadata, examples_of, work)
-    builder.publish(made, {}, name, folder, work)
+  rng = np.random.default_rng(len(name))
+  records = {}
+  for number, each in enumerate(with_contexts(utterances)):
+    audio = rng.standard_normal((number % 3 * 2, 4)).astype(np.float16)
+    video = rng.standard_normal((number % 4, 6)).astype(np.float16)
+    extraction = Extraction(Features(audio), Features(video))
+    records[each.id] = build_record(each, extraction, corpus)
+  ids = {
+    split: [each.id for each in utterances if each.split == split]
+    for split in splits
+  }
+  builder.write_draft(
+    name,
+    build_metadata(corpus, settings),
+    ids,
+    lambda chosen: (records[each] for each in chosen),
+    folder,
+  )
 
 
 def write_labels(
