@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 
 from unimse_jax.errors import InputError
 from unimse_jax.parallel import meeting, watch
@@ -15,6 +16,7 @@ from unimse_jax.parallel.meeting import (
 
 _DEFAULT_TIMEOUT = 300  # s
 _PORTS = range(1, 2**16)
+_CARDS = "JAX_LOCAL_DEVICE_IDS"  # jax's own variable
 
 
 def join(preemptible: bool = False) -> None:
@@ -53,8 +55,14 @@ def _connect(place: Place, preemptible: bool) -> None:
   import jax
 
   jax.config.update("jax_enable_preemption_service", preemptible)
-  # All are there, so it may take its own time.
-  jax.distributed.initialize(place.coordinator, place.processes, place.process)
+  # All are there, so it may take its own time. Left to look for itself, jax
+  # takes one card a process wherever it sees Slurm (`_share_out_cards`).
+  jax.distributed.initialize(
+    place.coordinator,
+    place.processes,
+    place.process,
+    cluster_detection_method="deactivate",
+  )
 
 
 def _place() -> Place | None:
@@ -95,15 +103,38 @@ def _found_place() -> Place | None:
   # jax.distributed.initialize() asks the same, but does not tell.
   from jax._src.clusters import ClusterEnv
 
-  coordinator, count, own, _ = ClusterEnv.auto_detect_unset_distributed_params(
-    None, None, None, None, None, _timeout()
+  coordinator, count, own, card = (
+    ClusterEnv.auto_detect_unset_distributed_params(
+      None, None, None, None, None, _timeout()
+    )
   )
   if None in (coordinator, count, own):
     raise InputError(
       f"{COORDINATOR}=auto: expected a Cloud TPU pod, Slurm or Open MPI, found "
       f"none: set it to host:port of process 0, with {PROCESSES} and {PROCESS}"
     )
+  if card is not None:
+    _share_out_cards(card)
   return Place(coordinator, count, own)
+
+
+def _share_out_cards(card: Sequence[int]) -> None:
+  """Leaves one card to this process, if others see the same ones.
+
+  A process that is alone on its machine has all of its cards.
+
+  Args:
+    card: this process's number among those of its machine.
+  """
+  found = os.environ.get
+  if "OMPI_COMM_WORLD_LOCAL_SIZE" in os.environ:
+    alone = found("OMPI_COMM_WORLD_LOCAL_SIZE") == "1"
+  else:
+    alone = found("SLURM_STEP_NUM_TASKS") == found("SLURM_STEP_NUM_NODES")
+  # The cluster may have shared them out itself, as by --gpus-per-task=1.
+  has_one = "," not in found("CUDA_VISIBLE_DEVICES", ",")
+  if not (alone or has_one):
+    os.environ.setdefault(_CARDS, ",".join(map(str, card)))
 
 
 def _timeout() -> int:

@@ -65,21 +65,103 @@ def test_launch_variables_that_do_not_fit_are_refused(
     launch.join()
 
 
-def test_slurm_is_found(monkeypatch):
+def of_slurm(process: int, local: int, nodes: int, tasks: int) -> dict:
+  """What srun sets for one of the tasks of a step."""
   variables = {
-    "JOB_ID": "65537",
+    "JOB_ID": 65537,
     "STEP_NODELIST": "node[7-9]",
-    "NTASKS": "3",
-    "PROCID": "2",
-    "LOCALID": "0",
+    "STEP_NUM_NODES": nodes,
+    "STEP_NUM_TASKS": tasks,
+    "NTASKS": tasks,
+    "PROCID": process,
+    "LOCALID": local,
   }
-  for name, value in variables.items():
-    monkeypatch.setenv(f"SLURM_{name}", value)
-  monkeypatch.setenv("UNIMSE_COORDINATOR", "auto")
-  monkeypatch.setenv("UNIMSE_TIMEOUT", "0")
+  return {f"SLURM_{name}": str(value) for name, value in variables.items()} | {
+    "UNIMSE_COORDINATOR": "auto",
+    "UNIMSE_TIMEOUT": "0",
+  }
+
+
+def of_open_mpi(process: int, local: int, beside: int, count: int) -> dict:
+  return {
+    "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://10.96.0.1:34911",
+    "OMPI_COMM_WORLD_RANK": str(process),
+    "OMPI_COMM_WORLD_SIZE": str(count),
+    "OMPI_COMM_WORLD_LOCAL_RANK": str(local),
+    "OMPI_COMM_WORLD_LOCAL_SIZE": str(beside),
+    "UNIMSE_COORDINATOR": "auto",
+    "UNIMSE_TIMEOUT": "0",
+  }
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+  """Sets variables of a cluster; what `join` itself sets goes afterwards."""
+  monkeypatch.setenv("JAX_LOCAL_DEVICE_IDS", "")
+  del os.environ["JAX_LOCAL_DEVICE_IDS"]
+  monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+  def set_all(variables):
+    for name, value in variables.items():
+      monkeypatch.setenv(name, value)
+
+  return set_all
+
+
+def test_slurm_is_found(cluster):
+  cluster(of_slurm(process=2, local=0, nodes=3, tasks=3))
   expected = "=node7:61441: process 2 of 3 waited 0 s for process 0"
   with pytest.raises(InputError, match=expected):
     launch.join()
+
+
+@pytest.mark.parametrize(
+  ("variables", "card"),
+  [
+    (of_slurm(process=1, local=0, nodes=2, tasks=2), None),
+    (of_slurm(process=5, local=1, nodes=2, tasks=8), "1"),
+    (
+      of_slurm(process=5, local=1, nodes=2, tasks=8)
+      | {"CUDA_VISIBLE_DEVICES": "0,1,2,3"},
+      "1",
+    ),
+    (
+      of_slurm(process=5, local=1, nodes=2, tasks=8)
+      | {"CUDA_VISIBLE_DEVICES": "1"},
+      None,
+    ),
+    (of_open_mpi(process=1, local=0, beside=1, count=2), None),
+    (of_open_mpi(process=5, local=1, beside=4, count=8), "1"),
+  ],
+)
+def test_a_process_that_is_alone_on_its_machine_has_all_cards(
+  cluster, variables, card
+):
+  cluster(variables)
+  with pytest.raises(InputError, match="waited 0 s for process 0"):
+    launch.join()
+  assert os.environ.get("JAX_LOCAL_DEVICE_IDS") == card
+
+
+def test_jax_takes_all_cards_of_a_slurm_node_and_not_the_first(cluster):
+  cluster(of_slurm(process=0, local=0, nodes=1, tasks=1))
+  with socket.socket() as probe:
+    probe.bind(("localhost", 0))
+    port = probe.getsockname()[1]
+  script = (
+    "from unimse_jax.parallel import launch; launch.join(); import jax; "
+    "print(jax.process_count(), jax.config.values['jax_cuda_visible_devices'])"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", script],
+    cwd=_ROOT,
+    env=os.environ
+    | {"SLURM_STEP_NODELIST": "localhost", "JAX_COORDINATOR_PORT": str(port)},
+    capture_output=True,
+    text=True,
+    timeout=60,
+  )
+  assert done.stdout == "1 all\n", done.stderr
 
 
 @pytest.mark.parametrize(
