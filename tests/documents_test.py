@@ -18,6 +18,7 @@ _ROOT = pathlib.Path(__file__).parents[1]
 _PAGES = sorted([*_ROOT.glob("*.md"), *_ROOT.glob("docs/*.md")])
 _FIGURES = sorted(_ROOT.glob("docs/figures/*.svg"))
 _PACKAGES = ("unimse_cli", "unimse_jax", "feature_export")
+_FOLDERS = ("configs", "containers", "docs", "scripts", "tests")
 _COMMAND = re.compile(
   r"python (?:-m ((?:unimse_jax|feature_export)[\w.]*)|(tests/[\w/]+\.py))"
   r"([^#\n]*)"
@@ -163,7 +164,7 @@ def test_paths_are_there(page):
   text = _read(page)
   named = set(re.findall(r"configs/[\w/]+\.py", text))
   for span in _spans(text):
-    is_ours = span.split("/")[0] in (*_PACKAGES, "configs", "docs", "tests")
+    is_ours = span.split("/")[0] in (*_PACKAGES, *_FOLDERS)
     if re.fullmatch(r"[\w/.]+", span) and "/" in span:
       named |= {span} if is_ours or span.endswith(".py") else set()
   rooms = [_ROOT, *(_ROOT / package for package in _PACKAGES)]
