@@ -35,6 +35,7 @@ from unimse_jax.checkpoints.arrays import (
   nest,
   pick,
 )
+from unimse_jax.checkpoints.save_barrier import SaveBarrier
 from unimse_jax.checkpoints.step_directory import StepDirectory, find_best
 from unimse_jax.errors import InputError
 
@@ -84,11 +85,16 @@ class Checkpointer:
     self._keep, self._best, self._read_only = keep, best, read_only
     self._pending: dict[str, Any] | None = None
     self._failure: tuple[int, Exception] | None = None
+    self._barrier = SaveBarrier()
     self._orbax = ocp.AsyncCheckpointer(
       ocp.PyTreeCheckpointHandler(),
-      # Called by process 0 when every array is written, before the rename.
       async_options=ocp.options.AsyncOptions(
-        post_finalization_callback=self._seal_pending
+        barrier_sync_fn=self._barrier,
+        # Called by process 0 when every array is written, before the rename.
+        post_finalization_callback=self._seal_pending,
+        # Otherwise the others wait, behind the steps, for a directory that
+        # process 0 could not make.
+        create_directories_asynchronously=jax.process_count() == 1,
       ),
     )
     if not read_only:
@@ -154,7 +160,8 @@ class Checkpointer:
 
     A save that fails later (a full disk) is logged, its remains are removed,
     and training goes on: the next save tries again with newer arrays. Only if
-    the last save failed does `wait` or the end of the `with` block raise.
+    the last save failed does `wait` or the end of the `with` block raise. One
+    that fails on one process is given up by all.
 
     Args:
       step: the number of the step, >= 0.
@@ -167,6 +174,7 @@ class Checkpointer:
     Raises:
       ValueError: the step exists and `force` is not set; or read_only.
       TypeError: metadata is not JSON, or a leaf is no plain, non-empty array.
+      InputError: one of several processes cannot start to save.
     """
     if self._read_only:
       raise ValueError(f"{self.directory} is open for reading only")
@@ -179,6 +187,7 @@ class Checkpointer:
         "replace it"
       )
     self._pending, self._failure = record, None
+    self._barrier.begin()
     try:
       self._on_process_0("clear", lambda: self._steps.make_room(step))
       self._orbax.save(
@@ -186,6 +195,10 @@ class Checkpointer:
         args=ocp.args.PyTreeSave(nest(arrays)),
       )
     except OSError as error:  # anything else is a fault of ours: let it out
+      if jax.process_count() > 1:
+        # The others wait in a collective; our refusal ends them.
+        self._pending, self._failure = None, (step, error)
+        self._raise_failure()
       self._note_failure(error)
 
   def wait(self) -> None:
@@ -315,6 +328,7 @@ class Checkpointer:
     self._steps.prune(self._keep, self._best_of(self._steps.manifests()))
 
   def _note_failure(self, error: Exception) -> None:
+    self._barrier.fail(error)
     step = self._pending["step"]
     self._pending, self._failure = None, (step, error)
     logging.error("checkpoint %d could not be written: %s", step, error)

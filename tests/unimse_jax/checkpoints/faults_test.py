@@ -253,3 +253,99 @@ def test_two_processes_save_and_fall_back_together(tmp_path):
   # The collectives library may print a line of its own before.
   last = [output.splitlines()[-1] for output in outputs]
   assert last == ["2 {'epoch': 2} [2]"] * 2
+
+
+# The disk of one process refuses the second of three saves, or the last.
+_REFUSING = """
+import os, resource, signal, sys
+import jax, numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+port, rank, directory, victim, point, last = sys.argv[1:]
+jax.config.update("jax_cpu_collectives_implementation", "gloo")
+jax.distributed.initialize(f"localhost:{port}", 2, int(rank))
+from unimse_jax.checkpoints import Checkpointer, integrity
+from unimse_jax.errors import InputError
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+mesh = Mesh(jax.devices(), ("data",), axis_types=(AxisType.Auto,))
+placed = NamedSharding(mesh, PartitionSpec("data"))
+# Constant values are compressed away.
+whole = np.random.default_rng(0).random(400_000, np.float32)
+state = {"w": jax.make_array_from_callback(
+  whole.shape, placed, lambda index: whole[index])}
+seal = integrity.seal
+
+def refuse(*args, **kwargs):
+  raise OSError(28, "No space left on device")
+
+def hurt(hit):
+  if point == "write":
+    limit = 100_000 if hit else -1
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, -1))
+  elif point == "seal":
+    integrity.seal = refuse if hit else seal
+  elif point == "start" and hit:
+    checkpointer._steps.make_room = refuse
+
+with Checkpointer(directory, keep=3) as checkpointer:
+  for step in range(1, int(last) + 1):
+    hurt(step == 2 and rank == victim)
+    checkpointer.save(step, state, {})
+    try:
+      checkpointer.wait()
+    except InputError as error:
+      print(error, flush=True)
+      if step == int(last):
+        raise
+  print(checkpointer.steps())
+"""
+
+
+def run_refusing(tmp_path, victim: int, point: str, last: int):
+  with socket.socket() as free:
+    free.bind(("localhost", 0))
+    port = free.getsockname()[1]
+  arguments = [tmp_path / "run", victim, point, last]
+  return [start(_REFUSING, port, rank, *arguments) for rank in (0, 1)]
+
+
+@pytest.mark.parametrize(
+  ("victim", "point", "cause"),
+  [(1, "write", "File too large"), (0, "seal", "No space left on device")],
+)
+def test_a_save_that_fails_on_one_process_is_given_up_by_all(
+  tmp_path, victim, point, cause
+):
+  """Well within the 20 minutes that Orbax waits for a process."""
+  for process in run_refusing(tmp_path, victim, point, last=3):
+    told, steps = finish(process).splitlines()[-2:]
+    assert "expected to write checkpoint 2 to " in told
+    assert cause in told
+    assert steps == "[1, 3]"
+  assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+    "1",
+    "3",
+  ]
+
+
+def test_the_last_save_failing_on_one_process_fails_all(tmp_path):
+  for process in run_refusing(tmp_path, 1, "write", last=2):
+    told = finish(process, status=1).splitlines()[-1]
+    assert "expected to write checkpoint 2 to " in told
+    assert "File too large" in told
+    assert "(the complete steps are [1])" in told
+
+
+def test_a_save_that_one_process_cannot_start_is_its_refusal(tmp_path):
+  """The others wait in a collective: `parallel.watch` ends them."""
+  first, other = run_refusing(tmp_path, 0, "start", last=3)
+  try:
+    while "errors.InputError: " not in (line := first.stderr.readline()):
+      assert line
+  finally:
+    for process in (first, other):
+      process.kill()
+      process.communicate()
+  assert "expected to write checkpoint 2 to " in line
+  assert "No space left on device" in line
