@@ -5,35 +5,21 @@ config compiles, shards and fits before any TPU is rented.
 """
 
 import dataclasses
-import functools
 import importlib.util
-import math
 import os
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
-import numpy as np
 from absl import logging
 from jax.experimental import topologies
-from jax.sharding import Mesh
 
-from unimse_jax.benchmarking import fitting, synthetic
+from unimse_jax.benchmarking import fitting, programs
 from unimse_jax.benchmarking.chips import Tpu, find_tpu
 from unimse_jax.benchmarking.collectives import Traffic, count_traffic
-from unimse_jax.benchmarking.workload import (
-  encode_and_decode,
-  init_params,
-  noise_automaton,
-  synthetic_model,
-)
+from unimse_jax.benchmarking.programs import Program
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError, lacks_memory
-from unimse_jax.models import UniMSE
-from unimse_jax.parallel import sharding
-from unimse_jax.pipeline.mesh import config_mesh
-from unimse_jax.training.assembly import Assembly, assemble, check_batch_size
 
 EXAMPLES = "v4:2x2x1, v5e:1x1, v5e:2x4, v5p:2x2x1, v6e:4x4"
 # No TPU is touched: libtpu need not look for one, noisily, nor keep it to one
@@ -103,23 +89,11 @@ def topology_devices(topology: str) -> Sequence[jax.Device]:
     ) from error
 
 
-@dataclasses.dataclass(frozen=True)
-class _Program:
-  """What is compiled.
-
-  Attributes:
-    name: program and batch.
-    function: jitted function.
-    arguments: abstract arrays and static arguments of it.
-  """
-
-  name: str
-  function: Any
-  arguments: tuple[Any, ...]
-
-
 def check(config: Config, topology: str) -> list[Compiled]:
-  """Compiles the train step and decoding at the longest bucket.
+  """Compiles the train step, once for each of its two shapes, and decoding.
+
+  The shapes are those of a training on the four corpora, whose texts' lengths
+  `synthetic` makes up.
 
   Raises:
     InputError: as `topology_devices`, or the devices do not allow the mesh or
@@ -128,20 +102,22 @@ def check(config: Config, topology: str) -> list[Compiled]:
       that is tried.
   """
   devices = topology_devices(topology)
-  return [
-    _check(config, devices, _training, fitting.training_steps(config)),
-    _check(config, devices, _decoding, fitting.decoding_steps(config)),
-  ]
+  less = fitting.training_steps(config)
+  found = [_check(config, devices, programs.usual_step, less)]
+  if programs.longest_step(config, devices).name != found[0].name:
+    found.append(_check(config, devices, programs.longest_step, less))
+  less = fitting.decoding_steps(config)
+  return [*found, _check(config, devices, programs.decoding, less)]
 
 
 def _check(
   config: Config,
   devices: Sequence[jax.Device],
-  make: Callable[[Config, Sequence[jax.Device]], _Program],
+  make: programs.Make,
   steps: list[fitting.Changes],
 ) -> Compiled:
   program = make(config, devices)
-  compiled = _compile(program, devices)
+  compiled = compile_program(program, devices)
   if isinstance(compiled, Compiled):
     return compiled
   logging.info("%s does not fit; looking for what does.", program.name)
@@ -157,11 +133,11 @@ def _check(
   )
 
 
-def _fits(program: _Program, devices: Sequence[jax.Device]) -> bool:
+def _fits(program: Program, devices: Sequence[jax.Device]) -> bool:
   chip = find_tpu(devices[0].device_kind)
-  if chip and _argument_bytes(program) > chip.memory_bytes:
+  if chip and program.argument_bytes() > chip.memory_bytes:
     return False
-  fits = isinstance(_compile(program, devices), Compiled)
+  fits = isinstance(compile_program(program, devices), Compiled)
   logging.info("%s: %s.", program.name, "fits" if fits else "does not fit")
   return fits
 
@@ -176,53 +152,9 @@ def _advice(changes: fitting.Changes | None) -> str:
   return f"The nearest that fits: {' '.join(flags)}"
 
 
-def _training(config: Config, devices: Sequence[jax.Device]) -> _Program:
-  mesh = config_mesh(config, devices)
-  check_batch_size(config, mesh)
-  _, assembly = _assemble(config, mesh)
-  key = jax.eval_shape(lambda: jax.random.key(0))
-  key = jax.ShapeDtypeStruct(
-    key.shape, key.dtype, sharding=sharding.replicated(mesh)
-  )
-  size, parts = config.train.batch_size, config.train.microbatches
-  name = f"train step, {size} x {config.data.buckets[-1]} tokens"
-  return _Program(
-    f"{name} in {parts} parts" if parts > 1 else name,
-    assembly.step,
-    (assembly.abstract_state, _abstract_batch(config, mesh, size), key),
-  )
-
-
-def _decoding(config: Config, devices: Sequence[jax.Device]) -> _Program:
-  mesh = config_mesh(config, devices)
-  model, assembly = _assemble(config, mesh)
-  divisor = sharding.batch_divisor(mesh)
-  size = -(-config.decoding.batch_size // divisor) * divisor
-  return _Program(
-    f"decoding, {size} x {config.data.buckets[-1]} tokens",
-    jax.jit(encode_and_decode, static_argnums=(0, 1, 2)),
-    (
-      model,
-      config.decoding.max_new_tokens,
-      config.decoding.beams,
-      assembly.abstract_state.params,
-      _abstract_batch(config, mesh, size),
-      noise_automaton(config.seed),
-    ),
-  )
-
-
-def _assemble(config: Config, mesh: Mesh) -> tuple[UniMSE, Assembly]:
-  model = synthetic_model(config)
-  shapes = jax.eval_shape(
-    functools.partial(init_params, config, model), jax.random.key(0)
-  )
-  return model, assemble(config, model, shapes, mesh, total_steps=1000)
-
-
-def format_checks(programs: Sequence[Compiled]) -> str:
+def format_checks(found: Sequence[Compiled]) -> str:
   """What `check` returned, as lines for a terminal."""
-  return "\n".join(line for each in programs for line in _format(each))
+  return "\n".join(line for each in found for line in _format(each))
 
 
 def _format(program: Compiled) -> list[str]:
@@ -254,33 +186,8 @@ def _mib(size: float) -> str:
   return f"{size / 2**20:.1f} MiB"
 
 
-def _abstract_batch(
-  config: Config, mesh: Mesh, size: int
-) -> dict[str, jax.ShapeDtypeStruct]:
-  longest = config.data.buckets[-1]
-  batch = synthetic.make_batch(config, np.array([longest]), size, longest)
-  place = sharding.batch_sharding(mesh)
-  return {
-    name: jax.ShapeDtypeStruct(values.shape, values.dtype, sharding=place)
-    for name, values in batch.items()
-  }
-
-
-def _argument_bytes(program: _Program) -> int:
-  """Bytes of the arguments on one device."""
-  arrays = [
-    leaf
-    for leaf in jax.tree.leaves(program.arguments)
-    if isinstance(leaf, jax.ShapeDtypeStruct)
-  ]
-  return sum(
-    math.prod(each.sharding.shard_shape(each.shape)) * each.dtype.itemsize
-    for each in arrays
-  )
-
-
-def _compile(
-  program: _Program, devices: Sequence[jax.Device]
+def compile_program(
+  program: Program, devices: Sequence[jax.Device]
 ) -> Compiled | str:
   """What came of it, or what the compiler says where memory is too small."""
   start = time.perf_counter()

@@ -35,7 +35,7 @@ from unimse_jax.decoding import grammar
 from unimse_jax.decoding.grammar import TokenAutomaton
 from unimse_jax.errors import InputError, lacks_memory
 from unimse_jax.models import UniMSE
-from unimse_jax.parallel import multihost, sharding
+from unimse_jax.parallel import sharding
 from unimse_jax.pipeline.mesh import config_mesh
 from unimse_jax.training.assembly import Assembly, assemble, check_batch_size
 from unimse_jax.training.train_state import TrainState
@@ -154,7 +154,9 @@ def _time_training(
     if not plans:
       continue
     fullest = max(plans, key=lambda plan: len(plan.rows))
-    batch = _batch(config, mesh, workload, fullest, config.train.batch_size)
+    batch = sharding.shard_batch(
+      workload.batch(config, fullest, config.train.batch_size), mesh
+    )
     compiled, seconds = _compile(assembly.step, state, batch, key)
 
     def step():
@@ -190,7 +192,7 @@ def _time_decoding(
   length = counts.most_common(1)[0][0]
   rows = [row for plan in workload.in_bucket(length) for row in plan.rows]
   plan = BatchPlan(tuple(rows[:size]), length)
-  batch = _batch(config, mesh, workload, plan, size)
+  batch = sharding.shard_batch(workload.batch(config, plan, size), mesh)
   table = params["t5"]["shared"]["embedding"]
   # Zeros never win the argmax, so that no row ends early: the worst case.
   params["t5"]["shared"]["embedding"] = table.at[EOS].set(0.0)
@@ -230,16 +232,6 @@ def _ways_to_decode(
     ("constrained", 1, noise),
     ("beam", max(config.decoding.beams, 4), noise),
   ]
-
-
-def _batch(
-  config: Config, mesh: Mesh, workload: Workload, plan: BatchPlan, size: int
-) -> dict[str, jax.Array]:
-  lengths = workload.lengths[list(plan.rows)]
-  batch = synthetic.make_batch(config, lengths, size, plan.length)
-  own = multihost.own_rows(size)
-  batch = {name: values[own] for name, values in batch.items()}
-  return sharding.shard_batch(batch | workload.order.layout(plan), mesh)
 
 
 def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:

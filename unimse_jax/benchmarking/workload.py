@@ -14,12 +14,12 @@ from jax.sharding import Mesh
 
 from unimse_jax.benchmarking import synthetic
 from unimse_jax.config import Config
-from unimse_jax.data.batching import BatchPlan
+from unimse_jax.data.batching import Batch, BatchPlan
 from unimse_jax.data.tokenizer import EOS
 from unimse_jax.decoding import generate
 from unimse_jax.decoding.grammar import TokenAutomaton
 from unimse_jax.models import UniMSE
-from unimse_jax.parallel import sharding
+from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline.model_shape import model_config, random_t5
 from unimse_jax.training.batch_order import BatchOrder
 
@@ -41,6 +41,14 @@ class Workload:
 
   def in_bucket(self, length: int) -> list[BatchPlan]:
     return [plan for plan in self.plans if plan.length == length]
+
+  def batch(self, config: Config, plan: BatchPlan, size: int) -> Batch:
+    """This process's part of the arrays of a plan, padded to `size` rows."""
+    lengths = self.lengths[list(plan.rows)]
+    batch = synthetic.make_batch(config, lengths, size, plan.length)
+    own = multihost.own_rows(size)
+    batch = {name: values[own] for name, values in batch.items()}
+    return batch | self.order.layout(plan)
 
 
 def synthetic_model(config: Config) -> UniMSE:

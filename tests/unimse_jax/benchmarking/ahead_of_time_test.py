@@ -11,7 +11,7 @@ import jax
 import pytest
 
 from configs import demo
-from unimse_jax.benchmarking import ahead_of_time, chips
+from unimse_jax.benchmarking import ahead_of_time, chips, programs
 from unimse_jax.benchmarking.ahead_of_time import Compiled
 from unimse_jax.benchmarking.collectives import Traffic
 from unimse_jax.benchmarking.workload import init_params, synthetic_model
@@ -94,13 +94,13 @@ def test_a_tiny_model_on_eight_devices(monkeypatch):
   )
   config = small_config(batch_size=8)
   train, decoding = ahead_of_time.check(config, "v5e:2x4")
-  assert train.name == "train step, 8 x 32 tokens"
   assert decoding.name == "decoding, 8 x 32 tokens"
   assert train.total_bytes > decoding.total_bytes > 0
   assert train.moved_bytes > 0 and train.flops > 0
   assert train.chip is None
-  program = ahead_of_time._training(config, jax.devices())
-  assert ahead_of_time._argument_bytes(program) == train.argument_bytes
+  program = programs.usual_step(config, jax.devices())
+  assert program.name == train.name
+  assert program.argument_bytes() == train.argument_bytes
   # Every gradient is summed over the devices, that of the embedding for each
   # of its three uses, and little else.
   shapes = jax.eval_shape(
@@ -120,12 +120,13 @@ def test_where_memory_is_too_small_the_message_has_the_flags(monkeypatch):
   monkeypatch.setattr(
     ahead_of_time, "topology_devices", lambda topology: jax.devices()
   )
-  monkeypatch.setattr(ahead_of_time, "_compile", compiled)
+  monkeypatch.setattr(ahead_of_time, "compile_program", compiled)
   with pytest.raises(ahead_of_time.InputError) as error:
     ahead_of_time.check(small_config(batch_size=16), "v5e:2x4")
   assert str(error.value) == (
-    "train step, 16 x 32 tokens: expected a program that fits into a device's "
-    "memory, found: Used 20G of 16G. The nearest that fits: "
+    "train step, 16 texts in 16 x 32 tokens, 2053 of 2053 batches: expected a "
+    "program that fits into a device's memory, found: Used 20G of 16G. The "
+    "nearest that fits: "
     "--config.train.remat=full --config.train.microbatches=2"
   )
 

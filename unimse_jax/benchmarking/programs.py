@@ -1,0 +1,157 @@
+"""What a config runs on devices, with the shapes that training would choose.
+
+Everything is abstract, so that the devices need not be there.
+"""
+
+import collections
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from unimse_jax.benchmarking import synthetic
+from unimse_jax.benchmarking.workload import (
+  Workload,
+  encode_and_decode,
+  init_params,
+  make_workload,
+  noise_automaton,
+  synthetic_model,
+)
+from unimse_jax.config import Config
+from unimse_jax.data.batching import Batch, BatchPlan
+from unimse_jax.models import UniMSE
+from unimse_jax.parallel import sharding
+from unimse_jax.pipeline.mesh import config_mesh
+from unimse_jax.training.assembly import Assembly, assemble, check_batch_size
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+  """What is compiled.
+
+  Attributes:
+    name: program and batch.
+    function: jitted function.
+    arguments: abstract arrays and static arguments of it.
+  """
+
+  name: str
+  function: Any
+  arguments: tuple[Any, ...]
+
+  def argument_bytes(self) -> int:
+    """Bytes of the arguments on one device."""
+    arrays = [
+      leaf
+      for leaf in jax.tree.leaves(self.arguments)
+      if isinstance(leaf, jax.ShapeDtypeStruct)
+    ]
+    return sum(
+      math.prod(each.sharding.shard_shape(each.shape)) * each.dtype.itemsize
+      for each in arrays
+    )
+
+
+Make = Callable[[Config, Sequence[jax.Device]], Program]
+
+
+def usual_step(config: Config, devices: Sequence[jax.Device]) -> Program:
+  """The train step of most batches.
+
+  Raises:
+    InputError: the devices do not allow the mesh or the batch size.
+  """
+  return _step(config, devices, place=0)
+
+
+def longest_step(config: Config, devices: Sequence[jax.Device]) -> Program:
+  """The train step of the batches of the longest texts; as `usual_step`."""
+  return _step(config, devices, place=-1)
+
+
+def decoding(config: Config, devices: Sequence[jax.Device]) -> Program:
+  """Decoding of a full batch of the longest texts, of which each is a row.
+
+  Raises:
+    InputError: the devices do not allow the mesh.
+  """
+  mesh = config_mesh(config, devices)
+  model, assembly = _assemble(config, mesh)
+  divisor = sharding.batch_divisor(mesh)
+  size = -(-config.decoding.batch_size // divisor) * divisor
+  longest = config.data.buckets[-1]
+  batch = synthetic.make_batch(config, np.array([longest]), size, longest)
+  return Program(
+    f"decoding, {size} x {longest} tokens",
+    jax.jit(encode_and_decode, static_argnums=(0, 1, 2)),
+    (
+      model,
+      config.decoding.max_new_tokens,
+      config.decoding.beams,
+      assembly.abstract_state.params,
+      _abstract(batch, mesh),
+      noise_automaton(config.seed),
+    ),
+  )
+
+
+def _step(config: Config, devices: Sequence[jax.Device], place: int) -> Program:
+  mesh = config_mesh(config, devices)
+  check_batch_size(config, mesh)
+  workload = make_workload(config, mesh)
+  plan = _plans(workload)[place]
+  _, assembly = _assemble(config, mesh)
+  key = jax.eval_shape(lambda: jax.random.key(0))
+  key = jax.ShapeDtypeStruct(
+    key.shape, key.dtype, sharding=sharding.replicated(mesh)
+  )
+  batch = workload.batch(config, plan, config.train.batch_size)
+  return Program(
+    _step_name(config, workload, plan),
+    assembly.step,
+    (assembly.abstract_state, _abstract(batch, mesh), key),
+  )
+
+
+def _plans(workload: Workload) -> list[BatchPlan]:
+  """A plan of each shape of an epoch, the commonest shape first."""
+  counts = collections.Counter(map(_shape, workload.plans))
+  plans = {_shape(plan): plan for plan in workload.plans}
+  return [plans[shape] for shape, _ in counts.most_common()]
+
+
+def _shape(plan: BatchPlan) -> tuple[int, tuple[int, int] | None]:
+  return plan.length, plan.packed
+
+
+def _step_name(config: Config, workload: Workload, plan: BatchPlan) -> str:
+  rows, length = workload.order.shape(plan)
+  alike = sum(_shape(each) == _shape(plan) for each in workload.plans)
+  name = (
+    f"train step, {config.train.batch_size} texts in {rows} x {length} tokens, "
+    f"{alike} of {len(workload.plans)} batches"
+  )
+  parts = config.train.microbatches
+  return f"{name}, in {parts} parts" if parts > 1 else name
+
+
+def _assemble(config: Config, mesh: Mesh) -> tuple[UniMSE, Assembly]:
+  model = synthetic_model(config)
+  shapes = jax.eval_shape(
+    functools.partial(init_params, config, model), jax.random.key(0)
+  )
+  return model, assemble(config, model, shapes, mesh, total_steps=1000)
+
+
+def _abstract(batch: Batch, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
+  place = sharding.batch_sharding(mesh)
+  return {
+    name: jax.ShapeDtypeStruct(values.shape, values.dtype, sharding=place)
+    for name, values in batch.items()
+  }
