@@ -17,6 +17,7 @@ from jax.experimental import topologies
 from unimse_jax.benchmarking import fitting, programs
 from unimse_jax.benchmarking.chips import Tpu, find_tpu
 from unimse_jax.benchmarking.collectives import Traffic, count_traffic
+from unimse_jax.benchmarking.memory_traffic import count_moved_bytes
 from unimse_jax.benchmarking.programs import Program
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError, lacks_memory
@@ -43,9 +44,11 @@ class Compiled:
     temporary_bytes: everything in between.
     total_bytes: all of them, shared memory counted once.
     flops: operations of one run on one device as XLA counts them; the body of
-      a loop counts once.
-    moved_bytes: bytes between HBM and the chip, counted in the same way.
-    collectives: kind -> what the device sends in them, counted so too.
+      a loop counts once, here and below.
+    moved_bytes: bytes between HBM and the chip.
+    accessed_bytes: XLA's own count of bytes, those included that do not leave
+      the chip.
+    collectives: kind -> what the device sends in them.
     chip: peaks of the device; None where they are not known.
     seconds: time of lowering and compiling.
   """
@@ -57,6 +60,7 @@ class Compiled:
   total_bytes: int
   flops: float
   moved_bytes: float
+  accessed_bytes: float
   collectives: dict[str, Traffic]
   chip: Tpu | None
   seconds: float
@@ -170,7 +174,8 @@ def _format(program: Compiled) -> list[str]:
     f"temporaries {_mib(program.temporary_bytes)})",
     "  of a device, a loop's body counted once:",
     f"    operations: {program.flops / 1e9:.1f} GFLOP",
-    f"    bytes moved: {_mib(program.moved_bytes)}",
+    f"    bytes moved: {_mib(program.moved_bytes)} between HBM and chip, "
+    f"{_mib(program.accessed_bytes)} by XLA's count",
     f"    collectives, with what it sends: {collectives or 'none'}",
   ]
   if program.chip is None:
@@ -199,6 +204,7 @@ def compile_program(
     return str(error).splitlines()[0]
   seconds = time.perf_counter() - start
   memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
+  text = compiled.as_text()
   return Compiled(
     name=program.name,
     argument_bytes=memory.argument_size_in_bytes,
@@ -209,8 +215,9 @@ def compile_program(
     - memory.alias_size_in_bytes
     + memory.temp_size_in_bytes,
     flops=cost["flops"],
-    moved_bytes=cost["bytes accessed"],
-    collectives=count_traffic(compiled.as_text(), len(devices)),
+    moved_bytes=count_moved_bytes(text),
+    accessed_bytes=cost["bytes accessed"],
+    collectives=count_traffic(text, len(devices)),
     chip=find_tpu(devices[0].device_kind),
     seconds=seconds,
   )

@@ -14,6 +14,8 @@ _SHAPE = re.compile(r"\b(?:pred|[a-z]+(?P<bits>\d+)\w*)\[(?P<sizes>[\d,]*)\]")
 _LISTED = re.compile(r"replica_groups=\{\{([\d,]+)\}")
 _COUNTED = re.compile(r"replica_groups=\[\d+,(\d+)\]")
 _MESH = re.compile(r"replica_groups=mesh\[(.*?)\][^{]*\{(.*?)\}")
+# An operation that runs beside others stands in several fusions.
+_CHANNEL = re.compile(r"channel_id=(\d+)")
 _AXIS = re.compile(r"'(\w+)'(?::\(\d+\)(\d+))?")
 
 
@@ -39,14 +41,17 @@ def count_traffic(text: str, devices: int) -> dict[str, Traffic]:
       where the text names none.
   """
   found: dict[str, Traffic] = {}
+  seen: set[str] = set()
   scatters = False
   for line in text.splitlines():
     if line.endswith("{"):
       # A TPU's fusion of an all-reduce and the choice of the own part.
       scatters = line.startswith("%all-reduce-scatter")
     match = _OPERATION.search(line)
-    if match is None:
+    channel = _CHANNEL.search(line)
+    if match is None or (channel and channel[1] in seen):
       continue
+    seen.update(channel.groups() if channel else ())
     kind, group = match["kind"], _group_size(line, devices)
     size = _size(match["result"])
     if match["start"]:

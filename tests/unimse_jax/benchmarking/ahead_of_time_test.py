@@ -57,6 +57,7 @@ def make_compiled() -> Compiled:
     total_bytes=4 * 2**20,
     flops=1.97e9,
     moved_bytes=5 * 2**20,
+    accessed_bytes=7 * 2**20,
     collectives={"all-reduce": Traffic(5, 6 * 2**20)},
     chip=chips.find_tpu("TPU v5 lite"),
     seconds=1.25,
@@ -71,7 +72,7 @@ def test_the_report_names_every_figure():
     "temporaries 1.0 MiB)",
     "  of a device, a loop's body counted once:",
     "    operations: 2.0 GFLOP",
-    "    bytes moved: 5.0 MiB",
+    "    bytes moved: 5.0 MiB between HBM and chip, 7.0 MiB by XLA's count",
     "    collectives, with what it sends: 5 all-reduce (6.0 MiB)",
     "    least time: compute 0.01 ms, memory 0.0064 ms, network 0.0315 ms: "
     "bound by network",

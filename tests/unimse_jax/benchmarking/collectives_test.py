@@ -40,6 +40,15 @@ def test_each_kind_is_counted_with_what_a_ring_makes_a_device_send():
   }
 
 
+def test_an_operation_that_runs_beside_others_counts_once():
+  line = (
+    "  %a = f32[8]{0} all-reduce(%x), channel_id=3, replica_groups=[1,8]<=[8]"
+  )
+  other = line.replace("channel_id=3", "channel_id=13")
+  text = "\n".join([line, line.replace("%a", "%b"), other])
+  assert count_traffic(text, devices=8) == {"all-reduce": Traffic(2, 112.0)}
+
+
 def test_a_program_on_one_device_sends_nothing():
   text = jax.jit(jnp.sin).lower(jnp.zeros(4)).compile().as_text()
   assert count_traffic(text, devices=1) == {}
