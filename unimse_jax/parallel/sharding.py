@@ -1,8 +1,10 @@
 """Which axis of the mesh splits which dimension of which parameter."""
 
+import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from unimse_jax.parallel import trees
@@ -55,6 +57,55 @@ def placed(shapes: Any, places: Any) -> Any:
     shapes,
     places,
   )
+
+
+def gather_parameters(params: Any, places: Any, dtype: jnp.dtype) -> Any:
+  """Makes the parameters that fsdp splits whole on each of its devices.
+
+  Left to itself, XLA sends the activations of all rows of the batch to and fro
+  instead, many times what the parameters are.
+
+  Args:
+    params: tree of arrays.
+    places: tree of their NamedShardings, see `state_sharding`.
+    dtype: type that they are sent in and their gradients are summed in, the
+      model's compute type.
+  """
+
+  def gather(leaf: jax.Array, place: NamedSharding) -> jax.Array:
+    if place.mesh.shape["fsdp"] == 1 or "fsdp" not in place.spec:
+      return leaf
+    axes = (None if axis == "fsdp" else axis for axis in place.spec)
+    whole = NamedSharding(place.mesh, PartitionSpec(*axes))
+    return _gather(leaf, place, whole, dtype)
+
+  return jax.tree.map(gather, params, places)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _gather(
+  leaf: jax.Array,
+  place: NamedSharding,
+  whole: NamedSharding,
+  dtype: jnp.dtype,
+) -> jax.Array:
+  # Cast first and placed again, or it is the wider type that travels.
+  sent = jax.lax.with_sharding_constraint(leaf.astype(dtype), place)
+  return jax.lax.with_sharding_constraint(sent, whole).astype(leaf.dtype)
+
+
+def _gather_forward(leaf, place, whole, dtype):
+  return _gather(leaf, place, whole, dtype), None
+
+
+def _gather_backward(place, whole, dtype, saved, gradient):
+  """Every device gets the sum of its own part alone."""
+  del whole, saved
+  own = jax.lax.with_sharding_constraint(gradient.astype(dtype), place)
+  return (own.astype(gradient.dtype),)
+
+
+_gather.defvjp(_gather_forward, _gather_backward)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:

@@ -29,6 +29,7 @@ def train_step(
   optimizer: optax.GradientTransformation,
   loss: LossConfig,
   microbatches: int,
+  gather: Callable[[Any], Any],
 ) -> tuple[TrainState, Metrics]:
   """Forward, backward, update. Pure.
 
@@ -41,6 +42,8 @@ def train_step(
     optimizer: built outside of jit.
     loss: weights and kind of the losses.
     microbatches: parts that B is worked off in.
+    gather: parameters as the state has them -> as the model reads them, see
+      `sharding.gather_parameters`.
 
   Returns:
     The state at step n + 1 and float32 scalars (`losses.total`, `signal`).
@@ -50,7 +53,7 @@ def train_step(
 
   def part_loss(params: Any, part: Batch, part_key: jax.Array):
     output, sown = model.apply(
-      {"params": params},
+      {"params": gather(params)},
       part,
       False,
       rngs={"dropout": part_key},
@@ -111,6 +114,11 @@ def make_train_step(
     optimizer=optimizer,
     loss=loss,
     microbatches=microbatches,
+    gather=functools.partial(
+      sharding.gather_parameters,
+      places=state_sharding.params,
+      dtype=model.config.t5.compute_dtype,
+    ),
   )
   everywhere = sharding.replicated(mesh)
   return jax.jit(

@@ -1,6 +1,7 @@
 """Rules place what they say, for parameters and their moments."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -66,6 +67,46 @@ def test_moments_lie_where_their_parameters_lie(shapes):
     assert places == {spec}, path
     assert len([name for name in found if name.endswith(path)]) == 3
   assert found["step"] == P()
+
+
+def test_what_fsdp_splits_is_whole_where_the_model_reads_it():
+  mesh = make_mesh(2, 2)
+  rng = np.random.default_rng(0)
+  params = {
+    "wo": {"kernel": rng.standard_normal((8, 4), np.float32)},
+    "norm": {"scale": rng.standard_normal(8, np.float32)},
+  }
+  places = sharding.state_sharding(params, mesh)
+  params = jax.device_put(params, places)
+
+  def read(params):
+    return sharding.gather_parameters(params, places, jnp.bfloat16)
+
+  found = jax.jit(read)(params)
+  assert found["wo"]["kernel"].sharding.spec == P("model")
+  # Read as bfloat16, whatever the state holds; norms as they are.
+  kernel = params["wo"]["kernel"].astype(jnp.bfloat16).astype(jnp.float32)
+  np.testing.assert_array_equal(found["wo"]["kernel"], kernel)
+  np.testing.assert_array_equal(found["norm"]["scale"], params["norm"]["scale"])
+
+  def loss(params):
+    read_ones = read(params)
+    return (
+      read_ones["wo"]["kernel"].sum() + 3 * read_ones["norm"]["scale"].sum()
+    )
+
+  gradient = jax.jit(jax.grad(loss))(params)
+  assert gradient["wo"]["kernel"].sharding.spec == P("model", "fsdp")
+  np.testing.assert_array_equal(gradient["wo"]["kernel"], np.ones((8, 4)))
+  np.testing.assert_array_equal(gradient["norm"]["scale"], np.full(8, 3.0))
+
+
+def test_without_fsdp_parameters_are_read_as_they_are():
+  mesh = make_mesh(1, 2)
+  params = {"wo": {"kernel": jnp.ones((8, 4))}}
+  places = sharding.state_sharding(params, mesh)
+  found = sharding.gather_parameters(params, places, jnp.bfloat16)
+  assert found["wo"]["kernel"] is params["wo"]["kernel"]
 
 
 def test_a_batch_is_split_by_rows_and_comes_back():
