@@ -306,12 +306,24 @@ def tiny_config(tiny_values) -> Callable[..., Config]:
 
 
 @pytest.fixture(scope="session")
-def straight(tiny_config, tmp_path_factory) -> pathlib.Path:
+def compilations() -> list[str]:
+  """Names of the functions that `straight` compiled, once for each time."""
+  return []
+
+
+@pytest.fixture(scope="session")
+def straight(tiny_config, compilations, tmp_path_factory) -> pathlib.Path:
   """The workdir of a run of 8 steps that nothing interrupted."""
   from unimse_jax.training import trainer
 
+  def record(event: str, _: float, **details: Any) -> None:
+    if event.endswith("/backend_compile_duration"):
+      compilations.append(details["fun_name"])
+
   workdir = tmp_path_factory.mktemp("straight")
+  jax.monitoring.register_event_duration_secs_listener(record)
   outcome = trainer.train(tiny_config(), workdir)
+  jax.monitoring.unregister_event_duration_listener(record)
   assert outcome.finished
   assert outcome.step == outcome.total_steps == 8
   return workdir
