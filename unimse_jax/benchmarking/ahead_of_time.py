@@ -106,19 +106,19 @@ def check(config: Config, topology: str) -> list[Compiled]:
       that is tried.
   """
   devices = topology_devices(topology)
-  less = fitting.training_steps(config)
-  found = [_check(config, devices, programs.usual_step, less)]
+  changes = fitting.training_changes(config, len(devices))
+  found = [_check(config, devices, programs.usual_step, changes)]
   if programs.longest_step(config, devices).name != found[0].name:
-    found.append(_check(config, devices, programs.longest_step, less))
-  less = fitting.decoding_steps(config)
-  return [*found, _check(config, devices, programs.decoding, less)]
+    found.append(_check(config, devices, programs.longest_step, changes))
+  changes = fitting.decoding_changes(config, len(devices))
+  return [*found, _check(config, devices, programs.decoding, changes)]
 
 
 def _check(
   config: Config,
   devices: Sequence[jax.Device],
   make: programs.Make,
-  steps: list[fitting.Changes],
+  candidates: list[fitting.Changes],
 ) -> Compiled:
   program = make(config, devices)
   compiled = compile_program(program, devices)
@@ -127,8 +127,7 @@ def _check(
   logging.info("%s does not fit; looking for what does.", program.name)
   changes = fitting.nearest_fit(
     config,
-    steps,
-    len(devices),
+    candidates,
     lambda other: _fits(make(other, devices), devices),
   )
   raise InputError(

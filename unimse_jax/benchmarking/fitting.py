@@ -1,6 +1,6 @@
 """The least change of a config that makes it fit into a device's memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from unimse_jax.config import Config, to_dict, validate
@@ -11,23 +11,16 @@ Changes = dict[str, Any]
 
 
 def nearest_fit(
-  config: Config,
-  steps: list[Changes],
-  devices: int,
-  fits: Callable[[Config], bool],
+  config: Config, candidates: list[Changes], fits: Callable[[Config], bool]
 ) -> Changes | None:
   """The first changes that fit; None if none do.
 
-  fsdp is doubled after all steps were tried without: it makes devices send
-  their parameters to each other.
-
   Args:
     config: config that does not fit.
-    steps: changes, smaller ones first.
-    devices: number of devices of the slice.
+    candidates: changes, in the order in which they are tried.
     fits: whether a config does; costs a compilation.
   """
-  for changes in _candidates(config, steps, devices):
+  for changes in candidates:
     values = to_dict(config)
     for path, value in changes.items():
       section, name = path.split(".")
@@ -40,30 +33,35 @@ def nearest_fit(
   return None
 
 
-def training_steps(config: Config) -> list[Changes]:
-  """What saves memory in training: what leaves the loss as it is, first."""
+def training_changes(config: Config, devices: int) -> list[Changes]:
+  """What saves memory in training, cheapest first.
+
+  fsdp computes nothing twice and moves less; microbatches change the loss.
+  """
   full = {"train.remat": "full"}
   parts = config.train.microbatches
   steps = {"none": [{"train.remat": "dots"}, full], "dots": [full], "full": []}
-  return steps[config.train.remat] + [
+  narrower = steps[config.train.remat] + [
     full | {"train.microbatches": parts * more} for more in (2, 4, 8)
   ]
+  wider = _wider(config, devices)
+  return wider + [step | dict(*wider[-1:]) for step in narrower]
 
 
-def decoding_steps(config: Config) -> list[Changes]:
-  """What saves memory in decoding: fewer rows at once."""
+def decoding_changes(config: Config, devices: int) -> list[Changes]:
+  """What saves memory in decoding: fewer rows at once, then fsdp."""
   size = config.decoding.batch_size
-  return [
+  fewer = [
     {"decoding.batch_size": size // less} for less in (2, 4, 8) if size >= less
   ]
+  return fewer + _wider(config, devices)
 
 
-def _candidates(
-  config: Config, steps: list[Changes], devices: int
-) -> Iterator[Changes]:
-  yield from steps
+def _wider(config: Config, devices: int) -> list[Changes]:
+  """fsdp doubled until all devices are in it."""
+  found: list[Changes] = []
   fsdp = 2 * config.parallel.fsdp
   while fsdp * config.parallel.model <= (config.parallel.devices or devices):
-    wider = {"parallel.fsdp": fsdp}
-    yield from (step | wider for step in [{}, *steps])
+    found.append({"parallel.fsdp": fsdp})
     fsdp *= 2
+  return found

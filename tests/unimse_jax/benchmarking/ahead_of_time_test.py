@@ -128,7 +128,8 @@ def test_where_memory_is_too_small_the_message_has_the_flags(monkeypatch):
     "train step, 16 texts in 16 x 32 tokens, 2053 of 2053 batches: expected a "
     "program that fits into a device's memory, found: Used 20G of 16G. The "
     "nearest that fits: "
-    "--config.train.remat=full --config.train.microbatches=2"
+    "--config.train.remat=full --config.train.microbatches=2 "
+    "--config.parallel.fsdp=8"
   )
 
 

@@ -19,17 +19,18 @@ def tried(config, devices):
     seen.append((train.remat, train.microbatches, changed.parallel.fsdp))
     return False
 
-  steps = fitting.training_steps(config)
-  assert fitting.nearest_fit(config, steps, devices, fits) is None
+  changes = fitting.training_changes(config, devices)
+  assert fitting.nearest_fit(config, changes, fits) is None
   return seen
 
 
-def test_the_loss_stays_as_long_as_it_can_and_fsdp_comes_last():
+def test_fsdp_comes_first_and_microbatches_last():
   alone = [("dots", 1), ("full", 1), ("full", 2), ("full", 4), ("full", 8)]
+  assert tried(CONFIG, devices=1) == [(*each, 1) for each in alone]
   assert tried(CONFIG, devices=4) == [
-    *((*each, 1) for each in alone),
-    *((*each, 2) for each in [("none", 1), *alone]),
-    *((*each, 4) for each in [("none", 1), *alone]),
+    ("none", 1, 2),
+    ("none", 1, 4),
+    *((*each, 4) for each in alone),
   ]
 
 
@@ -43,9 +44,10 @@ def test_what_the_config_has_already_is_not_tried_again():
 
 
 def test_the_first_that_fits_is_taken():
-  steps = fitting.training_steps(CONFIG)
   changes = fitting.nearest_fit(
-    CONFIG, steps, 1, lambda config: config.train.microbatches >= 2
+    CONFIG,
+    fitting.training_changes(CONFIG, devices=1),
+    lambda config: config.train.microbatches >= 2,
   )
   assert changes == {"train.remat": "full", "train.microbatches": 2}
 
@@ -55,5 +57,8 @@ def test_the_first_that_fits_is_taken():
 )
 def test_decoding_takes_fewer_rows_at_once(rows, expected):
   decoding = dataclasses.replace(CONFIG.decoding, batch_size=rows)
-  steps = fitting.decoding_steps(dataclasses.replace(CONFIG, decoding=decoding))
-  assert steps == [{"decoding.batch_size": each} for each in expected]
+  config = dataclasses.replace(CONFIG, decoding=decoding)
+  assert fitting.decoding_changes(config, devices=2) == [
+    *({"decoding.batch_size": each} for each in expected),
+    {"parallel.fsdp": 2},
+  ]
