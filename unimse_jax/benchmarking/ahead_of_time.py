@@ -23,6 +23,12 @@ from unimse_jax.config import Config
 from unimse_jax.errors import InputError, lacks_memory
 
 EXAMPLES = "v4:2x2x1, v5e:1x1, v5e:2x4, v5p:2x2x1, v6e:4x4"
+# What is compiled -> how it is made, and what to try where it does not fit.
+KINDS = {
+  "usual step": (programs.usual_step, fitting.training_changes),
+  "longest step": (programs.longest_step, fitting.training_changes),
+  "decoding": (programs.decoding, fitting.decoding_changes),
+}
 # No TPU is touched: libtpu need not look for one, noisily, nor keep it to one
 # process.
 _SETTINGS = {
@@ -106,33 +112,34 @@ def check(config: Config, topology: str) -> list[Compiled]:
       that is tried.
   """
   devices = topology_devices(topology)
-  changes = fitting.training_changes(config, len(devices))
-  found = [_check(config, devices, programs.usual_step, changes)]
-  if programs.longest_step(config, devices).name != found[0].name:
-    found.append(_check(config, devices, programs.longest_step, changes))
-  changes = fitting.decoding_changes(config, len(devices))
-  return [*found, _check(config, devices, programs.decoding, changes)]
+  kinds = [*KINDS]
+  usual, longest = (
+    make(config, devices).name
+    for make in (programs.usual_step, programs.longest_step)
+  )
+  if longest == usual:
+    kinds.remove("longest step")
+  return [check_program(config, devices, kind) for kind in kinds]
 
 
-def _check(
-  config: Config,
-  devices: Sequence[jax.Device],
-  make: programs.Make,
-  candidates: list[fitting.Changes],
+def check_program(
+  config: Config, devices: Sequence[jax.Device], kind: str
 ) -> Compiled:
+  """Compiles one of `KINDS`; raises as `check`."""
+  make, changes = KINDS[kind]
   program = make(config, devices)
   compiled = compile_program(program, devices)
   if isinstance(compiled, Compiled):
     return compiled
   logging.info("%s does not fit; looking for what does.", program.name)
-  changes = fitting.nearest_fit(
+  nearest = fitting.nearest_fit(
     config,
-    candidates,
+    changes(config, len(devices)),
     lambda other: _fits(make(other, devices), devices),
   )
   raise InputError(
     f"{program.name}: expected a program that fits into a device's memory, "
-    f"found: {compiled} {_advice(changes)}"
+    f"found: {compiled} {_advice(nearest)}"
   )
 
 

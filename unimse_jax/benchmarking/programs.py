@@ -7,7 +7,7 @@ import collections
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -56,9 +56,6 @@ class Program:
       math.prod(each.sharding.shard_shape(each.shape)) * each.dtype.itemsize
       for each in arrays
     )
-
-
-Make = Callable[[Config, Sequence[jax.Device]], Program]
 
 
 def usual_step(config: Config, devices: Sequence[jax.Device]) -> Program:
