@@ -8,6 +8,7 @@ from flax import linen as nn
 from flax import struct
 
 from unimse_jax.models import masks, signal
+from unimse_jax.models.dense import Dense
 from unimse_jax.models.layers import (
   ACTIVATIONS,
   FeedForward,
@@ -75,12 +76,12 @@ def _out(
   else:
     kernel = _identity_then(1e-3 if kind == "near_identity" else 0.0)
     bias = nn.initializers.zeros
-  return nn.Dense(
+  return Dense(
     width, dtype=dtype, kernel_init=kernel, bias_init=bias, name="out"
   )
 
 
-def _difference(kind: str, width: int, dtype: jnp.dtype) -> nn.Dense:
+def _difference(kind: str, width: int, dtype: jnp.dtype) -> Dense:
   """W of Eq. 2 less the identity on the text, with bias.
 
   Args:
@@ -94,7 +95,7 @@ def _difference(kind: str, width: int, dtype: jnp.dtype) -> nn.Dense:
     return jnp.where(jnp.arange(shape[0])[:, None] < shape[1], 0.0, noise)
 
   kernel = near if kind == "near_identity" else nn.initializers.zeros
-  return nn.Dense(width, dtype=dtype, kernel_init=kernel, name="out")
+  return Dense(width, dtype=dtype, kernel_init=kernel, name="out")
 
 
 def _rms(x: jax.Array) -> jax.Array:
@@ -196,7 +197,7 @@ class PMFAdapter(nn.Module):
     kept = text
     if self.residual == "concat":
       kept = jnp.concatenate([text, *spread], axis=-1)
-    down = nn.Dense(
+    down = Dense(
       self.width,
       dtype=self.dtype,
       kernel_init=nn.initializers.normal(1e-3),
@@ -205,7 +206,7 @@ class PMFAdapter(nn.Module):
     activate = ACTIVATIONS[self.activation]
     signal.sow_saturation(self, activate, down, layout)
     random = self.init_kind == "authors_random"
-    up = nn.Dense(
+    up = Dense(
       kept.shape[-1],
       dtype=self.dtype,
       kernel_init=nn.initializers.normal(1e-3 if random else 0.0),
@@ -284,7 +285,7 @@ class CrossAttentionFusion(nn.Module):
     del before
 
     def project(name: str, x: jax.Array) -> jax.Array:
-      dense = nn.Dense(self.width, use_bias=False, dtype=self.dtype, name=name)
+      dense = Dense(self.width, use_bias=False, dtype=self.dtype, name=name)
       return dense(x.astype(self.dtype))
 
     stream = self.units == "stream"

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from unimse_jax.models.dense import Dense
+
 ACTIVATIONS = {
   "relu": nn.relu,
   "gelu": lambda x: nn.gelu(x, approximate=False),
@@ -17,9 +19,9 @@ ACTIVATIONS = {
 
 def projection(
   features: int, scale: float, dtype: jnp.dtype, name: str | None = None
-) -> nn.Dense:
+) -> Dense:
   """A matrix without bias, initialised N(0, scale) as T5 does."""
-  return nn.Dense(
+  return Dense(
     features,
     use_bias=False,
     dtype=dtype,

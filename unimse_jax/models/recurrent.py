@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from unimse_jax.models.dense import Dense
 from unimse_jax.models.layers import Dropout
 
 # What the backward pass needs of every step, each [A, B, W] but the mask
@@ -134,7 +135,7 @@ class LSTM(nn.Module):
     def kernel_init(key, shape, dtype=jnp.float32):
       return init(key, shape, dtype) - self.width**-0.5
 
-    projected = nn.Dense(
+    projected = Dense(
       4 * self.width,
       name="input",
       kernel_init=nn.initializers.xavier_normal(),
@@ -175,5 +176,5 @@ class ModalityEncoder(nn.Module):
     states = jnp.where(mask[..., None], states, 0.0)
     last = Dropout(self.dropout)(last, deterministic)
     present = mask.any(axis=1, keepdims=True)
-    out = nn.Dense(self.width, name="out")(last)
+    out = Dense(self.width, name="out")(last)
     return jnp.where(present, out, 0.0), states
