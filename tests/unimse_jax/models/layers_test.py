@@ -1,5 +1,7 @@
 """The parts of a T5 layer against plain restatements."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -162,14 +164,39 @@ def test_keep_masks_have_their_rate_everywhere(shape, keep):
   assert mask.shape == shape
   # Five deviations of the mean of at least 400,000 draws: 0.0036.
   assert mask.mean() == pytest.approx(keep, abs=0.004)
-  if mask.ndim > 1:
-    # Halves of one word must not agree more often than chance does.
-    axis = 1 if mask.ndim == 2 else mask.ndim - 2
-    half = mask.shape[axis] // 2
-    low = mask.take(range(half), axis)
-    high = mask.take(range(mask.shape[axis] - half, mask.shape[axis]), axis)
-    chance = keep**2 + (1 - keep) ** 2
-    assert (low == high).mean() == pytest.approx(chance, abs=0.006)
+  # Neighbours along an axis, far ones, and the masks of other keys agree as
+  # often as chance has it; of at least 200,000 pairs five deviations are .0056.
+  chance = keep**2 + (1 - keep) ** 2
+  for axis, size in enumerate(shape):
+    for step in {1, min(16, size // 2), size // 2}:
+      low = mask.take(range(size - step), axis)
+      high = mask.take(range(step, size), axis)
+      assert (low == high).mean() == pytest.approx(chance, abs=0.006)
+  for seed in (0, 2, 3):
+    other = np.asarray(layers.keep_mask(jax.random.key(seed), keep, shape))
+    assert (mask == other).mean() == pytest.approx(chance, abs=0.006)
+
+
+def test_keep_masks_draw_every_entry_by_itself():
+  """The counts of kept entries in blocks of 64 are a binomial's."""
+  for number in range(4):
+    mask = layers.keep_mask(jax.random.key(number), 0.9, (64, 64, 1024))
+    counts = np.asarray(mask).reshape(-1, 64).sum(1)
+    # 65,536 blocks: the variance 5.76 is off by .033 at one deviation.
+    assert counts.mean() == pytest.approx(57.6, abs=0.05)
+    assert counts.var() == pytest.approx(5.76, abs=0.17)
+
+
+def test_a_mesh_does_not_change_a_keep_mask():
+  mesh = jax.make_mesh(
+    (8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,)
+  )
+  places = jax.NamedSharding(mesh, jax.P("data"))
+  make = functools.partial(layers.keep_mask, keep=0.9, shape=(16, 5, 3))
+  key = jax.random.key(0)
+  split = jax.jit(make, out_shardings=places)
+  np.testing.assert_array_equal(split(key), make(key))
+  assert "all-" not in split.lower(key).compile().as_text()
 
 
 def test_dropout_keeps_the_mean_and_can_be_switched_off():
