@@ -14,6 +14,7 @@ from unimse_jax.config import OptimizerConfig
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import trees
 from unimse_jax.pipeline.model_shape import model_config, random_t5
+from unimse_jax.training import optimizer as optimizer_lib
 from unimse_jax.training.optimizer import make_optimizer, make_schedule
 
 _CONFIG = OptimizerConfig(
@@ -106,6 +107,30 @@ def test_clipping_is_by_the_norm_of_all():
     dataclasses.replace(config, clip_norm=0.0), nested(1.0), grads
   )
   assert 1 - unclipped[_PATHS[0]][0] > 0.29
+
+
+@pytest.mark.parametrize("limit", [0.5, 50.0])
+def test_clipping_is_that_of_optax(limit):
+  rng = np.random.default_rng(0)
+  grads = jax.tree.map(
+    lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape), leaf.dtype),
+    nested(1.0),
+  )
+  found, expected = (
+    make.update(grads, make.init(grads))
+    for make in (
+      optimizer_lib._clip_by_global_norm(limit),
+      optax.clip_by_global_norm(limit),
+    )
+  )
+  # A product with a rounded quotient against two rounded operations.
+  jax.tree.map(
+    lambda left, right: np.testing.assert_allclose(left, right, 3e-7),
+    found[0],
+    expected[0],
+  )
+  assert found[1] == expected[1]  # checkpoints hold it
+  assert (optax.tree.norm(grads) > limit) == (limit < 1)
 
 
 def test_frozen_parameters_stay_to_the_bit_and_have_no_moments():
