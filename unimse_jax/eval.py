@@ -2,7 +2,8 @@
 
 python -m unimse_jax.eval --workdir DIR
 python -m unimse_jax.eval --config configs/base.py [--workdir DIR]
-    [--split test] [--step N] [--nowithheld] [--seeds N]
+    [--split test] [--step N] [--nowithheld] [--missing 0.1,0.3,0.5,0.7]
+    [--seeds N]
 """
 
 import sys
@@ -25,6 +26,9 @@ _SPLIT = flags.DEFINE_enum(
 _WITHHELD = flags.DEFINE_bool(
   "withheld", True, "Scores it with voice, face and both withheld too."
 )
+_MISSING = flags.DEFINE_list(
+  "missing", [], "Scores it with these shares of modalities missing too."
+)
 _STEP = flags.DEFINE_integer(
   "step", None, "Which checkpoint; the best on validation if unset."
 )
@@ -38,6 +42,7 @@ def main() -> int:
     raise InputError(
       "expected one of --step and --seeds: seeds have steps of their own."
     )
+  shares = _read_shares(_MISSING.value)
   if _CONFIG.value is None and _WORKDIR.value and _SEEDS.value is None:
     workdir = user_path(_WORKDIR.value)
     config = RunDir(workdir).read_config()
@@ -51,6 +56,8 @@ def main() -> int:
     load = command_line.load_config
     runs = plan.seed_runs(given, workdir, _SEEDS.value, load)
     more = [] if _WITHHELD.value else ["--nowithheld"]
+    if shares:
+      more += ["--missing", ",".join(map(str, shares))]
     return seeds.evaluate(runs, workdir, _SPLIT.value, more)
   launch.join()
   from unimse_jax.evaluation import evaluation_run
@@ -58,7 +65,8 @@ def main() -> int:
   from unimse_jax.reporting import score_tables
 
   run = evaluation_run.evaluate(
-    config, workdir, _SPLIT.value, _WITHHELD.value, _STEP.value
+    *(config, workdir, _SPLIT.value),
+    *(_WITHHELD.value, shares, _STEP.value),
   )
   if multihost.is_first():
     evaluation_run.write(config, workdir, _SPLIT.value, run)
@@ -70,6 +78,19 @@ def main() -> int:
       f"{run_dir.predictions_file(_SPLIT.value)}"
     )
   return 0
+
+
+def _read_shares(texts: list[str]) -> list[float]:
+  try:
+    shares = [float(text) for text in texts]
+  except ValueError:
+    shares = [-1.0]
+  if not all(0 <= share < 1 for share in shares):
+    raise InputError(
+      "--missing: expected shares of at least 0 and below 1, joined by commas "
+      f"(0.1,0.3,0.5,0.7), found {','.join(texts)}"
+    )
+  return shares
 
 
 if __name__ == "__main__":

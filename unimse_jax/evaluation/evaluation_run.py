@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import logging
@@ -23,6 +23,7 @@ def evaluate(
   path: pathlib.Path,
   split: str,
   withhold: bool = False,
+  missing: Sequence[float] = (),
   step: int | None = None,
 ) -> tuple[Evaluation, dict[str, Any], dict[str, Any]]:
   """Decodes a split with the best checkpoint of a workdir.
@@ -32,6 +33,7 @@ def evaluate(
     path: directory of the run.
     split: train, validation or test; opening test is written down.
     withhold: decodes it again with each modality, and all of them, withheld.
+    missing: decodes it again for each of these shares of modalities missing.
     step: number of the checkpoint; None for the best.
 
   Returns:
@@ -62,6 +64,9 @@ def evaluate(
   if withhold:
     withheld = evaluator.evaluate_withheld(params, split)
     evaluation = dataclasses.replace(evaluation, withheld=withheld)
+  if missing:
+    scores = evaluator.evaluate_missing(params, split, missing)
+    evaluation = dataclasses.replace(evaluation, missing=scores)
   selected |= _selection(config, run_dir, selected)
   return evaluation, selected, source
 

@@ -1,16 +1,17 @@
 """A split in, predictions and scores out."""
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import tqdm
 from absl import logging
 from jax.sharding import Mesh
 
 from unimse_jax.data.batching import Batch, Batcher, plan_in_order, prefetch
+from unimse_jax.evaluation import missing
 from unimse_jax.evaluation.collapse import collapse_report
 from unimse_jax.evaluation.scoring import (
   decoding_report,
@@ -24,6 +25,9 @@ from unimse_jax.pipeline import Experiment
 from unimse_jax.prediction.labeller import Labeller
 from unimse_jax.prediction.prediction import Prediction
 
+# A batch and the numbers of its rows in the split -> the batch that is read.
+Change = Callable[[Batch, Sequence[int]], Batch]
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -36,6 +40,8 @@ class Evaluation:
     for an evaluation without probabilities.
   withheld: "audio", "video", "audio_video" -> corpus -> scores of the same
     split with that withheld; empty where it was not asked for.
+  missing: share -> corpus -> scores of the same split with that share of the
+    modalities missing ("0.5"); empty where it was not asked for.
   test_openings: number of times this run's test split was opened, this time
     included; None for another split.
   """
@@ -46,6 +52,9 @@ class Evaluation:
   scored: list[dict[str, Any]]
   donor_texts: dict[str, str] = dataclasses.field(default_factory=dict)
   withheld: dict[str, dict[str, dict[str, float]]] = dataclasses.field(
+    default_factory=dict
+  )
+  missing: dict[str, dict[str, dict[str, float]]] = dataclasses.field(
     default_factory=dict
   )
   test_openings: int | None = None
@@ -113,27 +122,71 @@ class Evaluator:
     without a voice or a face; an ablation trains again without them.
     """
     modalities = self._experiment.config.data.modalities
+    return {
+      "_".join(names): self._scores(
+        params,
+        split,
+        f" without {', '.join(names)}",
+        lambda batch, _, names=names: missing.withhold(batch, names),
+      )
+      for count in range(1, len(modalities) + 1)
+      for names in itertools.combinations(modalities, count)
+    }
+
+  def evaluate_missing(
+    self, params: Any, split: str, shares: Sequence[float]
+  ) -> dict[str, dict[str, dict[str, float]]]:
+    """Scores of the split with a share of all modalities missing, text too.
+
+    Args:
+      params: parameters of the model.
+      split: train, validation or test.
+      shares: chances of a modality to be absent, see `missing.drop`.
+
+    Returns:
+      share as text -> corpus -> scores.
+    """
+    names = (missing.TEXT, *self._experiment.config.data.modalities)
+    return {
+      f"{share:g}": self._scores(
+        params,
+        split,
+        f" with {share:.0%} missing",
+        functools.partial(missing.drop, names=names, share=share),
+      )
+      for share in shares
+    }
+
+  def _scores(
+    self, params: Any, split: str, what: str, change: Change
+  ) -> dict[str, dict[str, float]]:
+    """corpus -> scores of the split, each batch changed before it is read."""
     mixture = self._experiment.mixture
-    withheld = {}
-    for count in range(1, len(modalities) + 1):
-      for names in itertools.combinations(modalities, count):
-        predictions = self.predict(params, split, withheld=names)
-        scored = scored_values(predictions, mixture)
-        corpora = score_corpora(predictions, scored, mixture)
-        withheld["_".join(names)] = {
-          corpus: {k: v for k, v in scores.items() if isinstance(v, float)}
-          for corpus, scores in corpora.items()
-        }
-    return withheld
+    predictions = self.predict(params, split, what=what, change=change)
+    scored = scored_values(predictions, mixture)
+    corpora = score_corpora(predictions, scored, mixture)
+    return {
+      corpus: {k: v for k, v in scores.items() if isinstance(v, float)}
+      for corpus, scores in corpora.items()
+    }
 
   def predict(
     self,
     params: Any,
     split: str,
     with_probabilities: bool = False,
-    withheld: Sequence[str] = (),
+    what: str = "",
+    change: Change = lambda batch, rows: batch,
   ) -> list[Prediction]:
-    """Predictions in the mixture's order, the `withheld` modalities absent."""
+    """Predictions in the mixture's order.
+
+    Args:
+      params: parameters of the model.
+      split: train, validation or test.
+      with_probabilities: whether probabilities are wanted too.
+      what: how the progress bar tells this pass from others.
+      change: (batch, its rows) -> the batch that is read.
+    """
     if split not in self._batchers:
       self._batchers[split] = self._experiment.batcher(split)
     batcher = self._batchers[split]
@@ -145,10 +198,9 @@ class Evaluator:
     batches = prefetch(
       lambda number: batcher.batch(plans[number], size, own), range(len(plans))
     )
-    without = f" without {', '.join(withheld)}" if withheld else ""
     bar = tqdm.tqdm(
       plans,
-      desc=f"decoding {split}{without}",
+      desc=f"decoding {split}{what}",
       unit="batch",
       leave=False,
       disable=None,
@@ -158,20 +210,10 @@ class Evaluator:
     for plan, arrays in zip(bar, batches, strict=True):
       labelled = self._labeller.label(
         params,
-        _withhold(arrays, withheld),
+        change(arrays, plan.rows[own]),
         len(plan.rows),
         with_probabilities,
       )
       for row, label in zip(plan.rows, labelled, strict=True):
         by_row[row] = dataclasses.replace(label, record=examples[row])
     return [by_row[row] for row in range(len(examples))]
-
-
-def _withhold(arrays: Batch, names: Sequence[str]) -> Batch:
-  """The batch with these modalities absent in every row."""
-  absent = {
-    key: np.zeros_like(arrays[key])
-    for name in names
-    for key in (name, f"{name}_mask")
-  }
-  return arrays | absent

@@ -75,6 +75,8 @@ def write(
   }
   if evaluation.withheld:
     results["withheld"] = evaluation.withheld
+  if evaluation.missing:
+    results["missing"] = evaluation.missing
   if evaluation.test_openings is not None:
     results["test_openings"] = evaluation.test_openings
   pairs = zip(evaluation.predictions, evaluation.scored, strict=True)

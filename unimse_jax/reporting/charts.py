@@ -148,8 +148,9 @@ def line_chart(
   series: Mapping[str, Sequence[Point]],
   y_label: str = "",
   mark: float | None = None,
+  x_label: str = "step",
 ) -> Chart | str:
-  """Named (step, value) curves; `mark` is a step that is pointed out.
+  """Named (x, y) curves; `mark` is a step that is pointed out.
 
   Returns:
     A sentence instead of the chart where there is no point to draw.
@@ -158,7 +159,7 @@ def line_chart(
   if not points:
     return missing(title, "nothing was recorded.")
   frame = _Frame(_range([x for x, _ in points]), _range([y for _, y in points]))
-  parts = [frame.axes("step", y_label)]
+  parts = [frame.axes(x_label, y_label)]
   if mark is not None and frame.xs[0] <= mark <= frame.xs[1]:
     at = f"{frame.x(mark):.1f}"
     parts.append(

@@ -165,6 +165,54 @@ def withheld_section(run: EvaluatedRun) -> Section:
   return Section("modalities", title, [*parts, Gallery(pictures)])
 
 
+def missing_section(run: EvaluatedRun) -> Section:
+  """Scores of the same model with a share of the modalities missing."""
+  title, missing = "Missing modalities", run.result.get("missing")
+  if not missing:
+    text = "This run was evaluated with all modalities there."
+    command = f"{run.eval_command} --missing 0.1,0.3,0.5,0.7"
+    return Section("missing", title, [how_to(text, command)])
+  parts: list[Table | Gallery | str] = [
+    paragraph(
+      "The same model on the same split; each of text, voice and face of each "
+      "utterance is absent by this chance, all at once never. What a small "
+      "share takes away, a larger one takes away too."
+    )
+  ]
+  pictures = []
+  for corpus, scores in run.corpora.items():
+    by_share = {0.0: scores} | {
+      float(share): each[corpus]
+      for share, each in missing.items()
+      if corpus in each
+    }
+    shown = among({name for each in missing.values() for name in each[corpus]})
+    columns = {
+      f"{share:.0%}": score_tables.values(each)
+      for share, each in sorted(by_share.items())
+    }
+    heading = f"{corpus}, {run.split}: share of modalities missing"
+    slug = f"missing_{corpus}"
+    parts.append(score_tables.score_table(heading, shown, columns, slug))
+    pictures += [
+      charts.line_chart(
+        f"{slug}_{score.name}",
+        f"{corpus}: {score.title} with modalities missing",
+        {
+          corpus: [
+            (100 * share, each[score.name] * score.factor)
+            for share, each in sorted(by_share.items())
+          ]
+        },
+        score.title,
+        x_label="missing, %",
+      )
+      for score in PRIMARY
+      if scores.get(score.name) is not None
+    ]
+  return Section("missing", title, [*parts, Gallery(pictures)])
+
+
 def _withheld_charts(
   corpus: str, whole: Mapping[str, Any], others: Mapping[str, Mapping]
 ) -> list[Chart | str]:

