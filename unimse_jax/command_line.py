@@ -197,7 +197,9 @@ def run(main: Callable[[], int | None], keep_programs: bool = True) -> None:
   )
   handler.addFilter(_NoWarningTwice())
   # jax tells of every backend that is not there.
-  std_logging.getLogger("jax").setLevel(std_logging.WARNING)
+  # The last two log every request to the Hugging Face hub.
+  for name in ("jax", "httpx", "httpx2"):
+    std_logging.getLogger(name).setLevel(std_logging.WARNING)
   # --help shows the flags of the program that runs, and these are its too.
   for name in ("config", _HELP_CONFIG):
     if name in flags.FLAGS:

@@ -1,6 +1,7 @@
 """Predicts universal labels for clips, or for the records of a corpus.
 
 python -m unimse_jax.predict --workdir DIR --input clips.jsonl
+python -m unimse_jax.predict --model owner/name --input clips.jsonl
 python -m unimse_jax.predict --workdir DIR --features DATA_DIR --corpus NAME
     [--split test] [--output predictions.jsonl]
 
@@ -14,8 +15,11 @@ from absl import flags
 from unimse_jax import command_line
 from unimse_jax.errors import InputError
 
-_WORKDIR = flags.DEFINE_string(
-  "workdir", None, "The run, or a package of it.", required=True
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run.")
+_MODEL = flags.DEFINE_string(
+  "model",
+  None,
+  "Instead of a run: a package, or owner/name[@revision] of the hub.",
 )
 _INPUT = flags.DEFINE_string(
   "input", None, "JSON lines of clips with raw media; - for stdin."
@@ -50,14 +54,16 @@ def main() -> int:
     raise InputError("expected one of --input and --features.")
   if (_FEATURES.value is None) != (_CORPUS.value is None):
     raise InputError("expected --corpus with --features, and only there.")
-  from unimse_jax.prediction import corpus
+  if (_WORKDIR.value is None) == (_MODEL.value is None):
+    raise InputError("expected one of --workdir and --model.")
+  from unimse_jax.prediction import Predictor, corpus
 
-  predictor = corpus.open_predictor(
-    _WORKDIR.value,
-    _BATCH_SIZE.value,
-    _DEVICES.value,
-    _WEIGHTS.value,
-    _JOBS.value,
+  if _MODEL.value is None:
+    opener, source = Predictor.from_workdir, _WORKDIR.value
+  else:
+    opener, source = Predictor.from_pretrained, _MODEL.value
+  predictor = opener(
+    source, _BATCH_SIZE.value, _DEVICES.value, _WEIGHTS.value, _JOBS.value
   )
   if _INPUT.value is not None:
     count = corpus.predict_media(predictor, _INPUT.value, _OUTPUT.value)

@@ -17,7 +17,6 @@ from unimse_jax.data.records import CorpusRecords, Record
 from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 from unimse_jax.files import open_atomically
-from unimse_jax.prediction import package
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.prediction.predictor import Predictor
@@ -31,23 +30,6 @@ class Count:
 
   rows: int
   errors: int
-
-
-def open_predictor(
-  directory: str,
-  batch_size: int | None = None,
-  devices: int = 0,
-  backbone_weights: str | None = None,
-  jobs: int = 1,
-) -> Predictor:
-  """A predictor of a run or of a package, whichever it is.
-
-  The arguments are those of `Predictor.from_workdir`.
-  """
-  path = user_path(directory)
-  whole = (path / package.MANIFEST).is_file()
-  opener = Predictor.from_package if whole else Predictor.from_workdir
-  return opener(path, batch_size, devices, backbone_weights, jobs)
 
 
 def predict_records(

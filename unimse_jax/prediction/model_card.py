@@ -33,9 +33,19 @@ conversation, on utterances like those of the training data.
 
 
 def write(
-  pipeline: Pipeline, results: Mapping[str, Any], source: Mapping[str, Any]
+  pipeline: Pipeline,
+  results: Mapping[str, Any],
+  source: Mapping[str, Any],
+  place: str,
 ) -> str:
-  """The card: front matter with a model-index, then prose."""
+  """The card: front matter with a model-index, then prose.
+
+  Args:
+    pipeline: what was trained.
+    results: split -> results, of the splits that were evaluated.
+    source: checkpoint of the parameters.
+    place: directory or hub name that readers will open.
+  """
   config = pipeline.config
   slots = pipeline.label_text.schema.slots
   return "\n".join(
@@ -48,7 +58,7 @@ def write(
       "",
       "```python",
       "from unimse_jax.prediction import Clip, Predictor",
-      'predictor = Predictor.from_package("DIR")',
+      f"predictor = Predictor.from_pretrained({json.dumps(place)})",
       'print(predictor.predict([Clip(text="what a great film")]))',
       "```",
       "",

@@ -1,8 +1,6 @@
-"""A trained model as one directory to give away, and back (docs/prediction.md).
+"""A trained model as one directory to give away (docs/prediction.md).
 
-The directory is the T5 in the Hugging Face form, with all that is UniMSE's in
-its folder `unimse`. `unimse/export.json` is written last and has the sha256 of
-every other file.
+Its form is that of `pipeline.packaged`; `unimse/export.json` is written last.
 """
 
 import json
@@ -16,38 +14,40 @@ from typing import Any
 import jax
 import numpy as np
 from flax import traverse_util
-from typing_extensions import TypedDict
 
 from unimse_cli import storage
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax import pretrained
 from unimse_jax.errors import InputError
-from unimse_jax.files import hash_file, read_json
+from unimse_jax.files import hash_file
 from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.pipeline import Pipeline
+from unimse_jax.pipeline.packaged import (
+  CARD,
+  FUSION_FILE,
+  MANIFEST,
+  OWN,
+  is_package,
+)
 from unimse_jax.prediction import model_card
 from unimse_jax.rundir import RunDir
 
-OWN = "unimse"
-FUSION_FILE = f"{OWN}/fusion.safetensors"
-MANIFEST = f"{OWN}/export.json"
 _VERSION = 1
-_ADVICE = "package or copy the run again"
 
 
-class _Manifest(TypedDict):
-  """What is read of export.json."""
-
-  files: dict[str, str]
-
-
-def write(workdir: pathlib.Path, out: pathlib.Path, overwrite: bool) -> dict:
+def write(
+  workdir: pathlib.Path,
+  out: pathlib.Path,
+  overwrite: bool,
+  name: str = "DIR",
+) -> dict:
   """Writes the best checkpoint of a run as a directory to give away.
 
   Args:
     workdir: directory of the run.
     out: directory that appears whole or not at all.
     overwrite: whether an earlier package there is replaced.
+    name: what the card tells readers to open.
 
   Returns:
     The content of export.json.
@@ -66,8 +66,8 @@ def write(workdir: pathlib.Path, out: pathlib.Path, overwrite: bool) -> dict:
 
   def fill(draft: pathlib.Path) -> None:
     _write(draft, run_dir, pipeline, params)
-    card = model_card.write(pipeline, _results(run_dir), source)
-    (draft / "README.md").write_text(card, encoding="utf-8")
+    card = model_card.write(pipeline, _results(run_dir), source, name)
+    (draft / CARD).write_text(card, encoding="utf-8")
     files = sorted(path for path in draft.rglob("*") if path.is_file())
     content.update(
       version=_VERSION,
@@ -109,7 +109,7 @@ def _write(
 def _check_target(out: pathlib.Path, overwrite: bool) -> None:
   if not out.exists() or (out.is_dir() and not any(out.iterdir())):
     return
-  if not (out / MANIFEST).is_file():
+  if not is_package(out):
     raise InputError(
       f"--out: expected a new directory or an earlier package, found {out} "
       "with other content, which is never replaced. Choose another --out."
@@ -153,44 +153,3 @@ def _upload_directory(
     if out.exists():
       storage.remove_tree(out, MANIFEST)
     storage.upload_tree(draft, out, MANIFEST)
-
-
-def load(directory: pathlib.Path) -> tuple[Pipeline, Any]:
-  """The pipeline and the parameters (numpy, float32) of a package.
-
-  Raises:
-    InputError: no package is there, or a file was lost, changed or cut.
-  """
-  manifest = directory / MANIFEST
-  if not manifest.is_file():
-    raise InputError(
-      f"Expected a directory of unimse_jax.package, found no {manifest}."
-    )
-  files = read_json(manifest, _ADVICE, _Manifest)["files"]
-  # The card is the user's to edit; everything else is what was trained.
-  damaged = [
-    name
-    for name, digest in files.items()
-    if name != "README.md"
-    and not (
-      (directory / name).is_file() and hash_file(directory / name) == digest
-    )
-  ]
-  if damaged:
-    raise InputError(
-      f"Package {directory}: expected the sha256 of export.json, found other "
-      f"or no content in {', '.join(damaged)}: {_ADVICE}."
-    )
-  own = RunDir(directory / OWN)
-  pipeline = pipeline_lib.open_pipeline(
-    own.read_config(), own, directory / own.tokenizer_file.name
-  )
-  return pipeline, _load_params(directory)
-
-
-def _load_params(directory: pathlib.Path) -> Any:
-  from safetensors.numpy import load_file
-
-  rest = load_file(directory / FUSION_FILE)
-  _, t5 = pretrained.load(str(directory))
-  return {"t5": t5, **traverse_util.unflatten_dict(rest, sep="/")}

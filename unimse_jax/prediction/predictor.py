@@ -8,7 +8,6 @@ import dataclasses
 import itertools
 import pathlib
 import threading
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
@@ -22,9 +21,8 @@ from unimse_jax.data.batching import plan_in_order
 from unimse_jax.errors import InputError
 from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.parallel import sharding
-from unimse_jax.pipeline import Pipeline
+from unimse_jax.pipeline import Pipeline, packaged
 from unimse_jax.prediction import clips as clips_lib
-from unimse_jax.prediction import package
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.labeller import Labeller
 from unimse_jax.prediction.prediction import Prediction
@@ -92,6 +90,11 @@ class Predictor:
         no such batch size or number of devices.
     """
     run_dir = RunDir(storage.absolute(storage.user_path(workdir)))
+    if packaged.is_package(run_dir.path):
+      raise InputError(
+        f"expected the workdir of a training run, found a package in "
+        f"{run_dir.path}: open it with --model, or Predictor.from_pretrained"
+      )
     mesh = _make_mesh(devices)
     config = _with_batch_size(run_dir.read_config(), batch_size)
     pipeline = pipeline_lib.open_pipeline(config, run_dir)
@@ -99,36 +102,33 @@ class Predictor:
     return cls(pipeline, params, mesh, backbone_weights, jobs)
 
   @classmethod
-  def from_package(
+  def from_pretrained(
     cls,
-    directory: str | pathlib.Path,
+    path_or_hub_name: str | pathlib.Path,
     batch_size: int | None = None,
     devices: int = 0,
     backbone_weights: str | None = None,
     jobs: int = 1,
   ) -> Self:
-    """Opens what `unimse_jax.package` wrote; arguments as above.
+    """Opens what `unimse_jax.package` wrote; arguments as above, but for:
+
+    Args:
+      path_or_hub_name: directory of the package, local or in a bucket, or
+        "owner/name" of the Hugging Face hub, with "@revision" for a branch, tag
+        or commit of it.
 
     Raises:
-      InputError: no package is there, or a damaged one.
+      InputError: no package is there, or one with a file that was lost or
+        changed since it was made.
     """
     mesh = _make_mesh(devices)
-    pipeline, params = package.load(storage.fetch(str(directory)))
+    directory = packaged.locate(str(path_or_hub_name))
+    pipeline, params = packaged.load(directory)
     config = _with_batch_size(pipeline.config, batch_size)
     pipeline = dataclasses.replace(pipeline, config=config)
     places = sharding.state_sharding(params, mesh)
     params = jax.device_put(params, places)
     return cls(pipeline, params, mesh, backbone_weights, jobs)
-
-  @classmethod
-  def from_export(cls, *arguments: Any, **named: Any) -> Self:
-    """The old name of `from_package`; goes with the next version."""
-    warnings.warn(
-      "Predictor.from_export is now called from_package",
-      DeprecationWarning,
-      stacklevel=2,
-    )
-    return cls.from_package(*arguments, **named)
 
   @property
   def pipeline(self) -> Pipeline:

@@ -1,5 +1,6 @@
 """Pretrained T5 checkpoints in the Hugging Face formats."""
 
+from unimse_jax.pretrained.hub import snapshot
 from unimse_jax.pretrained.huggingface import (
   Checkpoint,
   check_source,
@@ -18,4 +19,5 @@ __all__ = [
   "open_checkpoint",
   "place",
   "save",
+  "snapshot",
 ]

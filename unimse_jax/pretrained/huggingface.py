@@ -6,7 +6,6 @@ file and the model are collected and raised once.
 """
 
 import dataclasses
-import logging
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from flax import traverse_util
 from unimse_cli import storage
 from unimse_jax.errors import InputError
 from unimse_jax.models import T5, T5Config
-from unimse_jax.pretrained import names, t5_config, tensors
+from unimse_jax.pretrained import hub, names, t5_config, tensors
 from unimse_jax.pretrained.tensors import WEIGHTS, Tensor, listing
 
 _DTYPES = ("float32", "bfloat16")
@@ -165,9 +164,10 @@ def check_source(path_or_hub_name: str) -> None:
     raise InputError(
       f"t5.pretrained: expected a T5, found a trained UniMSE in {directory}, "
       "of which the T5 alone would be taken and its fusion dropped. To predict "
-      f"with it: python -m unimse_jax.predict --workdir {directory}. To train "
-      "on from its T5, copy the directory without its folder unimse and name "
-      "the copy."
+      f"with it: python -m unimse_jax.predict --model {directory}. To train on "
+      f"from all of it: unimse_jax.train --init_from {directory}. To train on "
+      "from its T5 alone, copy the directory without its folder unimse and "
+      "name the copy."
     )
 
 
@@ -180,29 +180,15 @@ def full_name(name: str) -> str:
 
 
 def _from_hub(name: str) -> pathlib.Path:
-  import huggingface_hub  # takes half a second, and only this needs it
-
-  find = {"allow_patterns": [*_HUB_FILES, _UNIMSE]}
-  try:
-    return pathlib.Path(
-      huggingface_hub.snapshot_download(name, local_files_only=True, **find)
-    )
-  except Exception:  # not cached, or not a hub name at all
-    logging.getLogger(__name__).info("%s is not in the hub cache.", name)
-  try:
-    print(f"Downloading {name} from the Hugging Face hub ...", flush=True)
-    return pathlib.Path(
-      huggingface_hub.snapshot_download(name, etag_timeout=5, **find)
-    )
-  except Exception as error:  # the hub client raises many kinds
-    raise InputError(
-      f"T5 weights: {name!r} is not a directory, is not in the hub cache "
-      f"({huggingface_hub.constants.HF_HUB_CACHE}) and could not be "
-      f"downloaded ({type(error).__name__}). Make it with `hf download {name} "
-      "--local-dir DIR` on a machine that reaches the hub and pass "
-      "--config.t5.pretrained=DIR, or train a small T5 from random weights "
-      "with --config configs/scratch.py."
-    ) from error
+  return hub.snapshot(
+    "T5 weights",
+    name,
+    [*_HUB_FILES, _UNIMSE],
+    f"Make it with `hf download {name} --local-dir DIR` on a machine that "
+    "reaches the hub and pass --config.t5.pretrained=DIR, or train a small T5 "
+    "from random weights with --config configs/scratch.py.",
+    prefer_cache=True,
+  )
 
 
 def _place(

@@ -13,7 +13,7 @@ from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import evaluation_run
 from unimse_jax.pipeline.mesh import config_mesh
-from unimse_jax.prediction import corpus, package
+from unimse_jax.prediction import Predictor, corpus, package
 from unimse_jax.reporting import page
 from unimse_jax.rundir import RunDir
 from unimse_jax.training import assembly
@@ -109,9 +109,12 @@ def test_a_killed_run_in_a_bucket_ends_as_one_on_a_disk(
   package.write(run, out, overwrite=False)
   with pytest.raises(InputError, match="a package is at gs://"):
     package.write(run, out, overwrite=False)
-  for place, name in ((run, "a.jsonl"), (out, "b.jsonl")):
+  for opener, place, name in (
+    (Predictor.from_workdir, run, "a.jsonl"),
+    (Predictor.from_pretrained, out, "b.jsonl"),
+  ):
     corpus.predict_records(
-      corpus.open_predictor(str(place), devices=1),
+      opener(place, devices=1),
       *(config.data.dir, "films", "test", f"{bucket}out/{name}"),
     )
   lines = (bucket / "out/a.jsonl").read_text()

@@ -9,19 +9,19 @@ import pytest
 from unimse_jax.data.records import CorpusRecords
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import evaluation_run
-from unimse_jax.prediction import corpus
+from unimse_jax.prediction import Predictor, corpus
 
 
 @pytest.fixture(scope="module")
 def predictor(straight):
-  return corpus.open_predictor(str(straight))
+  return Predictor.from_workdir(straight)
 
 
 def test_predictions_of_records_are_those_of_the_evaluation(
   straight, tiny_config, corpora, tmp_path
 ):
   output = tmp_path / "out" / "predictions.jsonl"
-  predictor = corpus.open_predictor(str(straight))
+  predictor = Predictor.from_workdir(straight)
   count = corpus.predict_records(
     predictor, str(corpora), "friends", "test", str(output)
   )

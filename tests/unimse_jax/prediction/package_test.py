@@ -11,7 +11,7 @@ from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import evaluation_run, results
 from unimse_jax.parallel.mesh import make_mesh
-from unimse_jax.pipeline import preparation
+from unimse_jax.pipeline import packaged, preparation
 from unimse_jax.prediction import Clip, Predictor, model_card, package
 from unimse_jax.rundir import RunDir
 
@@ -30,7 +30,7 @@ def test_parameters_come_back_bit_for_bit(straight, directory):
   opened = pipeline_lib.open_pipeline(config, RunDir(straight))
   mesh = make_mesh(devices=1)
   expected, _ = pipeline_lib.restore_params(opened, mesh, RunDir(straight))
-  _, found = package.load(directory)
+  _, found = packaged.load(directory)
   assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {
     np.dtype("float32")
   }
@@ -44,14 +44,14 @@ def test_predictions_are_the_workdirs(straight, directory):
     for text in ("a great film", "an awful film", "so")
   ]
   expected = Predictor.from_workdir(straight).predict(clips)
-  assert Predictor.from_package(directory).predict(clips) == expected
+  assert Predictor.from_pretrained(directory).predict(clips) == expected
 
 
 def test_the_t5_is_torchs_too(directory):
   import torch
   from transformers import AutoTokenizer, T5ForConditionalGeneration
 
-  opened, params = package.load(directory)
+  opened, params = packaged.load(directory)
   theirs = T5ForConditionalGeneration.from_pretrained(directory).eval()
   tokens = np.random.default_rng(0).integers(3, opened.tokenizer.size, (2, 9))
   with torch.no_grad():
@@ -88,7 +88,7 @@ def test_a_run_without_results_says_so(straight):
     RunDir(straight).read_config(), RunDir(straight)
   )
   source = {"checkpoint": "best", "step": 4}
-  card = model_card.write(opened, {}, source)
+  card = model_card.write(opened, {}, source, "DIR")
   assert "Not evaluated" in card
   assert "model-index" not in card
 
@@ -127,13 +127,13 @@ def test_a_damaged_export_is_refused_and_an_edited_card_is_not(
   out = tmp_path / "out"
   package.write(straight, out, overwrite=False)
   (out / "README.md").write_text("edited")
-  package.load(out)
+  packaged.load(out)
   file = out / package.FUSION_FILE
   content = bytearray(file.read_bytes())
   content[-1] ^= 1
   file.write_bytes(content)
   with pytest.raises(InputError, match="fusion.safetensors"):
-    package.load(out)
+    packaged.load(out)
   assert "fusion.safetensors" in json.dumps(
     json.loads((out / package.MANIFEST).read_text())
   )
@@ -141,7 +141,7 @@ def test_a_damaged_export_is_refused_and_an_edited_card_is_not(
 
 def test_a_folder_that_is_no_export_is_refused(tmp_path):
   with pytest.raises(InputError, match=r"export\.json"):
-    package.load(tmp_path)
+    packaged.load(tmp_path)
 
 
 def test_it_is_no_t5_to_train_from(directory, tiny_config):
@@ -150,7 +150,7 @@ def test_it_is_no_t5_to_train_from(directory, tiny_config):
   with pytest.raises(InputError, match="found a trained UniMSE in") as caught:
     preparation.check_inputs(config)
   message = str(caught.value)
-  assert f"unimse_jax.predict --workdir {directory}" in message
+  assert f"unimse_jax.predict --model {directory}" in message
   assert "copy the directory without its folder unimse" in message
 
 
@@ -170,5 +170,5 @@ def test_a_manifest_of_another_form_is_one_message(tmp_path, content):
   file.parent.mkdir()
   file.write_text(content)
   with pytest.raises(InputError, match="export.json, found .*again") as caught:
-    Predictor.from_package(tmp_path)
+    Predictor.from_pretrained(tmp_path)
   assert "\n" not in str(caught.value)

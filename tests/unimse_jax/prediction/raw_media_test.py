@@ -210,7 +210,7 @@ def test_rows_become_clips_and_lost_features_errors(tmp_path):
 
 
 def test_settings_that_the_exporter_cannot_meet_are_refused(straight, folder):
-  predictor = corpus.open_predictor(str(straight))
+  predictor = Predictor.from_workdir(straight)
   manifest = folder / "clips.jsonl"
   manifest.write_text('{"text": "so"}')
   # The tiny corpora name a backbone that no exporter has.

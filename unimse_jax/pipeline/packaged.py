@@ -1,0 +1,108 @@
+"""A packaged model opened: the directory that unimse_jax.package writes.
+
+It is a T5 in the Hugging Face form, with all that is UniMSE's in its folder
+`unimse`; `unimse/export.json` has the sha256 of every other file.
+"""
+
+import pathlib
+from typing import Any
+
+from flax import traverse_util
+from typing_extensions import TypedDict
+
+from unimse_jax import pretrained, storage
+from unimse_jax.errors import InputError
+from unimse_jax.files import hash_file, read_json
+from unimse_jax.pipeline.pipeline import Pipeline, open_pipeline
+from unimse_jax.rundir import RunDir
+
+OWN = "unimse"
+FUSION_FILE = f"{OWN}/fusion.safetensors"
+MANIFEST = f"{OWN}/export.json"
+# The card is the user's to edit; everything else is what was trained.
+CARD = "README.md"
+_ADVICE = "package or copy the run again"
+
+
+class _Manifest(TypedDict):
+  """What is read of export.json."""
+
+  files: dict[str, str]
+
+
+def locate(path_or_hub_name: str) -> pathlib.Path:
+  """The directory of a package, downloaded from the hub if need be.
+
+  Args:
+    path_or_hub_name: directory, local or in a bucket, or "owner/name" of the
+      hub, with "@revision" for a branch, tag or commit of it.
+
+  Raises:
+    InputError: nothing is there and the hub does not have it.
+  """
+  directory = storage.fetch(path_or_hub_name)
+  if directory.is_dir():
+    return directory
+  return pretrained.snapshot(
+    "Packaged model",
+    path_or_hub_name,
+    None,
+    "Expected a directory of unimse_jax.package, or the name of one on the "
+    "hub; a private one needs `hf auth login` or HF_TOKEN.",
+    prefer_cache=False,
+  )
+
+
+def is_package(directory: pathlib.Path) -> bool:
+  """Whether a package is there, whole or damaged."""
+  return (directory / MANIFEST).is_file()
+
+
+def check(directory: pathlib.Path) -> dict[str, Any]:
+  """Compares every file with its sha256; returns the content of export.json.
+
+  Raises:
+    InputError: no package is there, or a file was lost, changed or cut.
+  """
+  if not is_package(directory):
+    raise InputError(
+      f"Expected a directory of unimse_jax.package, found no "
+      f"{directory / MANIFEST}."
+    )
+  content = read_json(directory / MANIFEST, _ADVICE, _Manifest)
+  damaged = [
+    name
+    for name, digest in content["files"].items()
+    if name != CARD
+    and not (
+      (directory / name).is_file() and hash_file(directory / name) == digest
+    )
+  ]
+  if damaged:
+    raise InputError(
+      f"Package {directory}: expected the sha256 of export.json, found other "
+      f"or no content in {', '.join(damaged)}: {_ADVICE}."
+    )
+  return content
+
+
+def load(directory: pathlib.Path) -> tuple[Pipeline, Any]:
+  """The pipeline and the parameters (numpy, float32) of a package.
+
+  Raises:
+    InputError: as `check` does.
+  """
+  check(directory)
+  own = RunDir(directory / OWN)
+  pipeline = open_pipeline(
+    own.read_config(), own, directory / own.tokenizer_file.name
+  )
+  return pipeline, _load_params(directory)
+
+
+def _load_params(directory: pathlib.Path) -> Any:
+  from safetensors.numpy import load_file
+
+  rest = load_file(directory / FUSION_FILE)
+  _, t5 = pretrained.load(str(directory))
+  return {"t5": t5, **traverse_util.unflatten_dict(rest, sep="/")}

@@ -1,0 +1,54 @@
+"""Directories of the Hugging Face hub, by name."""
+
+import logging
+import pathlib
+from collections.abc import Sequence
+
+from unimse_jax.errors import InputError
+
+
+def snapshot(
+  what: str,
+  name: str,
+  patterns: Sequence[str] | None,
+  advice: str,
+  *,
+  prefer_cache: bool,
+) -> pathlib.Path:
+  """The local copy of a repository of the hub, downloaded if need be.
+
+  Args:
+    what: kind of thing, for the message.
+    name: "owner/name", or "owner/name@revision" with a branch, tag or commit.
+    patterns: files that are wanted; None for all.
+    advice: what to do where it cannot be had.
+    prefer_cache: whether a copy that is there is taken without asking the hub
+      for a newer one. Without a network it is taken in any case.
+
+  Raises:
+    InputError: it is neither there nor to be had.
+  """
+  import huggingface_hub  # takes half a second, and only this needs it
+
+  repository, _, revision = name.partition("@")
+  find = {"allow_patterns": patterns, "revision": revision or None}
+  if prefer_cache:
+    try:
+      return pathlib.Path(
+        huggingface_hub.snapshot_download(
+          repository, local_files_only=True, **find
+        )
+      )
+    except Exception:  # not cached, or not a hub name at all
+      logging.getLogger(__name__).info("%s is not in the hub cache.", name)
+    print(f"Downloading {name} from the Hugging Face hub ...", flush=True)
+  try:
+    return pathlib.Path(
+      huggingface_hub.snapshot_download(repository, etag_timeout=5, **find)
+    )
+  except Exception as error:  # the hub client raises many kinds
+    raise InputError(
+      f"{what}: {name!r} is not a directory, is not in the hub cache "
+      f"({huggingface_hub.constants.HF_HUB_CACHE}) and could not be "
+      f"downloaded ({type(error).__name__}). {advice}"
+    ) from error
