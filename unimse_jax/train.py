@@ -1,9 +1,10 @@
 """Trains a model, or goes on training it.
 
 python -m unimse_jax.train --config configs/base.py [--workdir DIR]
-    [--config.model.pmf_layers=3 ...] [--seeds N]
+    [--config.model.pmf_layers=3 ...] [--init_from RUN|PACKAGE] [--seeds N]
 """
 
+import dataclasses
 import pathlib
 import shlex
 import sys
@@ -25,15 +26,25 @@ _WORKDIR = flags.DEFINE_string(
 _SEEDS = flags.DEFINE_integer(
   "seeds", None, "Trains N seeds, one after the other, in WORKDIR/seed_<k>."
 )
+_INIT_FROM = flags.DEFINE_string(
+  "init_from",
+  None,
+  "A run, a package or its hub name to train on from; short for "
+  "--config.train.init_from.",
+)
 
 
 def main() -> int:
   config = command_line.read_config(_CONFIG)
+  if _INIT_FROM.value is not None:
+    train = dataclasses.replace(config.train, init_from=_INIT_FROM.value)
+    config = dataclasses.replace(config, train=train)
   workdir = user_path(_WORKDIR.value or f"runs/{config.name}")
   if _SEEDS.value is not None:
     from unimse_jax.study import plan, seeds
 
     given = plan.config_flags(sys.argv[1:])
+    given.append(f"--config.train.init_from={config.train.init_from}")
     load = command_line.load_config
     return seeds.train(plan.seed_runs(given, workdir, _SEEDS.value, load))
   launch.join(preemptible=True)

@@ -10,7 +10,10 @@ from unimse_jax.config.run_fields import FIELDS, Config
 from unimse_jax.errors import InputError
 
 # Fields that name a place on a disk or in a bucket.
-PATHS = ("data.dir", "data.labels", "tokenizer.path", "t5.pretrained")
+PATHS = (
+  *("data.dir", "data.labels", "tokenizer.path"),
+  *("t5.pretrained", "train.init_from"),
+)
 
 
 def flat(config: Config) -> dict[str, Any]:
@@ -97,7 +100,7 @@ def _check_model(config: Config) -> list[str]:
       f"{config.data.modalities}, found {model.zeroed_modalities}"
     )
   # A pretrained T5 has layers of its own; they are counted when it is opened.
-  if not config.t5.pretrained:
+  if not (config.t5.pretrained or config.train.init_from):
     t5 = config.t5
     faults += layer_faults(config, t5.encoder_layers, t5.decoder_layers)
   if (

@@ -58,6 +58,11 @@ class OptimizerConfig:
 class TrainConfig:
   """How long and in what portions; when to look and to save."""
 
+  init_from: str = ""
+  """A trained run, a package or its hub name, to train on from: other corpora,
+  other labels. Its vocabulary, T5 and scale of frames are taken and
+  tokenizer.path, t5.pretrained, t5.warm_start and the shape of T5 are not read;
+  what of its parameters fits is taken, and the log says what is new."""
   batch_size: int = field(96, at_least=1)
   """Utterances a step, over all devices (section 4.4; D29). Also the number of
   contrastive candidates. A multiple of microbatches x devices that share it."""

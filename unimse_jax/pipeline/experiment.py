@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import jax
+from flax import traverse_util
 from jax.sharding import Mesh
 
 from unimse_jax import pretrained
@@ -14,6 +15,7 @@ from unimse_jax.data.mixture import Mixture
 from unimse_jax.errors import InputError
 from unimse_jax.labels import NeighbouringNumbers
 from unimse_jax.parallel import multihost, sharding
+from unimse_jax.pipeline import starting_model
 from unimse_jax.pipeline.pipeline import Pipeline, open_pipeline
 from unimse_jax.pipeline.preparation import make_pipeline
 from unimse_jax.rundir import RunDir
@@ -53,23 +55,43 @@ class Experiment:
     )
 
   def initial_params(self, mesh: Mesh) -> Any:
-    """Fresh parameters, T5's from its checkpoint where the config has one."""
-    pipeline = self.pipeline
-    places = sharding.state_sharding(pipeline.abstract_params(), mesh)
-    source = self.config.t5.pretrained
-    # Random weights of a T5 that is loaded would double its memory.
-    fresh = {name for name in places if name != "t5" or not source}
+    """Fresh parameters, with those of a trained model where the config has one.
 
-    def make() -> Any:
-      params = pipeline.init(jax.random.key(self.config.seed))
-      return {name: params[name] for name in fresh}
+    That is all of train.init_from that fits, or T5's own from t5.pretrained.
+    """
+    shapes = self.pipeline.abstract_params()
+    places = traverse_util.flatten_dict(
+      sharding.state_sharding(shapes, mesh), sep="/"
+    )
+    known = self._known_params(mesh, shapes, places)
 
-    params = jax.jit(
-      make, out_shardings={name: places[name] for name in fresh}
-    )()
-    if source:
-      params["t5"] = pretrained.place(source, places["t5"])
-    return params
+    # Random values of a T5 that is loaded would double its memory.
+    def make() -> dict[str, jax.Array]:
+      params = self.pipeline.init(jax.random.key(self.config.seed))
+      flat = traverse_util.flatten_dict(params, sep="/")
+      return {path: flat[path] for path in places if path not in known}
+
+    fresh = {path: at for path, at in places.items() if path not in known}
+    flat = jax.jit(make, out_shardings=fresh)() | known
+    return traverse_util.unflatten_dict(flat, sep="/")
+
+  def _known_params(
+    self, mesh: Mesh, shapes: Any, places: dict[str, Any]
+  ) -> dict[str, jax.Array]:
+    """Path -> array of the parameters that are not random at the start."""
+    config = self.config
+    if config.train.init_from:
+      return starting_model.take_params(
+        starting_model.open_model(config.train.init_from),
+        self.pipeline,
+        traverse_util.flatten_dict(shapes, sep="/"),
+        mesh,
+      )
+    if not config.t5.pretrained:
+      return {}
+    own = traverse_util.unflatten_dict(places, sep="/")["t5"]
+    loaded = {"t5": pretrained.place(config.t5.pretrained, own)}
+    return traverse_util.flatten_dict(loaded, sep="/")
 
 
 def prepare_run(config: Config, run_dir: RunDir) -> Experiment:

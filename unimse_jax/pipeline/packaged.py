@@ -28,6 +28,7 @@ class _Manifest(TypedDict):
   """What is read of export.json."""
 
   files: dict[str, str]
+  source: dict[str, Any]
 
 
 def locate(path_or_hub_name: str) -> pathlib.Path:
@@ -58,8 +59,22 @@ def is_package(directory: pathlib.Path) -> bool:
   return (directory / MANIFEST).is_file()
 
 
-def check(directory: pathlib.Path) -> dict[str, Any]:
-  """Compares every file with its sha256; returns the content of export.json.
+def _read_manifest(directory: pathlib.Path) -> _Manifest:
+  return read_json(directory / MANIFEST, _ADVICE, _Manifest)
+
+
+def checkpoint(directory: pathlib.Path) -> dict[str, Any]:
+  """The checkpoint of the run that was packaged: its kind, step and epoch."""
+  return _read_manifest(directory)["source"]
+
+
+def vocabulary(directory: pathlib.Path) -> pathlib.Path:
+  """The SentencePiece file of a package."""
+  return directory / RunDir(directory).tokenizer_file.name
+
+
+def check(directory: pathlib.Path) -> None:
+  """Compares every file with its sha256.
 
   Raises:
     InputError: no package is there, or a file was lost, changed or cut.
@@ -69,10 +84,9 @@ def check(directory: pathlib.Path) -> dict[str, Any]:
       f"Expected a directory of unimse_jax.package, found no "
       f"{directory / MANIFEST}."
     )
-  content = read_json(directory / MANIFEST, _ADVICE, _Manifest)
   damaged = [
     name
-    for name, digest in content["files"].items()
+    for name, digest in _read_manifest(directory)["files"].items()
     if name != CARD
     and not (
       (directory / name).is_file() and hash_file(directory / name) == digest
@@ -83,7 +97,6 @@ def check(directory: pathlib.Path) -> dict[str, Any]:
       f"Package {directory}: expected the sha256 of export.json, found other "
       f"or no content in {', '.join(damaged)}: {_ADVICE}."
     )
-  return content
 
 
 def load(directory: pathlib.Path) -> tuple[Pipeline, Any]:
@@ -94,9 +107,7 @@ def load(directory: pathlib.Path) -> tuple[Pipeline, Any]:
   """
   check(directory)
   own = RunDir(directory / OWN)
-  pipeline = open_pipeline(
-    own.read_config(), own, directory / own.tokenizer_file.name
-  )
+  pipeline = open_pipeline(own.read_config(), own, vocabulary(directory))
   return pipeline, _load_params(directory)
 
 

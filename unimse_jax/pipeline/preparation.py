@@ -26,7 +26,7 @@ from unimse_jax.errors import InputError
 from unimse_jax.files import write_atomically
 from unimse_jax.labels import LabelText
 from unimse_jax.models import T5Config
-from unimse_jax.pipeline import model_file
+from unimse_jax.pipeline import model_file, starting_model
 from unimse_jax.pipeline.model_shape import make_label_text, random_t5
 from unimse_jax.rundir import RunDir
 
@@ -46,11 +46,14 @@ def check_inputs(config: Config) -> None:
     config.data.donor_classes,
   )
   checks = []
-  if config.t5.pretrained:
+  if config.train.init_from:
+    checks.append(lambda: starting_model.open_model(config.train.init_from))
+  elif config.t5.pretrained:
     checks.append(lambda: pretrained.check_source(config.t5.pretrained))
-  if config.tokenizer.path:
+  if config.tokenizer.path and not config.train.init_from:
     checks.append(lambda: tokenizer.find(config.tokenizer.path))
-  if config.t5.warm_start == "sentences" and not faults:
+  warm = config.t5.warm_start == "sentences" and not config.train.init_from
+  if warm and not faults:
     checks.append(lambda: sentences.find(config.data.labels))
   for check in checks:
     try:
@@ -76,17 +79,28 @@ def make_pipeline(config: Config, run_dir: RunDir, loaded: Mixture) -> None:
     InputError: a file of the config is missing or does not fit the others.
   """
   label_text = make_label_text(config, loaded.slots, loaded.grid)
+  start = None
+  if config.train.init_from:
+    start = starting_model.open_model(config.train.init_from)
   if not run_dir.tokenizer_file.is_file():
-    _make_tokenizer(config, run_dir.tokenizer_file, loaded, label_text)
+    source = start.vocabulary if start else None
+    _make_tokenizer(config, run_dir.tokenizer_file, loaded, label_text, source)
   if not run_dir.features_file.is_file():
-    _fit_transform(config, loaded).save(run_dir.features_file)
+    transform = _fit_transform(config, loaded)
+    if start:
+      transform = _merge_transform(transform, start, config, loaded)
+    transform.save(run_dir.features_file)
   if run_dir.model_file.is_file():
     return
   vocabulary = Tokenizer(run_dir.tokenizer_file)
   content = model_file.ModelFile(
     data_sha256=loaded.sha256,
     extraction=loaded.extraction,
-    t5=dataclasses.asdict(_t5_config(config, vocabulary)),
+    t5=dataclasses.asdict(
+      start.pipeline.model.config.t5
+      if start
+      else _t5_config(config, vocabulary)
+    ),
     slots=loaded.slots,
     grid=list(loaded.grid),
     contradictions=sorted(map(list, _contradictions(loaded, label_text))),
@@ -113,12 +127,30 @@ def _contradictions(
   return contradictions
 
 
+def _merge_transform(
+  own: features.FeatureTransform,
+  start: starting_model.StartingModel,
+  config: Config,
+  loaded: Mixture,
+) -> features.FeatureTransform:
+  """The starting model's scale of all frames that are read as it read them."""
+  shared = starting_model.shared_modalities(
+    start.pipeline, config, loaded.extraction
+  )
+  theirs = start.pipeline.collator.transform
+  return starting_model.merge_transforms(own, theirs, shared)
+
+
 def _make_tokenizer(
-  config: Config, path: pathlib.Path, loaded: Mixture, label_text: LabelText
+  config: Config,
+  path: pathlib.Path,
+  loaded: Mixture,
+  label_text: LabelText,
+  start: pathlib.Path | None,
 ) -> None:
-  """Copies the vocabulary that the config names, or learns one."""
+  """Copies the vocabulary of `start` or of the config, or learns one."""
   make_directory(path.parent)
-  source = config.tokenizer.path
+  source = str(start or config.tokenizer.path)
   if config.t5.pretrained and not source:
     source = str(pretrained.locate(config.t5.pretrained))
   if source:

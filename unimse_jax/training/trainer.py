@@ -138,7 +138,8 @@ class _Training:
       return restored.state
     self.checkpointer.check_none_is_damaged()
     params = self.experiment.initial_params(self.mesh)
-    if self.config.t5.warm_start == "sentences":
+    warm = self.config.t5.warm_start == "sentences"
+    if warm and not self.config.train.init_from:
       steps = self.order.steps_per_epoch * self.config.t5.warm_start_epochs
       params = warm_start(
         self.experiment, params, self.mesh, self.batcher, self.order, steps
