@@ -191,6 +191,11 @@ def _check_rest(config: Config) -> list[str]:
       "config.t5.warm_start: expected none with t5.pretrained, whose weights "
       f"know more, found {config.t5.warm_start!r}"
     )
+  if config.train.patience and config.train.selection == "last_epoch":
+    faults.append(
+      "config.train.patience: expected 0 with train.selection = last_epoch, by "
+      f"which the last one is always the best, found {config.train.patience}"
+    )
   if "," not in config.label.separator:
     faults.append(
       "config.label.separator: expected a text with a comma, found "

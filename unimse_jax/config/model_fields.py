@@ -157,6 +157,10 @@ class LossConfig:
   completed_weight: float = field(1.0, at_least=0)
   """Weight in L^task of label fields that are a donor's; annotated ones weigh
   1. Lower it where completed labels are little better than a guess."""
+  class_balance: float = field(0.0, at_least=0, at_most=1)
+  """Makes up for rare emotions: an emotion weighs the inverse frequency of its
+  class among the training labels to this power, 1 on average. 0: all weigh the
+  same; 1: each class weighs the same. Macro F1 gains, accuracy loses."""
   number_spread: float = field(0.0, at_least=0)
   """Numbers that know their neighbours: each time a label is learnt, its number
   is drawn around the rated one, from a Gaussian of this standard deviation (in

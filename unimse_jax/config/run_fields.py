@@ -83,6 +83,9 @@ class TrainConfig:
   evaluate_every_epochs: int = field(1, at_least=1, free=True)
   """Epochs from one decoding of the validation split to the next. It takes
   time, and is the only moment at which a best checkpoint can be found."""
+  patience: int = field(0, at_least=0, free=True)
+  """Evaluations in a row without a better one, by train.selection, after which
+  training ends; 0: it goes on to the last epoch."""
   checkpoint_every_steps: int = field(500, at_least=1, free=True)
   """Steps from one checkpoint to the next, besides those of evaluations: what a
   killed run loses at most."""

@@ -74,6 +74,19 @@ def scores_of(line: Mapping[str, Any]) -> dict[str, float]:
   return {name: value for name, value in line.items() if "/" in name}
 
 
+def is_patient(skills: Sequence[float], patience: int) -> bool:
+  """Whether to go on: one of the last `patience` evaluations was the best.
+
+  Args:
+    skills: skill of every evaluation so far, oldest first.
+    patience: number of evaluations without a better one that end training; 0
+      for no end.
+  """
+  if not patience or not skills:
+    return True
+  return len(skills) - 1 - int(np.argmax(skills)) < patience
+
+
 def lost_best(
   rule: str, lines: Sequence[Mapping[str, Any]], step: int
 ) -> int | None:

@@ -1,5 +1,6 @@
 """The universal label: what may be said, and how it is written."""
 
+from unimse_jax.labels.balance import ClassWeights, class_weights
 from unimse_jax.labels.neighbours import NeighbouringNumbers
 from unimse_jax.labels.schemes import (
   INTENSITY_RANGE,
@@ -14,11 +15,13 @@ from unimse_jax.labels.text import LabelText, ParsedLabel
 __all__ = [
   "INTENSITY_RANGE",
   "POLARITIES",
+  "ClassWeights",
   "EmotionScheme",
   "LabelSchema",
   "LabelText",
   "NeighbouringNumbers",
   "ParsedLabel",
   "UniversalLabel",
+  "class_weights",
   "polarity_of_number",
 ]

@@ -1,6 +1,8 @@
 """A pipeline with the data that it is trained and measured on."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,15 +12,18 @@ from jax.sharding import Mesh
 from unimse_jax import pretrained
 from unimse_jax.config import Config
 from unimse_jax.data import mixture
-from unimse_jax.data.batching import Batcher
+from unimse_jax.data.batching import Batcher, Encoded
 from unimse_jax.data.mixture import Mixture
+from unimse_jax.data.records import Record
 from unimse_jax.errors import InputError
-from unimse_jax.labels import NeighbouringNumbers
+from unimse_jax.labels import NeighbouringNumbers, class_weights
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import starting_model
 from unimse_jax.pipeline.pipeline import Pipeline, open_pipeline
 from unimse_jax.pipeline.preparation import make_pipeline
 from unimse_jax.rundir import RunDir
+
+Encode = Callable[[Record], Encoded]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,19 +42,28 @@ class Experiment:
   def config(self) -> Config:
     return self.pipeline.config
 
-  def batcher(self, split: str) -> Batcher:
+  def batcher(self, split: str, encode: Encode | None = None) -> Batcher:
     """The split's examples, encoded."""
-    examples = self.mixture.examples[split]
-    encoded = [self.pipeline.encode_example(example) for example in examples]
+    encode = encode or self.pipeline.encode_example
+    encoded = [encode(example) for example in self.mixture.examples[split]]
     return Batcher(self.mixture, split, encoded, self.pipeline.collator)
 
   def training_batcher(self) -> Batcher:
     """The training split, with the targets that the config's loss asks for."""
-    batcher, spread = self.batcher("train"), self.config.loss.number_spread
-    if not spread or not self.mixture.grid:
+    loss, pipeline = self.config.loss, self.pipeline
+    weights = class_weights(
+      (example.label for example in self.mixture.examples["train"]),
+      pipeline.label_text.schema,
+      loss.class_balance,
+    )
+    encode = functools.partial(pipeline.encode_label, class_weights=weights)
+    batcher = self.batcher(
+      "train",
+      functools.partial(pipeline.encode_example, class_weights=weights),
+    )
+    if not loss.number_spread or not self.mixture.grid:
       return batcher
-    numbers = NeighbouringNumbers(self.mixture.grid, spread)
-    encode = self.pipeline.encode_label
+    numbers = NeighbouringNumbers(self.mixture.grid, loss.number_spread)
     return dataclasses.replace(
       batcher, redraw=lambda label, rng: encode(numbers.draw(label, rng))
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,12 +19,14 @@ from unimse_jax.data.records import Record
 from unimse_jax.data.tokenizer import EOS, Tokenizer
 from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
-from unimse_jax.labels import LabelText, UniversalLabel
+from unimse_jax.labels import ClassWeights, LabelText, UniversalLabel
 from unimse_jax.models import T5Config, UniMSE
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline import model_file
 from unimse_jax.pipeline.model_shape import make_label_text, model_config
 from unimse_jax.rundir import RunDir
+
+_EQUAL: ClassWeights = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,17 +54,21 @@ class Pipeline:
     """Tokens of an utterance whose label is not known."""
     return Encoded(*inputs.encode(utterance, self.tokenizer, self.config.text))
 
-  def encode_example(self, example: Record) -> Encoded:
+  def encode_example(
+    self, example: Record, class_weights: ClassWeights = _EQUAL
+  ) -> Encoded:
     """Tokens of a labelled record and of its label's text."""
-    target, weights = self.encode_label(example.label)
+    target, weights = self.encode_label(example.label, class_weights)
     encoded = self.encode(example)
     return dataclasses.replace(encoded, target=target, weights=weights)
 
   def encode_label(
-    self, label: UniversalLabel
+    self, label: UniversalLabel, class_weights: ClassWeights = _EQUAL
   ) -> tuple[list[int], list[float]]:
     """The label's tokens with </s>, and the weight of each in the loss.
 
+    What a donor gave weighs loss.completed_weight, an emotion its class's
+    weight, and all else 1.
     A token belongs to each field that it holds a letter of: T5 has one for "1,"
     and others of that kind. Separators of their own weigh 1: that a field
     follows is no guess, whatever stands in it.
@@ -75,9 +82,11 @@ class Pipeline:
     start = 0
     for slot, text in zip(self.label_text.schema.slots, fields, strict=True):
       end = start + len(text.encode())
+      weight = class_weights.get(slot, {}).get(text, 1.0)
       if slot in label.donors:
-        inside = (begins < end) & (ends > start)
-        weights[inside] = self.config.loss.completed_weight
+        weight *= self.config.loss.completed_weight
+      if weight != 1.0:
+        weights[(begins < end) & (ends > start)] = weight
       start = end + len(separator.encode())
     return [*tokens, EOS], [*weights.tolist(), 1.0]
 

@@ -41,10 +41,11 @@ class Outcome:
   step: int
   total_steps: int
   best_step: int | None
+  lost_patience: bool = False
 
   @property
   def finished(self) -> bool:
-    return self.step >= self.total_steps
+    return self.lost_patience or self.step >= self.total_steps
 
 
 def train(config: Config, workdir: pathlib.Path) -> Outcome:
@@ -158,19 +159,18 @@ class _Training:
     """Runs to the end of the last epoch, or to the first stop signal."""
     state = self._start()
     step = start = int(state.step)
-    rule = self.config.train.selection
-    run_dir = self.experiment.run_dir
-    if rule == "best_on_test":
-      logging.warning(selection.BANNER)
-    writer = run_dir.open_metrics(start, enabled=multihost.is_first())
+    skills = self._skills_until(start)
+    # None where training has ended before, and nothing has changed since.
+    steps = range(start, self.total_steps * self._is_patient(skills, start))
+    writer = self.experiment.run_dir.open_metrics(
+      start, enabled=multihost.is_first()
+    )
     self._tell_start(start)
     with writer, Progress(start, self.total_steps) as progress:
       clock, waiting = _Clock(), None
-      # Batches are functions of the step alone, so that a resumed run reads
-      # what an uninterrupted one would; threads make them ahead.
-      for batch in prefetch(self._batch, range(start, self.total_steps)):
-        # Dispatched, not computed: nothing below waits for the device unless
-        # it reads a number.
+      # Batches are functions of the step alone; threads make them ahead.
+      for batch in prefetch(self._batch, steps):
+        # Dispatched: nothing below waits for the device unless it reads it.
         state, metrics = self.assembly.step(
           state, sharding.shard_batch(batch, self.mesh), self.key
         )
@@ -200,10 +200,10 @@ class _Training:
         elif logged:
           waiting = step, metrics
         if evaluated:
-          # The scores first: a run killed before the save evaluates again,
-          # the other order would lose its line of the metrics.
-          skill = self._evaluate(step, state, writer, progress)
-          self._save(step, state, writer, skill)
+          # The scores first: a run killed in between evaluates again.
+          skills.append(self._evaluate(step, state, writer, progress))
+          self._save(step, state, writer, skills[-1])
+          stopped |= not self._is_patient(skills, step)
           clock = _Clock()  # the next rate must not count the decoding
         elif saved:
           self._save(step, state, writer)
@@ -211,9 +211,32 @@ class _Training:
           break
     # Saves run behind the steps; the last one must be on disk before we say so.
     self.checkpointer.wait()
-    return Outcome(step, self.total_steps, self.checkpointer.best_step())
+    return Outcome(
+      *(step, self.total_steps, self.checkpointer.best_step()),
+      not selection.is_patient(skills, self.config.train.patience),
+    )
+
+  def _skills_until(self, step: int) -> list[float]:
+    """The skills of the evaluations so far, as early stopping reads them."""
+    split = selection.split_of(self.config.train.selection)
+    lines = self.experiment.run_dir.evaluations()[split]
+    return [line["skill"] for line in lines if line["step"] <= step]
+
+  def _is_patient(self, skills: list[float], step: int) -> bool:
+    """Whether training goes on; says so where it does not."""
+    patience = self.config.train.patience
+    patient = selection.is_patient(skills, patience)
+    if not patient and multihost.is_first():
+      logging.info(
+        "%d evaluations in a row without a better one (train.patience): "
+        "training ends at step %d of %d.",
+        *(patience, step, self.total_steps),
+      )
+    return patient
 
   def _tell_start(self, start: int) -> None:
+    if self.config.train.selection == "best_on_test":
+      logging.warning(selection.BANNER)
     if not multihost.is_first():
       return
     block = starting_block(

@@ -106,3 +106,21 @@ def test_rules_are_those_of_the_config():
     "validation",
     "test",
   ]
+
+
+@pytest.mark.parametrize(
+  ("skills", "patience", "goes_on"),
+  [
+    ([], 1, True),
+    ([0.1, 0.0, 0.0, 0.0], 0, True),
+    ([0.1], 1, True),
+    ([0.1, 0.2], 1, True),
+    ([0.1, 0.05], 1, False),
+    ([0.1, 0.1], 1, False),  # no better one
+    ([0.1, 0.05, 0.04], 3, True),
+    ([0.3, 0.1, 0.2, 0.25], 3, False),
+    ([0.3, 0.1, 0.2, 0.31], 3, True),
+  ],
+)
+def test_patience_counts_evaluations_since_the_best(skills, patience, goes_on):
+  assert selection.is_patient(skills, patience) is goes_on

@@ -156,3 +156,19 @@ def test_offsets_count_bytes_where_a_class_is_not_ascii(opened_with):
   )
   assert row.weights[-2:] == [0.5, 1.0]
   assert row.weights[0] == 1.0
+
+
+def test_an_emotion_weighs_what_its_class_does(opened_with):
+  opened = opened_with(0.5)
+  label = UniversalLabel("positive", 1.6, {"moods": "joy"})
+  plain = opened.encode_label(label)[1]
+  assert set(plain) == {1.0}
+  weighed = {"moods": {"joy": 3.0, "anger": 0.2}}
+  weights = opened.encode_label(label, weighed)[1]
+  changed = [place for place, each in enumerate(weights) if each != 1.0]
+  assert changed
+  assert {weights[place] for place in changed} == {3.0}
+  given = UniversalLabel("positive", 1.6, {"moods": "joy"}, {"moods": {}})
+  both = opened.encode_label(given, weighed)[1]
+  assert {both[place] for place in changed} == {1.5}
+  assert 1.0 in both

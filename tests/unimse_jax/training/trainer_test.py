@@ -304,3 +304,22 @@ def test_selecting_on_test_is_loud_and_in_the_results(
     }
     value = each.parsed.fields["intensity"]
     assert value is None or min(abs(value - x) for x in (-1.2, 0, 1.6)) < 1e-6
+
+
+def test_training_ends_where_evaluations_get_no_better(
+  tiny_config, tmp_path, caplog
+):
+  """With a rate of 0 no evaluation is better than the first."""
+  still = {f"optimizer.lr_{name}": 0.0 for name in ("t5", "pmf", "main")}
+  changes = still | {"optimizer.lr_segment": 0.0, "train.epochs": 5}
+  config = tiny_config(changes | {"train.patience": 1})
+  with caplog.at_level("INFO", logger="absl"):
+    outcome = trainer.train(config, tmp_path)
+  assert outcome.finished
+  assert (outcome.step, outcome.total_steps) == (8, 20)
+  assert outcome.best_step == 4
+  assert "ends at step 8 of 20" in caplog.text
+  # Running it again changes nothing; more patience goes on.
+  assert trainer.train(config, tmp_path) == outcome
+  longer = trainer.train(tiny_config(changes | {"train.patience": 2}), tmp_path)
+  assert (longer.step, longer.best_step) == (12, 4)
