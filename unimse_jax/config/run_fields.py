@@ -91,6 +91,8 @@ class TrainConfig:
   killed run loses at most."""
   log_every_steps: int = field(10, at_least=1, free=True)
   """Steps from one line of metrics.jsonl and TensorBoard to the next."""
+  wandb_project: str = field("", free=True)
+  """A project of Weights & Biases that the same scalars go to; "" for none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

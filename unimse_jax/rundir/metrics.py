@@ -4,9 +4,9 @@ import functools
 import json
 import math
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from absl import logging
 
@@ -15,6 +15,18 @@ from unimse_jax.rundir.event_file import EventFile
 from unimse_jax.rundir.growing_file import open_growing
 
 _KEYS = ("step", "split")
+
+
+class ScalarSink(Protocol):
+  """A place for scalars: TensorBoard's event file, or another."""
+
+  def write_scalar(self, step: int, tag: str, value: float) -> None: ...
+
+  def flush(self) -> None: ...
+
+  def sync(self) -> None: ...
+
+  def close(self) -> None: ...
 
 
 class MetricWriter:
@@ -32,6 +44,7 @@ class MetricWriter:
     tensorboard: pathlib.Path,
     resume_step: int = 0,
     enabled: bool = True,
+    others: Sequence[ScalarSink] = (),
   ):
     """Opens both files.
 
@@ -42,8 +55,10 @@ class MetricWriter:
         written by the run that was killed, are cut off. 0 cuts all lines but
         those of step 0.
       enabled: False on processes other than 0: nothing is written.
+      others: further places for the scalars; they are closed with it.
     """
-    self._file = self._events = None
+    self._file = None
+    self._sinks: list[ScalarSink] = []
     self._path, self._failed = path, False
     self._waiting = b""  # lines that found no room yet
     if not enabled:
@@ -51,7 +66,8 @@ class MetricWriter:
     if path.exists():
       _cut_after(path, resume_step)
     self._file = open_growing(path)
-    self._events = EventFile(tensorboard, restart=resume_step + 1)
+    events = EventFile(tensorboard, restart=resume_step + 1)
+    self._sinks = [events, *others]
 
   def __enter__(self) -> Self:
     return self
@@ -96,22 +112,24 @@ class MetricWriter:
     self._try(self._append)
     for name, value in {**scalars, **(timings or {})}.items():
       scalar = (step, f"{split}/{name}", float(value))
-      self._try(functools.partial(self._events.write_scalar, *scalar))
-    self._try(self._events.flush)
+      for sink in self._sinks:
+        self._try(functools.partial(sink.write_scalar, *scalar))
+    for sink in self._sinks:
+      self._try(sink.flush)
 
   def sync(self) -> None:
     """Writes what a bucket was not told yet; a disk knows all."""
     if self._file is not None:
-      self._try(self._file.sync)
-      self._try(self._events.sync)
+      for each in (self._file, *self._sinks):
+        self._try(each.sync)
 
   def close(self) -> None:
     """Closes both files; harmless when called twice."""
     if self._file is not None:
       self._try(self._append)
-      self._try(self._file.close)
-      self._try(self._events.close)
-    self._file = self._events = None
+      for each in (self._file, *self._sinks):
+        self._try(each.close)
+    self._file, self._sinks = None, []
 
   def _append(self) -> None:
     self._file.write(self._waiting)

@@ -16,7 +16,7 @@ from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file, write_atomically
-from unimse_jax.rundir import config_file, json_file, lock
+from unimse_jax.rundir import config_file, json_file, lock, wandb_run
 from unimse_jax.rundir.metrics import MetricWriter, read_metrics
 
 if TYPE_CHECKING:
@@ -118,6 +118,20 @@ class RunDir:
     """The rows of an ablation."""
     return self.path / "ablation.json"
 
+  @property
+  def journal_file(self) -> pathlib.Path:
+    """All that a search over config fields did, as Optuna keeps it."""
+    return self.path / "trials.journal"
+
+  @property
+  def tuning_file(self) -> pathlib.Path:
+    """The trials of a search and the best of them."""
+    return self.path / "tuning.json"
+
+  def trial(self, number: int) -> Self:
+    """The run of one trial of a search, below this directory."""
+    return type(self)(self.path / f"trial_{number}")
+
   def seed(self, number: int) -> Self:
     """The run of one seed, below this directory."""
     return type(self)(self.path / f"seed_{number}")
@@ -158,6 +172,22 @@ class RunDir:
         "another --workdir or mend its permissions"
       ) from error
     with held:
+      yield
+
+  @contextlib.contextmanager
+  def hold_study(self) -> Iterator[None]:
+    """Makes the directory of a study and holds its lock.
+
+    Raises:
+      InputError: it cannot be made, or another process uses it.
+    """
+    try:
+      storage.make_directory(self.path)
+    except OSError as error:
+      raise InputError(
+        f"expected a writable directory at {self.path}, found: {error}"
+      ) from error
+    with lock.hold(self.path / ".lock"):
       yield
 
   def check_config(self, config: Config) -> None:
@@ -254,9 +284,26 @@ class RunDir:
 
   # What training writes
 
-  def open_metrics(self, step: int, enabled: bool = True) -> MetricWriter:
-    """Opens the scalars to go on after a step; see MetricWriter."""
-    return MetricWriter(self.metrics_file, self.tensorboard(), step, enabled)
+  def open_metrics(
+    self, step: int, enabled: bool = True, config: Config | None = None
+  ) -> MetricWriter:
+    """Opens the scalars to go on after a step; see MetricWriter.
+
+    Args:
+      step: number of the step.
+      enabled: False on processes other than 0: nothing is written.
+      config: the run's, which may name another place for them.
+
+    Raises:
+      InputError: the config wants Weights & Biases, and they cannot be had.
+    """
+    others = []
+    if enabled and config and config.train.wandb_project:
+      values = config_lib.to_dict(config)
+      project = config.train.wandb_project
+      others.append(wandb_run.WandbRun(project, self.path, values))
+    places = self.metrics_file, self.tensorboard()
+    return MetricWriter(*places, step, enabled, others)
 
   def metrics(self) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl."""
@@ -371,6 +418,10 @@ class RunDir:
   def seeds(self) -> dict[str, Any] | None:
     """The content of seeds.json."""
     return self._gathered(self.seeds_file)
+
+  def write_tuning(self, content: Mapping[str, Any]) -> None:
+    """Writes tuning.json."""
+    json_file.write(self.tuning_file, content)
 
   def write_ablation(self, content: Mapping[str, Any]) -> None:
     """Writes ablation.json."""

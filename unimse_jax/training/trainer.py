@@ -163,7 +163,7 @@ class _Training:
     # None where training has ended before, and nothing has changed since.
     steps = range(start, self.total_steps * self._is_patient(skills, start))
     writer = self.experiment.run_dir.open_metrics(
-      start, enabled=multihost.is_first()
+      start, enabled=multihost.is_first(), config=self.config
     )
     self._tell_start(start)
     with writer, Progress(start, self.total_steps) as progress:
