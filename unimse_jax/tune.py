@@ -12,9 +12,9 @@ import sys
 
 from absl import flags
 
+from unimse_cli.storage import is_remote, user_path
 from unimse_jax import command_line
 from unimse_jax.errors import InputError
-from unimse_jax.storage import is_remote, user_path
 
 _CONFIG = command_line.define_config()
 _SPACE = flags.DEFINE_string(

@@ -10,7 +10,8 @@ from typing import Any
 from flax import traverse_util
 from typing_extensions import TypedDict
 
-from unimse_jax import pretrained, storage
+from unimse_cli import storage
+from unimse_jax import pretrained
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file, read_json
 from unimse_jax.pipeline.pipeline import Pipeline, open_pipeline

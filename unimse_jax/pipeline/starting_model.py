@@ -17,7 +17,7 @@ from absl import logging
 from flax import traverse_util
 from jax.sharding import Mesh
 
-from unimse_jax import storage
+from unimse_cli import storage
 from unimse_jax.config import Config
 from unimse_jax.data.features import FeatureTransform
 from unimse_jax.parallel import multihost, sharding

@@ -6,8 +6,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from unimse_cli.storage import is_remote
 from unimse_jax.errors import InputError
-from unimse_jax.storage import is_remote
 
 _SCRATCH = "wandb"  # folder of its own files, in the run's directory
 
