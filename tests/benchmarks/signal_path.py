@@ -235,7 +235,7 @@ def make_head(kind: type[FusedHead], task: Task, steps: int) -> Rung:
     grads = jax.grad(loss)(state.params, arrays, targets, key)
     updates, moments = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, moments)
+    return TrainState(state.step + 1, params, moments, {})
 
   @jax.jit
   def classify(params: Any, arrays: Any) -> jax.Array:

@@ -186,7 +186,7 @@ def pretrain(
     )
     updates, moments = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, moments)
+    return TrainState(state.step + 1, params, moments, {})
 
   look = jax.jit(figures)
   state = create({"t5": fresh}, optimizer)

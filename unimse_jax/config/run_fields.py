@@ -69,6 +69,10 @@ class TrainConfig:
   microbatches: int = field(1, at_least=1)
   """The batch is worked off in this many parts, to save memory; contrastive
   negatives then come from the part alone."""
+  average: float = field(0.0, at_least=0, below=1)
+  """Above 0, a moving average of the parameters is kept, of which a step leaves
+  this share as it is (less in the first steps), and it is what is evaluated and
+  given away; 0.999 is usual. It takes as much memory as the parameters."""
   remat: Literal["none", "dots", "full"] = field("none", free=True)
   """What T5's layers compute twice, to save memory: "none"; "dots", all but the
   products with weight matrices; "full", everything between one layer and the

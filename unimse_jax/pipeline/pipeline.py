@@ -182,7 +182,9 @@ def restore_params(
   with run_dir.open_checkpoints(read_only=True) as checkpointer:
     best = checkpointer.best_step() if step is None else step
     restored = checkpointer.restore(
-      pipeline.abstract_params(mesh), best, subtree="params"
+      pipeline.abstract_params(mesh),
+      best,
+      subtree="average" if pipeline.config.train.average else "params",
     )
   kind = "best" if step is None else "chosen"
   return restored.state, {

@@ -28,17 +28,19 @@ class Assembly:
   abstract_state: shapes, dtypes and places of the train state.
   sharding: the places alone.
   step: the jitted step (state, batch, key) -> (state, metrics).
+  averaged: whether the state keeps a moving average of the parameters.
   """
 
   optimizer: optax.GradientTransformation
   abstract_state: TrainState
   sharding: TrainState
   step: Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
+  averaged: bool
 
   def create_state(self, params: Any) -> TrainState:
     """The state at step 0, placed on the mesh; reuses the parameters."""
     make = jax.jit(
-      lambda params: create(params, self.optimizer),
+      lambda params: create(params, self.optimizer, self.averaged),
       out_shardings=self.sharding,
     )
     return make(params)
@@ -73,8 +75,9 @@ def assemble(
     total_steps: length of the learning rate schedule.
   """
   optimizer = make_optimizer(config.optimizer, abstract_params, total_steps)
+  averaged = config.train.average > 0
   shapes = jax.eval_shape(
-    lambda params: create(params, optimizer), abstract_params
+    lambda params: create(params, optimizer, averaged), abstract_params
   )
   places = sharding.state_sharding(shapes, mesh)
   step = make_train_step(
@@ -84,5 +87,7 @@ def assemble(
     optimizer=optimizer,
     loss=config.loss,
     microbatches=config.train.microbatches,
+    average_decay=config.train.average,
   )
-  return Assembly(optimizer, sharding.placed(shapes, places), places, step)
+  state = sharding.placed(shapes, places)
+  return Assembly(optimizer, state, places, step, averaged)

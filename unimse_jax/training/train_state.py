@@ -14,13 +14,51 @@ class TrainState:
   step: int32[], optimizer steps taken.
   params: nested dict of float32 arrays.
   opt_state: optimizer state (moments, counts).
+  average: moving average of the parameters; {} where none is kept.
   """
 
   step: jax.Array
   params: Any
   opt_state: Any
+  average: Any
+
+  @property
+  def evaluated(self) -> Any:
+    """The parameters that are evaluated: the average where there is one."""
+    return self.average or self.params
 
 
-def create(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
-  """The state at step 0."""
-  return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
+def create(
+  params: Any, optimizer: optax.GradientTransformation, averaged: bool = False
+) -> TrainState:
+  """The state at step 0.
+
+  Args:
+    params: the parameters.
+    optimizer: gradient transformation that will move them.
+    averaged: whether a moving average of them is kept.
+  """
+  average = jax.tree.map(jnp.copy, params) if averaged else {}
+  step = jnp.zeros((), jnp.int32)
+  return TrainState(step, params, optimizer.init(params), average)
+
+
+def move_average(
+  average: Any, params: Any, step: jax.Array, decay: float
+) -> Any:
+  """average + (1 - d) (params - average), d = min(decay, (1 + n) / (10 + n)).
+
+  The first steps count for more, or the random start would stay in it.
+
+  Args:
+    average: average before the step; {} stays {}.
+    params: parameters after it.
+    step: int32[], n, the number of steps before.
+    decay: share of the average that a step leaves as it is, in the long run.
+  """
+  if not average:
+    return average
+  kept = jnp.minimum(decay, (1 + step) / (10 + step))
+  return jax.tree.map(
+    lambda old, new: old + (1 - kept) * (new - old), average, params
+  )

@@ -14,7 +14,7 @@ from unimse_jax.config import LossConfig
 from unimse_jax.models.signal import COLLECTION
 from unimse_jax.parallel import sharding
 from unimse_jax.training import losses, signal
-from unimse_jax.training.train_state import TrainState
+from unimse_jax.training.train_state import TrainState, move_average
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -29,6 +29,7 @@ def train_step(
   optimizer: optax.GradientTransformation,
   loss: LossConfig,
   microbatches: int,
+  average_decay: float,
   gather: Callable[[Any], Any],
 ) -> tuple[TrainState, Metrics]:
   """Forward, backward, update. Pure.
@@ -42,6 +43,7 @@ def train_step(
     optimizer: built outside of jit.
     loss: weights and kind of the losses.
     microbatches: parts that B is worked off in.
+    average_decay: of `move_average`, where the state keeps an average.
     gather: parameters as the state has them -> as the model reads them, see
       `sharding.gather_parameters`.
 
@@ -73,7 +75,8 @@ def train_step(
   metrics["gradient_norm"] = optax.tree.norm(grads)
   metrics |= signal.gradient_norms(grads) | signal.figures(sums)
   params = optax.apply_updates(state.params, updates)
-  return TrainState(state.step + 1, params, opt_state), metrics
+  average = move_average(state.average, params, state.step, average_decay)
+  return TrainState(state.step + 1, params, opt_state, average), metrics
 
 
 def _accumulate(
@@ -106,6 +109,7 @@ def make_train_step(
   optimizer: optax.GradientTransformation,
   loss: LossConfig,
   microbatches: int,
+  average_decay: float = 0.0,
 ) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]:
   """`train_step` compiled for the mesh; the old state's memory is reused."""
   step = functools.partial(
@@ -114,6 +118,7 @@ def make_train_step(
     optimizer=optimizer,
     loss=loss,
     microbatches=microbatches,
+    average_decay=average_decay,
     gather=functools.partial(
       sharding.gather_parameters,
       places=state_sharding.params,

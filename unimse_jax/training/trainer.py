@@ -220,7 +220,11 @@ class _Training:
     """The skills of the evaluations so far, as early stopping reads them."""
     split = selection.split_of(self.config.train.selection)
     lines = self.experiment.run_dir.evaluations()[split]
-    return [line["skill"] for line in lines if line["step"] <= step]
+    return [
+      line["skill"]
+      for line in lines
+      if line["step"] <= step and line.get("skill") is not None
+    ]
 
   def _is_patient(self, skills: list[float], step: int) -> bool:
     """Whether training goes on; says so where it does not."""
@@ -314,7 +318,7 @@ class _Training:
     self, step: int, state: TrainState, split: str, writer: MetricWriter
   ) -> tuple[dict[str, float], float]:
     """Primary scores and mean skill of a split, written to the metrics."""
-    evaluation = self.evaluator.evaluate(state.params, split)
+    evaluation = self.evaluator.evaluate(state.evaluated, split)
     scores = selection.primary_scores(evaluation.corpora)
     collapsed = bool(evaluation.decoding["collapse"]["warnings"])
     skill = selection.mean_skill(evaluation.corpora, collapsed)
