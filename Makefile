@@ -8,7 +8,8 @@ DEMO := data/demo
 DEMO_CORPORA := demo_mosi,demo_mosei,demo_meld,demo_iemocap
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz lint docs demo-data demo-ablations clean
+.PHONY: help demo test test-slow fuzz lint docs site demo-data demo-ablations \
+  clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -58,6 +59,9 @@ lint: $(VENV)/.test  ## ruff and the import floors
 docs: | $(VENV)/.export  ## the configuration reference, from the fields' definitions
 	$(BIN)/python -m unimse_jax.config_reference
 
+site: | $(VENV)/.test  ## the documentation as a site, in site/
+	$(BIN)/python -m mkdocs build --strict --site-dir site
+
 test: lint  ## set up, lint, and the tests that take minutes
 	$(BIN)/python -m pytest -m "not slow"
 
@@ -70,4 +74,4 @@ fuzz: $(VENV)/.test  ## damaged and crafted input files, ten minutes
 
 clean:  ## remove .venv, caches and the demo's data and runs
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info \
-	  $(DEMO) runs/demo* runs/table3
+	  site $(DEMO) runs/demo* runs/table3
