@@ -38,6 +38,9 @@ class ClipOptions:
   face_model: Path | None = option(
     "File of the face detector, if the run used one (yunet).", None
   )
+  audio_model: str | None = option(
+    "Folder or hub name of the speech model, if the run read one.", None
+  )
 
 
 def extract(options: ClipOptions) -> int:
@@ -53,6 +56,7 @@ def extract(options: ClipOptions) -> int:
     prediction_clips.read_settings(options.settings),
     options.backbone_weights,
     options.face_model,
+    options.audio_model,
   )
   root = options.root or options.manifest.parent
   prediction_clips.extract_clips(

@@ -6,7 +6,7 @@ from feature_export.corpora.importers import ImportOptions
 from feature_export.corpora.utterance import Corpus
 from feature_export.extraction.flags import RunOptions
 from feature_export.features.efficientnet import find_weights
-from feature_export.features.settings import ExtractionSettings
+from feature_export.features.settings import AudioSettings, ExtractionSettings
 
 
 def _describe_stored(corpus: Corpus) -> str:
@@ -16,6 +16,16 @@ def _describe_stored(corpus: Corpus) -> str:
     f"{corpus.name}: features of {', '.join(stored.files)} ({stored.source}), "
     f"audio {stored.audio_dimension} wide, video {stored.video_dimension}; "
     f"NaN and infinite values: {stored.nonfinite}"
+  )
+
+
+def _describe_voice(audio: AudioSettings) -> str:
+  speech = audio.speech
+  if speech is None:
+    return f"{audio.mels} log-Mel bins, window {audio.window}, hop {audio.hop}"
+  return (
+    f"{speech.kind}, {audio.mels} wide, layer {speech.layer}, {speech.pool} "
+    f"states averaged, sha256 {speech.sha256[:12]}"
   )
 
 
@@ -41,8 +51,8 @@ def describe_run(
       + (running.beam_runner or f"{running.jobs} processes"),
       "audio: left out"
       if not importing.audio
-      else f"audio: {audio.mels} log-Mel bins, {audio.sample_rate} Hz, window "
-      f"{audio.window}, hop {audio.hop}, at most {audio.max_seconds:g} s",
+      else f"audio: {_describe_voice(audio)}, {audio.sample_rate} Hz, at most "
+      f"{audio.max_seconds:g} s",
       "video: left out"
       if not importing.video
       else f"video: {video.frames} frames of {video.image_size} px, "

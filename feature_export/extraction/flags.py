@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from feature_export.features import speech
 from feature_export.features.efficientnet import (
   DEFAULT_BACKBONE,
   DEVICES,
@@ -54,6 +55,22 @@ class FeatureOptions:
       if len(kind.actions) > 1
     ),
     (),
+  )
+  audio_backbone: str = option(
+    "What the voice becomes: a Mel-spectrogram, or states of a speech model.",
+    speech.MEL,
+    choices=speech.BACKBONES,
+  )
+  audio_model: str | None = option(
+    "Folder of the speech model, or its name on the Hugging Face hub.", None
+  )
+  audio_layer: int = option(
+    "Its hidden state; 0: before the first layer, -1: its output.", -1
+  )
+  audio_pool: int = option(
+    "Neighbouring states, of 50 a second, that are averaged.",
+    2,
+    limits=(1, 50),
   )
   frames: int = option(
     "Largest number per clip.", MAX_FRAMES, limits=(1, MAX_FRAMES)
@@ -105,6 +122,9 @@ class RunOptions:
 def flag_faults(features: FeatureOptions, running: RunOptions) -> list[str]:
   """Lists what is wrong with the flags."""
   faults = outside_limits(features) + outside_limits(running)
+  faults += speech.flag_faults(
+    features.audio_backbone, features.audio_model, features.max_seconds
+  )
   if running.beam_options and not running.beam_runner:
     faults.append("--beam_options goes with --beam_runner only")
   return faults
@@ -146,6 +166,22 @@ def build_settings(
     **describe_network(options.backbone),
   )
   audio = AudioSettings(policies=policies["audio"], **limits)
+  audio, folder = _with_speech(audio, options)
   return ExtractionSettings(
-    audio, video, options.backbone_weights, options.face_model, device
+    *(audio, video, options.backbone_weights, options.face_model),
+    *(device, folder),
   )
+
+
+def _with_speech(
+  audio: AudioSettings, options: FeatureOptions
+) -> tuple[AudioSettings, Path | None]:
+  """The settings with those of a speech model, and its folder, if one is."""
+  if options.audio_backbone == speech.MEL:
+    return audio, None
+  folder = speech.find_model(options.audio_model)
+  settings, width = speech.describe_model(
+    *(options.audio_backbone, folder),
+    *(options.audio_layer, options.audio_pool),
+  )
+  return replace(audio, speech=settings, mels=width), folder

@@ -31,6 +31,7 @@ from feature_export.features.faces import (
 )
 from feature_export.features.findings import Inspection
 from feature_export.features.settings import ExtractionSettings
+from feature_export.features.speech import SpeechEncoder, load_encoder
 from feature_export.features.video import extract_frames
 from feature_export.files import hash_file
 
@@ -60,6 +61,18 @@ class MediaExtractor:
         "give --backbone_weights the same file."
       )
     return load_backbone(settings.video, weights, settings.device)
+
+  @cached_property
+  def _speech(self) -> SpeechEncoder | None:
+    settings = self._settings
+    if settings.audio.speech is None:
+      return None
+    import torch
+
+    torch.set_num_threads(1)  # as above
+    return load_encoder(
+      settings.audio.speech, settings.speech_model, settings.device
+    )
 
   @cached_property
   def _detector(self) -> Detector:
@@ -111,7 +124,7 @@ class MediaExtractor:
     if modality == "audio":
 
       def run():
-        return extract_audio(media, of_modality, inspection)
+        return extract_audio(media, of_modality, inspection, self._speech)
     else:
 
       def run():

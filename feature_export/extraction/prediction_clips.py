@@ -39,6 +39,7 @@ from feature_export.features.settings import (
   FaceSettings,
   VideoSettings,
 )
+from feature_export.features.speech import SpeechSettings, find_model
 from feature_export.files import hash_file, parse_json
 from feature_export.records.schema import hash_settings
 
@@ -121,7 +122,10 @@ def read_clips(
 
 
 def build_settings(
-  stored: dict, weights: Path | None, face_model: Path | None
+  stored: dict,
+  weights: Path | None,
+  face_model: Path | None,
+  speech_model: str | None = None,
 ) -> ExtractionSettings:
   """The settings that a training run's features were made with.
 
@@ -129,6 +133,7 @@ def build_settings(
     stored: "audio" and "video" settings, as a dataset's metadata hold them.
     weights: weights file of the network; None: the default's.
     face_model: file of the face detector; None: OpenCV's own.
+    speech_model: folder or hub name of the speech model, if the run read one.
 
   Raises:
     InputError: settings of another exporter, other weights, or another face
@@ -136,6 +141,8 @@ def build_settings(
   """
   try:
     audio = AudioSettings(**stored["audio"])
+    if audio.speech is not None:
+      audio = replace(audio, speech=SpeechSettings(**stored["audio"]["speech"]))
     video = VideoSettings(**stored["video"])
     faces = FaceSettings(**stored["video"]["faces"])
   except (KeyError, TypeError) as error:
@@ -159,7 +166,18 @@ def build_settings(
       f"of OpenCV ({faces.version}), or give --face_model."
     )
   video = replace(video, faces=faces)
-  return ExtractionSettings(audio, video, weights, face_model)
+  folder = None
+  if audio.speech is not None:
+    if speech_model is None:
+      raise InputError(
+        f"Speech model: expected --audio_model, the {audio.speech.kind} model "
+        f"that the run was trained with (sha256 {audio.speech.sha256}), found "
+        "none"
+      )
+    folder = find_model(speech_model)
+  return ExtractionSettings(
+    audio, video, weights, face_model, speech_model=folder
+  )
 
 
 def _notes(extraction: Extraction) -> list[str]:

@@ -25,6 +25,7 @@ from feature_export.features.source import (
   check_length,
   container_origin,
 )
+from feature_export.features.speech import SpeechEncoder, embed_speech
 
 # libsndfile seeks to the sample; every other container goes through FFmpeg. So
 # do codecs with frames, which libsndfile reads in WAV and starts too early in.
@@ -380,6 +381,19 @@ def give_numba_a_cache() -> None:
   os.environ.setdefault("NUMBA_CACHE_DIR", str(own))
 
 
+def _resample(waveform: Waveform, settings: AudioSettings) -> np.ndarray:
+  """float32[N] at the settings' rate."""
+  give_numba_a_cache()
+  import librosa
+
+  return librosa.resample(
+    waveform.samples,
+    orig_sr=waveform.rate,
+    target_sr=settings.sample_rate,
+    res_type="soxr_hq",
+  )
+
+
 def compute_log_mel(waveform: Waveform, settings: AudioSettings) -> np.ndarray:
   """Turns samples into a log-Mel spectrogram.
 
@@ -390,15 +404,9 @@ def compute_log_mel(waveform: Waveform, settings: AudioSettings) -> np.ndarray:
     float16[A, mels] in dB with A = 1 + N // hop, N in samples at
     `settings.sample_rate`.
   """
-  give_numba_a_cache()
+  samples = _resample(waveform, settings)
   import librosa
 
-  samples = librosa.resample(
-    waveform.samples,
-    orig_sr=waveform.rate,
-    target_sr=settings.sample_rate,
-    res_type="soxr_hq",
-  )
   # librosa warns when a clip is shorter than its window. Zeros after the clip
   # change no value, because frames are padded with zeros anyway.
   frames = 1 + len(samples) // settings.hop
@@ -421,12 +429,21 @@ def compute_log_mel(waveform: Waveform, settings: AudioSettings) -> np.ndarray:
 
 
 def extract_audio(
-  media: Media, settings: AudioSettings, inspection: Inspection
+  media: Media,
+  settings: AudioSettings,
+  inspection: Inspection,
+  encoder: SpeechEncoder | None = None,
 ) -> np.ndarray:
   """Extracts the audio features of one clip.
 
+  Args:
+    media: file with start and end in seconds.
+    settings: how features are made.
+    inspection: takes the findings.
+    encoder: model of `settings.speech`; None where that is None.
+
   Returns:
-    float16[A, mels] in dB, A > 0.
+    float16[A, mels] in dB, or states of the encoder; A > 0.
 
   Raises:
     MediaError: the reason why the clip has no usable audio.
@@ -436,4 +453,6 @@ def extract_audio(
   if len(waveform.samples) > most:
     inspection.report("too_long", f"cut at {settings.max_seconds:g} s")
     waveform = Waveform(waveform.samples[:most], waveform.rate)
-  return compute_log_mel(waveform, settings)
+  if encoder is None:
+    return compute_log_mel(waveform, settings)
+  return embed_speech(_resample(waveform, settings), settings.speech, encoder)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from feature_export.features.findings import default_policies
+from feature_export.features.speech import SpeechSettings
 
 DIMENSION = 1280  # pooled features of every EfficientNet-B0 and Lite0
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -23,13 +24,15 @@ class AudioSettings:
     sample_rate: Hz, mono.
     window: samples of a Hann window, also the FFT length.
     hop: samples between frames; 16000 / 512 = 31.25 frames/s.
-    mels: number of Mel bins.
+    mels: number of Mel bins; with `speech`, D of a state.
     floor: smallest power, so the lowest value is -100 dB.
     max_seconds: length that longer clips are cut to.
     far_seconds: length from which on a file without an interval is no single
       utterance; MELD holds some of five minutes by mistake.
     downmix: rule by which several channels become one.
     policies: kind of finding -> action.
+    speech: settings of the speech model that takes the spectrogram's place;
+      None: the spectrogram.
   """
 
   sample_rate: int = 16000
@@ -43,6 +46,7 @@ class AudioSettings:
   policies: dict[str, str] = field(
     default_factory=partial(default_policies, "audio")
   )
+  speech: SpeechSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ class ExtractionSettings:
       brings, wherever it is installed on the machine that does the work.
     face_model: file of the face detector; None: the one that OpenCV brings.
     device: "auto", "cpu" or "cuda".
+    speech_model: folder of the speech model; None where there is none.
   """
 
   audio: AudioSettings
@@ -118,10 +123,14 @@ class ExtractionSettings:
   weights: Path | None = None
   face_model: Path | None = None
   device: str = "auto"
+  speech_model: Path | None = None
 
   def describe(self) -> dict[str, dict]:
     """The settings that the dataset's metadata keep: no paths, no device."""
-    return {"audio": asdict(self.audio), "video": asdict(self.video)}
+    audio = asdict(self.audio)
+    if audio["speech"] is None:
+      del audio["speech"]  # so that spectrograms keep their hash
+    return {"audio": audio, "video": asdict(self.video)}
 
   def width(self, modality: str) -> int:
     """D of a modality's features."""

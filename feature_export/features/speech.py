@@ -1,0 +1,240 @@
+"""Voice as the states of a speech transformer, instead of a Mel-spectrogram.
+
+wav2vec 2.0, HuBERT and WavLM read samples and give 50 states a second;
+Whisper's encoder reads its own spectrogram of 30 s and gives as many.
+Neighbouring states are averaged, which keeps records small: they differ little.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from feature_export.errors import InputError, MediaError
+from feature_export.files import check_is_no_pointer
+from unimse_cli import storage
+
+if TYPE_CHECKING:
+  import torch
+
+MEL = "mel"
+WHISPER = "whisper"
+# Backbone -> model_type of its config.json.
+KINDS = ("wav2vec2", "hubert", "wavlm", WHISPER)
+BACKBONES = (MEL, *KINDS)
+RATE = 16000  # Hz that all of them were trained with
+_HOP = 320  # samples between states
+_LEAST = 400  # samples: the first state of a convolutional front end
+_WHISPER_SECONDS = 30.0
+_LARGEST = float(np.finfo(np.float16).max)
+_PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.bin")
+
+
+@dataclass(frozen=True)
+class SpeechSettings:
+  """Everything that changes the values of the states.
+
+  Attributes:
+    kind: "wav2vec2", "hubert", "wavlm" or "whisper".
+    sha256: hash over the model's weights and settings, in hexadecimal.
+    layer: hidden state that is taken, as transformers counts them: 0 is the
+      input of the first layer, -1 the model's output.
+    pool: number of neighbouring states that are averaged.
+  """
+
+  kind: str
+  sha256: str
+  layer: int = -1
+  pool: int = 2
+
+
+@dataclass(frozen=True)
+class SpeechEncoder:
+  """A frozen model.
+
+  Attributes:
+    states: function float32[N] samples at 16 kHz -> float32[T, D].
+  """
+
+  states: Callable[[np.ndarray], np.ndarray]
+
+
+def find_model(name: str) -> Path:
+  """The folder of a model; a hub name is fetched, which is said.
+
+  Raises:
+    InputError: no folder, and the hub does not have it.
+  """
+  folder = storage.fetch(name)
+  if folder.is_dir():
+    return folder
+  from huggingface_hub import snapshot_download
+  from huggingface_hub.errors import HFValidationError
+
+  print(f"Speech model {name}: not a folder, looking on the hub")
+  try:
+    return Path(snapshot_download(name, allow_patterns=list(_PATTERNS)))
+  except (HFValidationError, OSError, RuntimeError, ValueError) as error:
+    raise InputError(
+      f"Speech model {name!r}: expected a folder as transformers saves it, or "
+      f"the name of a model that can be fetched; found neither: {error}\n"
+      "Correct --audio_model."
+    ) from error
+
+
+def describe_model(
+  kind: str, folder: Path, layer: int, pool: int
+) -> tuple[SpeechSettings, int]:
+  """The settings of a model, and D.
+
+  Raises:
+    InputError: another kind of model, no weights, or no such layer.
+  """
+  from transformers import AutoConfig
+
+  try:
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+  except (OSError, ValueError) as error:
+    raise InputError(
+      f"Speech model {folder}: expected config.json of a {kind} model, found: "
+      f"{error}"
+    ) from error
+  if config.model_type != kind:
+    raise InputError(
+      f"Speech model {folder}: expected the kind {kind}, found "
+      f"{config.model_type}. Correct --audio_backbone or --audio_model."
+    )
+  layers = (
+    config.encoder_layers if kind == WHISPER else config.num_hidden_layers
+  )
+  if not -layers - 1 <= layer <= layers:
+    raise InputError(
+      f"--audio_layer: expected {-layers - 1} to {layers} for {folder}, found "
+      f"{layer}"
+    )
+  width = config.d_model if kind == WHISPER else config.hidden_size
+  return SpeechSettings(kind, _hash_model(folder), layer, pool), width
+
+
+def _hash_model(folder: Path) -> str:
+  """sha256 over weights, config.json and preprocessor_config.json.
+
+  Raises:
+    InputError: no weights in the folder.
+  """
+  weights = sorted(folder.glob("*.safetensors"))
+  weights = weights or sorted(folder.glob("pytorch_model*.bin"))
+  if not weights:
+    raise InputError(
+      f"Speech model {folder}: expected *.safetensors or pytorch_model*.bin, "
+      "found neither. Correct --audio_model."
+    )
+  names = ("config.json", "preprocessor_config.json")
+  digest = hashlib.sha256()
+  for file in (*weights, *(folder / name for name in names)):
+    if file.is_file():
+      check_is_no_pointer(file)
+      with file.open("rb") as stream:
+        digest.update(hashlib.file_digest(stream, "sha256").digest())
+  return digest.hexdigest()
+
+
+def load_encoder(
+  settings: SpeechSettings, folder: Path, device: str
+) -> SpeechEncoder:
+  """Loads a model as transformers does, its weights as tensors alone.
+
+  Args:
+    settings: from `describe_model`, perhaps of another machine.
+    folder: the model's.
+    device: "auto", "cpu" or "cuda".
+
+  Raises:
+    InputError: not the model that the settings are of.
+  """
+  found = _hash_model(folder)
+  if found != settings.sha256:
+    raise InputError(
+      f"Speech model {folder}: expected the sha256 {settings.sha256}, found "
+      f"{found}. Give --audio_model the same model everywhere."
+    )
+  import torch
+  from transformers import AutoFeatureExtractor, AutoModel
+
+  if device == "auto":
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+  extractor = AutoFeatureExtractor.from_pretrained(
+    folder, local_files_only=True
+  )
+  model = AutoModel.from_pretrained(
+    folder, local_files_only=True, dtype=torch.float32
+  )
+  if settings.kind == WHISPER:
+    model = model.get_encoder()
+  model = model.eval().to(device)
+
+  def states(samples: np.ndarray) -> np.ndarray:
+    inputs = extractor(samples, sampling_rate=RATE, return_tensors="pt")
+    inputs = {
+      k: v.to(device) for k, v in inputs.items() if k != "attention_mask"
+    }
+    with torch.inference_mode():
+      output = model(**inputs, output_hidden_states=True)
+    return _chosen(output, settings.layer)[0].float().cpu().numpy()
+
+  return SpeechEncoder(states)
+
+
+def _chosen(output, layer: int) -> "torch.Tensor":
+  """[1, T, D]; the output has a norm that the last hidden state may lack."""
+  if layer == -1:
+    return output.last_hidden_state
+  return output.hidden_states[layer]
+
+
+def embed_speech(
+  samples: np.ndarray, settings: SpeechSettings, encoder: SpeechEncoder
+) -> np.ndarray:
+  """The states of a clip, `pool` neighbours averaged.
+
+  Args:
+    samples: float32[N] at 16 kHz, N > 0.
+    settings: which layer, how many neighbours.
+    encoder: the model.
+
+  Returns:
+    float16[A, D] with A = ceil(T / pool), T about N / 320.
+
+  Raises:
+    MediaError: states that are not finite or beyond float16.
+  """
+  padded = np.pad(samples, (0, max(0, _LEAST - len(samples))))
+  states = encoder.states(padded)
+  if settings.kind == WHISPER:
+    states = states[: math.ceil(len(padded) / _HOP)]
+  starts = np.arange(0, len(states), settings.pool)
+  counts = np.diff([*starts, len(states)])
+  pooled = np.add.reduceat(states, starts, axis=0) / counts[:, None]
+  if not np.isfinite(pooled).all() or np.abs(pooled).max() > _LARGEST:
+    raise MediaError("not_finite", "states that are not finite in float16")
+  return pooled.astype(np.float16)
+
+
+def flag_faults(kind: str, model: str | None, max_seconds: float) -> list[str]:
+  """What is wrong with the flags of the voice's backbone."""
+  faults = []
+  if (kind == MEL) == (model is not None):
+    faults.append(
+      "--audio_model goes with --audio_backbone "
+      f"{', '.join(KINDS)}, each of which needs it"
+    )
+  if kind == WHISPER and max_seconds > _WHISPER_SECONDS:
+    faults.append(
+      f"--max_seconds: expected at most {_WHISPER_SECONDS:g} with "
+      f"--audio_backbone whisper, found {max_seconds:g}"
+    )
+  return faults
