@@ -12,10 +12,12 @@ from configs import authors
 from unimse_jax import config as config_lib
 from unimse_jax.config import OptimizerConfig
 from unimse_jax.models import UniMSE
-from unimse_jax.parallel import trees
+from unimse_jax.parallel import sharding, trees
+from unimse_jax.parallel.mesh import make_mesh
 from unimse_jax.pipeline.model_shape import model_config, random_t5
 from unimse_jax.training import optimizer as optimizer_lib
 from unimse_jax.training.optimizer import make_optimizer, make_schedule
+from unimse_jax.training.train_state import create
 
 _CONFIG = OptimizerConfig(
   kind="adamw",
@@ -225,3 +227,79 @@ def test_frozen_wins_over_trainable():
   moved, _ = step(config, nested(1.0), nested(0.5))
   for path, value in moved.items():
     assert (value == 1).all() == path.startswith(("t5/", "contrastive")), path
+
+
+@pytest.fixture(scope="module")
+def wide_shapes(tiny_model, tiny_t5, make_batch):
+  """Matrices of at least 128 x 128, which Adafactor keeps in two vectors."""
+  shape = {"width": 256, "heads": 4, "head_width": 64, "hidden": 256}
+  shape |= {"vocab_size": 256, "encoder_layers": 1}
+  model = tiny_model(t5=dataclasses.replace(tiny_t5, **shape))
+  return jax.eval_shape(
+    lambda: model.init(jax.random.key(0), make_batch())["params"]
+  )
+
+
+def bytes_on_first_device(tree) -> int:
+  first = jax.devices()[0]
+  return sum(
+    shard.data.nbytes
+    for leaf in jax.tree.leaves(tree)
+    for shard in leaf.addressable_shards
+    if shard.device == first
+  )
+
+
+def two_steps(config: OptimizerConfig, shapes, mesh):
+  """The state after two steps with gradients of one standard deviation."""
+  optimizer = make_optimizer(config, shapes, 10)
+  rng = np.random.default_rng(0)
+
+  def draw():
+    return jax.tree.map(
+      lambda leaf: rng.standard_normal(leaf.shape, leaf.dtype), shapes
+    )
+
+  def update(state, grads):
+    updates, moments = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return state.replace(params=params, opt_state=moments)
+
+  start = jax.eval_shape(lambda params: create(params, optimizer), shapes)
+  places = sharding.state_sharding(start, mesh)
+  state = jax.jit(
+    lambda params: create(params, optimizer), out_shardings=places
+  )(jax.device_put(draw(), places.params))
+  step = jax.jit(
+    update, in_shardings=(places, places.params), out_shardings=places
+  )
+  for _ in range(2):
+    state = step(state, jax.device_put(draw(), places.params))
+  return state
+
+
+@pytest.mark.parametrize("kind", ["adamw", "adam_l2", "adafactor"])
+def test_steps_and_memory_of_eight_devices(kind, wide_shapes):
+  """Data, fsdp and model axes of two: the same step, a quarter of the state."""
+  config = dataclasses.replace(
+    _CONFIG, kind=kind, weight_decay=0.1, clip_norm=1.0
+  )
+  one = two_steps(config, wide_shapes, make_mesh(devices=1))
+  eight = two_steps(config, wide_shapes, make_mesh(fsdp=2, model=2))
+  # Norms and means are float32 sums in another order; steps are 0.1 to 0.4.
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+    jax.device_get(eight),
+    jax.device_get(one),
+  )
+  weights = bytes_on_first_device(one.params["t5"])
+  # All of T5 but its norms and relative positions.
+  split = bytes_on_first_device(eight.params["t5"])
+  assert 0.25 * weights < split < 0.26 * weights
+  moments = bytes_on_first_device(eight.opt_state)
+  if kind == "adafactor":
+    assert moments < 0.1 * bytes_on_first_device(one.params)
+  else:
+    # And the counts of steps, of the moments and of four learning rates.
+    counts = moments - 2 * bytes_on_first_device(eight.params)
+    assert 0 < counts <= 4 * 5
