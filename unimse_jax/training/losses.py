@@ -79,7 +79,8 @@ def total(
   for modality in output.keys:
     part = contrastive(output, modality, config) / divisors[modality]
     if config.contrastive_units == "chance":
-      candidates = jnp.maximum(divisors[modality], 2.0)
+      # Those of the part, where a batch is worked off in parts.
+      candidates = jnp.maximum(output.present[modality].sum(), 2)
       part /= jnp.log(candidates) * len(output.anchors)
     parts[f"contrastive_{modality}"] = part
     loss += factors[modality] * part

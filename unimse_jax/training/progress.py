@@ -12,6 +12,7 @@ import tqdm
 from absl import logging
 from jax.sharding import Mesh
 
+from unimse_jax.config import Config
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.records import SPLITS
 from unimse_jax.parallel import multihost
@@ -21,6 +22,7 @@ _LINE_EVERY = 60.0  # s, where there is no terminal for a bar
 
 
 def starting_block(
+  config: Config,
   mixture: Mixture,
   params: Any,
   mesh: Mesh,
@@ -31,6 +33,7 @@ def starting_block(
   """What is about to be trained, on what, and for how long.
 
   Args:
+    config: the run's; what a batch is split into is read.
     mixture: corpora and labels.
     params: parameters, or their shapes.
     mesh: devices that the step runs on.
@@ -51,6 +54,12 @@ def starting_block(
     + f"; {order.real_tokens(epoch):.1%} of them real; each shape is compiled "
     "when its first batch comes",
   ]
+  size, parts = config.train.batch_size, config.train.microbatches
+  if (config.loss.alpha or config.loss.beta) and parts > 1:
+    lines.append(
+      f"contrast    each utterance with the {size // parts - 1} others of its "
+      f"part of the batch, not with {size - 1} (train.microbatches = {parts})"
+    )
   for corpus in mixture.corpora:
     counts = collections.Counter(
       split

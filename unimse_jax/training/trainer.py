@@ -244,6 +244,7 @@ class _Training:
     if not multihost.is_first():
       return
     block = starting_block(
+      self.config,
       self.experiment.mixture,
       self.assembly.abstract_state.params,
       self.mesh,

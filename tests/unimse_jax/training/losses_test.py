@@ -79,6 +79,19 @@ def test_a_guess_at_the_pairs_costs_one_in_units_of_chance(make_batch):
       assert parts[f"contrastive_{name}"] == pytest.approx(1.0, rel=1e-5)
 
 
+def test_a_guess_costs_one_in_a_batch_of_two_parts_too(make_batch):
+  """Each part has half of the rows and of the candidates."""
+  batch, output = make_batch(), make_output()
+  config = dataclasses.replace(_CONFIG, contrastive_units="chance")
+  same = jax.tree.map(jnp.ones_like, (output.anchors, output.keys))
+  output = output.replace(anchors=same[0], keys=same[1])
+  divisors = {name: 2 * value for name, value in losses.weights(batch).items()}
+  _, parts = losses.total(output, batch, divisors, config)
+  for name in ("audio", "video"):
+    # All similarities are equal; float32.
+    assert parts[f"contrastive_{name}"] == pytest.approx(0.5, rel=1e-5)
+
+
 def test_equation_5(make_batch):
   output, batch = make_output(), make_batch()
   loss, parts = losses.total(output, batch, losses.weights(batch), _CONFIG)

@@ -17,7 +17,9 @@ def test_the_start_says_what_is_trained_on_what(straight, tiny_config):
   params = {"a": np.zeros((3, 1000)), "b": jax.ShapeDtypeStruct((7,), "f4")}
   mesh = make_mesh(devices=2)
   order = BatchOrder([30] * 48, ["films"] * 48, tiny_config(), mesh)
-  text = progress.starting_block(opened.mixture, params, mesh, order, 4, 8)
+  rest = (opened.mixture, params, mesh, order, 4, 8)
+  text = progress.starting_block(tiny_config(), *rest)
+  assert "contrast " not in text
   lines = text.splitlines()
   assert lines[0] == "devices     2 x cpu (cpu)"
   assert lines[1] == "parameters  3,007"
@@ -34,6 +36,15 @@ def test_the_start_says_what_is_trained_on_what(straight, tiny_config):
     f"corpus      films: {counts['train']} train, "
     f"{counts['validation']} validation, {counts['test']} test"
   )
+  parts = {"train.microbatches": 3}
+  lines = progress.starting_block(tiny_config(parts), *rest).splitlines()
+  assert lines[4] == (
+    "contrast    each utterance with the 3 others of its part of the batch, "
+    "not with 11 (train.microbatches = 3)"
+  )
+  parts |= {"loss.alpha": 0.0, "loss.beta": 0.0}
+  text = progress.starting_block(tiny_config(parts), *rest)
+  assert "contrast " not in text
 
 
 def test_without_a_terminal_a_line_comes_at_first_and_then_each_minute(
