@@ -111,7 +111,9 @@ def reach(path: pathlib.Path) -> None:
     InputError: it is not, with the client's reason.
   """
   if is_remote(path):
-    _named(path, lambda: path.fs.ls(_bucket(path), max_items=1))
+    # s3fs has no such limit; what it lists is the root of the bucket.
+    limit = {"max_items": 1} if path.protocol == "gs" else {}
+    _named(path, lambda: path.fs.ls(_bucket(path), **limit))
 
 
 def _bucket(path: pathlib.Path) -> str:

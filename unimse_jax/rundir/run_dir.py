@@ -42,6 +42,14 @@ class RunDir:
 
   path: pathlib.Path
 
+  def __post_init__(self):
+    if storage.is_remote(self.path) and self.path.protocol != "gs":
+      raise InputError(
+        f"expected a workdir on this machine or in gs://, found {self.path}: "
+        "Orbax writes checkpoints nowhere else; data, labels, vocabularies and "
+        "weights may lie there"
+      )
+
   @property
   def config_file(self) -> pathlib.Path:
     """The config that the run was made with."""
