@@ -69,7 +69,7 @@ class TrainConfig:
   microbatches: int = field(1, at_least=1)
   """The batch is worked off in this many parts, to save memory; contrastive
   negatives then come from the part alone: of 96 utterances in 4 parts, 23 and
-  not 95. To have all, raise parallel.fsdp or train.remat instead."""
+  not 95. parallel.fsdp and train.remat save memory and keep all."""
   average: float = field(0.0, at_least=0, below=1)
   """Above 0, a moving average of the parameters is kept, of which a step leaves
   this share as it is (less in the first steps), and it is what is evaluated and
