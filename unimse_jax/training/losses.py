@@ -31,12 +31,14 @@ def weights(
 def nll(output: UniMSEOutput, batch: Batch) -> tuple[jax.Array, jax.Array]:
   """L^task: sum of -log p of the target tokens, and of those that are right.
 
-  Both are weighted by the tokens' loss weights.
+  Both are weighted by the tokens' loss weights. A token is right where none has
+  a greater logit.
   """
-  losses = optax.softmax_cross_entropy_with_integer_labels(
-    output.logits, batch["decoder_target_tokens"]
-  )
-  right = output.logits.argmax(-1) == batch["decoder_target_tokens"]
+  logits, targets = output.logits, batch["decoder_target_tokens"]
+  losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+  # The softmax has the maximum already; argmax would read all logits again.
+  own = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+  right = own == logits.max(-1)
   loss_weights = batch["loss_weights"]
   return (losses * loss_weights).sum(), (right * loss_weights).sum()
 
