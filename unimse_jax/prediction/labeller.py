@@ -57,6 +57,13 @@ class Labeller:
         label_text, tokenizer, decoding.max_new_tokens + 1
       )
       automata = [legal, *automata] if also_free else [legal]
+    self._gather = jax.jit(
+      lambda params: sharding.gather_parameters(
+        params,
+        sharding.state_sharding(params, mesh),
+        model.config.t5.compute_dtype,
+      )
+    )
     self._generate = jax.jit(_generator(model, decoding, automata))
     self._score = jax.jit(
       functools.partial(probabilities.log_probabilities, model)
@@ -82,6 +89,8 @@ class Labeller:
       rows: number of rows, over all processes, that hold an utterance.
       with_probabilities: whether to score the closed slots and the numbers.
     """
+    if self._mesh.shape["fsdp"] > 1:
+      params = self._gather(params)
     batch = sharding.shard_batch(arrays, self._mesh)
     outputs, encoded, mask, pooled = self._generate(params, batch)
     texts, *free_texts = [self._texts(tokens, rows) for tokens in outputs]
