@@ -84,6 +84,8 @@ def decoding(config: Config, devices: Sequence[jax.Device]) -> Program:
   size = -(-config.decoding.batch_size // divisor) * divisor
   longest = config.data.buckets[-1]
   batch = synthetic.make_batch(config, np.array([longest]), size, longest)
+  params = assembly.abstract_state.params  # as `Labeller` gathers them
+  places = jax.tree.map(sharding.gathered, assembly.sharding.params)
   return Program(
     f"decoding, {size} x {longest} tokens",
     jax.jit(encode_and_decode, static_argnums=(0, 1, 2)),
@@ -91,7 +93,7 @@ def decoding(config: Config, devices: Sequence[jax.Device]) -> Program:
       model,
       config.decoding.max_new_tokens,
       config.decoding.beams,
-      assembly.abstract_state.params,
+      sharding.placed(params, places),
       _abstract(batch, mesh),
       noise_automaton(config.seed),
     ),

@@ -75,11 +75,15 @@ def gather_parameters(params: Any, places: Any, dtype: jnp.dtype) -> Any:
   def gather(leaf: jax.Array, place: NamedSharding) -> jax.Array:
     if place.mesh.shape["fsdp"] == 1 or "fsdp" not in place.spec:
       return leaf
-    axes = (None if axis == "fsdp" else axis for axis in place.spec)
-    whole = NamedSharding(place.mesh, PartitionSpec(*axes))
-    return _gather(leaf, place, whole, dtype)
+    return _gather(leaf, place, gathered(place), dtype)
 
   return jax.tree.map(gather, params, places)
+
+
+def gathered(place: NamedSharding) -> NamedSharding:
+  """Where a parameter lies that fsdp does not split."""
+  axes = (None if axis == "fsdp" else axis for axis in place.spec)
+  return NamedSharding(place.mesh, PartitionSpec(*axes))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))

@@ -59,6 +59,5 @@ def test_decoding_takes_fewer_rows_at_once(rows, expected):
   decoding = dataclasses.replace(CONFIG.decoding, batch_size=rows)
   config = dataclasses.replace(CONFIG, decoding=decoding)
   assert fitting.decoding_changes(config, devices=2) == [
-    *({"decoding.batch_size": each} for each in expected),
-    {"parallel.fsdp": 2},
+    {"decoding.batch_size": each} for each in expected
   ]

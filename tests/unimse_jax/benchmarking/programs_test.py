@@ -110,3 +110,10 @@ def test_decoding_has_one_text_a_row():
   assert batch["encoder_input_tokens"].shape == (96, 32)
   assert "packed_places" not in batch
   assert {each.shape[0] for each in batch.values()} == {96}
+
+
+def test_decoding_reads_parameters_that_fsdp_does_not_split():
+  config = small(demo, parallel={"fsdp": 8})
+  params = programs.decoding(config, jax.devices()).arguments[3]
+  table = params["t5"]["shared"]["embedding"]
+  assert table.sharding.shard_shape(table.shape) == table.shape
