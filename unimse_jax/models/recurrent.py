@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from unimse_jax.models.dense import Dense
+from unimse_jax.models.dense import Dense, time_first
 from unimse_jax.models.layers import Dropout
 
 # What the backward pass needs of every step, each [A, B, W] but the mask
@@ -140,6 +140,7 @@ class LSTM(nn.Module):
       name="input",
       kernel_init=nn.initializers.xavier_normal(),
       bias_init=_chrono_bias(self.longest),
+      dot_general=time_first,
     )(frames.astype(jnp.float32).swapaxes(0, 1))
     kernel = self.param("recurrent", kernel_init, (self.width, 4 * self.width))
     states = recur(projected, mask.swapaxes(0, 1), kernel)

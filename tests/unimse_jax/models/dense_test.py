@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from unimse_jax.models.dense import Dense
+from unimse_jax.models.dense import Dense, time_first
 
 
 def _value(module, variables, x):
@@ -14,12 +14,15 @@ def _value(module, variables, x):
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 7), (2, 3, 7)])
-@pytest.mark.parametrize("use_bias", [True, False])
-def test_values_and_gradients_are_those_of_flax(shape, use_bias):
+@pytest.mark.parametrize(
+  ("use_bias", "options"),
+  [(True, {}), (False, {}), (True, {"dot_general": time_first})],
+)
+def test_values_and_gradients_are_those_of_flax(shape, use_bias, options):
   x = jax.random.normal(jax.random.key(0), shape)
   ours, theirs = (
-    kind(5, use_bias=use_bias, kernel_init=nn.initializers.normal(1.0))
-    for kind in (Dense, nn.Dense)
+    kind(5, use_bias=use_bias, kernel_init=nn.initializers.normal(1.0), **own)
+    for kind, own in ((Dense, options), (nn.Dense, {}))
   )
   variables = theirs.init(jax.random.key(1), x)
   jax.tree.map(
