@@ -134,9 +134,9 @@ class ParallelConfig:
   devices: int = field(0, at_least=0, free=True)
   """How many are used; 0: all."""
   fsdp: int = field(1, at_least=1, free=True)
-  """Devices over which parameters, optimizer state and batch are all split: of
-  8 chips of a TPU v5e each needs half the memory with 8, and base moves half the
-  bytes. A step gathers the parameters."""
+  """Devices over which parameters, optimizer state and batch are all split; a
+  step gathers the parameters. On 8 chips of a TPU v5e, 8 halves the memory of a
+  chip and the bytes that base moves."""
   model: int = field(1, at_least=1, free=True)
   """Devices over which the inside of each layer is split (tensor parallelism),
   for models that fsdp alone does not make room for."""

@@ -47,7 +47,7 @@ def test_operations_and_shapes_of_the_default_step():
   }
   # Before XLA's own passes.
   flops = lowered.cost_analysis()["flops"]
-  assert flops == pytest.approx(578.4e9, rel=0.05)
+  assert flops == pytest.approx(577.9e9, rel=0.05)
 
 
 def test_operations_and_memory_of_a_small_step():
@@ -58,9 +58,9 @@ def test_operations_and_memory_of_a_small_step():
   _, lowered = lowered_step(demo)
   compiled = lowered.compile()
   cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
-  assert cost["flops"] == pytest.approx(2.336e9, rel=0.1)
-  assert cost["bytes accessed"] == pytest.approx(379e6, rel=0.25)
-  assert memory.temp_size_in_bytes == pytest.approx(33.7e6, rel=0.25)
+  assert cost["flops"] == pytest.approx(2.329e9, rel=0.1)
+  assert cost["bytes accessed"] == pytest.approx(305e6, rel=0.25)
+  assert memory.temp_size_in_bytes == pytest.approx(29.6e6, rel=0.25)
   # Parameters and two moments of 0.6 M numbers, and the batch.
   assert memory.argument_size_in_bytes == 8_774_432
   assert memory.alias_size_in_bytes > 0.8 * memory.argument_size_in_bytes
