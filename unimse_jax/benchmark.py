@@ -2,9 +2,12 @@
 
 python -m unimse_jax.benchmark --config configs/base.py [--steps 20]
     [--warmup 3] [--output FILE.json] [--config.train.batch_size=8 ...]
+python -m unimse_jax.benchmark --config tests/peers/t5_small.py --peer torch
+    [--part lstm]
 """
 
 import json
+from typing import Any
 
 from absl import flags
 
@@ -23,6 +26,19 @@ _WARMUP = flags.DEFINE_integer(
   "warmup", 3, "Steps before those.", lower_bound=0
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Where to write the figures.")
+_PEER = flags.DEFINE_enum(
+  "peer",
+  None,
+  ["torch", "torch_compile"],
+  "Times training alone, beside the same model in torch on transformers' T5, "
+  "eager or compiled, taking turns.",
+)
+_PART = flags.DEFINE_enum(
+  "part",
+  "train",
+  ["train", "lstm"],
+  "What is timed beside a peer: the training step, or its LSTMs.",
+)
 
 
 def main() -> int:
@@ -34,22 +50,39 @@ def main() -> int:
       f"--output: expected a file in a directory that exists, found {output}."
     )
   launch.join()
+  report, text = _measure_beside(config) if _PEER.value else _measure(config)
+  from unimse_jax.parallel import multihost
+
+  if multihost.is_first():
+    print(text)
+    if output:
+      write_atomically(output, json.dumps(report, indent=2).encode())
+  return 0
+
+
+def _measure(config: Config) -> tuple[dict[str, Any], str]:
+  """Figures of ours alone, and as text."""
   from unimse_jax.benchmarking import (
     prediction_speed,
     throughput,
     throughput_table,
   )
-  from unimse_jax.parallel import multihost
 
   report = throughput.measure(config, _STEPS.value, _WARMUP.value)
   report["prediction"] = _measure_prediction(config)
-  if multihost.is_first():
-    print(throughput_table.format_report(report))
-    size = report["decoding"]["batch_size"]
-    print(prediction_speed.format_report(report["prediction"], size))
-    if output:
-      write_atomically(output, json.dumps(report, indent=2).encode())
-  return 0
+  size = report["decoding"]["batch_size"]
+  tables = throughput_table.format_report(report)
+  return report, "\n".join(
+    [tables, prediction_speed.format_report(report["prediction"], size)]
+  )
+
+
+def _measure_beside(config: Config) -> tuple[dict[str, Any], str]:
+  """Figures of ours and of a peer, and as text."""
+  from unimse_jax.benchmarking import peers
+
+  report = peers.measure(config, _PEER.value, _PART.value, _STEPS.value)
+  return report, peers.format_report(report)
 
 
 def _measure_prediction(config: Config) -> dict[str, dict[str, float]]:

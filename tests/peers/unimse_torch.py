@@ -2,7 +2,7 @@
 
 Written from the paper (Eq. 1 to 5) and, for what configs/authors.py asks, from
 the behaviour that fidelity describes. It shares no code with unimse_jax.models;
-weights come as a flat dict of unimse_jax's paths.
+`torch_paths` says which of its parameters is which of unimse_jax's.
 """
 
 import math
@@ -15,7 +15,6 @@ from torch.nn import functional
 from torch.nn.utils import rnn
 
 from unimse_jax.models import UniMSEConfig
-from unimse_jax.pretrained import names
 
 Batch = dict[str, torch.Tensor]
 ACTIVATIONS = {
@@ -37,7 +36,9 @@ class Clip(NamedTuple):
 class Reader(nn.Module):
   """LSTM over a clip's frames, then a linear map: X^a or X^v."""
 
-  def __init__(self, features: int, width: int, bidirectional: bool):
+  def __init__(
+    self, features: int, width: int, bidirectional: bool, dropout: float
+  ):
     super().__init__()
     self.lstm = nn.LSTM(
       features, width, batch_first=True, bidirectional=bidirectional
@@ -46,10 +47,14 @@ class Reader(nn.Module):
       if name.startswith("bias_hh"):
         bias.requires_grad_(False)  # one bias is enough
     self.states_width = width * (1 + bidirectional)
+    self.drop = nn.Dropout(dropout)
     self.out = nn.Linear(self.states_width, width)
 
   def forward(self, frames, mask):
     """[B, A, N], [B, A] -> vector [B, W], states [B, A, W or 2 W]."""
+    if mask.all():
+      states, (last, _) = self.lstm(frames)
+      return self.out(self.drop(torch.cat([*last], -1))), states
     counts = mask.sum(1)
     rows = torch.nonzero(counts).flatten()
     vector = frames.new_zeros(len(frames), self.lstm.hidden_size)
@@ -63,7 +68,7 @@ class Reader(nn.Module):
         found, batch_first=True, total_length=frames.shape[1]
       )
       last = torch.cat([*last], -1)  # of both directions
-      vector = vector.index_copy(0, rows, self.out(last))
+      vector = vector.index_copy(0, rows, self.out(self.drop(last)))
       states = states.index_copy(0, rows, found)
     return vector, states
 
@@ -143,7 +148,7 @@ class CrossModalLayer(nn.Module):
     queries = self.attention["query"](self.text_norm(text))
     frames = self.frame_norm(frames)
     # -1e9 and not -inf: a row without frames is left out afterwards.
-    bias = torch.where(mask, 0.0, -1e9)[:, None, None]
+    bias = hide(mask)[:, None, None]
     mixed = functional.scaled_dot_product_attention(
       split(queries),
       split(self.attention["key"](frames)),
@@ -187,6 +192,11 @@ class CrossAttention(nn.Module):
     return hidden + rms(hidden) * out if self.stream else out
 
 
+def hide(seen: torch.Tensor) -> torch.Tensor:
+  """What is added to the scores of keys; 0 where they are seen."""
+  return torch.where(seen, 0.0, -1e9)
+
+
 def own_tokens(batch: Batch) -> torch.Tensor:
   """bool[B, S]: the utterance's tokens, or all of a row without any."""
   mask = batch["encoder_mask"]
@@ -195,7 +205,7 @@ def own_tokens(batch: Batch) -> torch.Tensor:
 
 
 class UniMSETorch(nn.Module):
-  """The model, its losses and every intermediate."""
+  """The model, its losses and every intermediate; without dropout in `eval`."""
 
   def __init__(self, config: UniMSEConfig, features: dict[str, int]):
     super().__init__()
@@ -210,15 +220,20 @@ class UniMSETorch(nn.Module):
         num_heads=t5.heads,
         num_layers=t5.encoder_layers,
         num_decoder_layers=t5.decoder_layers,
-        dropout_rate=0.0,
+        dropout_rate=t5.dropout,
         feed_forward_proj=t5.activation,
       )
-    ).eval()
+    )
     if config.marking == "segments":
       self.segment_embedding = nn.Embedding(2, t5.width)
     self.modality_encoder = nn.ModuleDict(
       {
-        name: Reader(features[name], config.modality_width, config.lstm == "bi")
+        name: Reader(
+          features[name],
+          config.modality_width,
+          config.lstm == "bi",
+          config.modality_dropout,
+        )
         for name in features
       }
     )
@@ -267,47 +282,34 @@ class UniMSETorch(nn.Module):
     projected = conv((states * kept).mT).mT * kept
     return projected.sum(1) / kept.sum(1).clamp(min=1)
 
-  def _run_stack(self, stack: str, clips, found, **inputs):
-    """A T5 stack with PMF after each fused block; its blocks' outputs."""
+  def _run_stack(self, stack: str, x, bias, clips, found, **crossed):
+    """A T5 stack with PMF after each fused block; its blocks' outputs.
+
+    Block by block and without hooks, so that torch.compile has one graph.
+    """
     module = getattr(self.t5, stack)
     name = "fusion" if stack == "encoder" else "fusion_decoder"
     adapters = getattr(self, name, {})
-    outputs, hooks, read = {}, [], {}
-
-    def before(number: int):
-      def hook(feed_forward, arguments):
-        read[number] = arguments[0]
-
-      return hook
-
-    def after(number: int):
-      def hook(block, arguments, output):
-        hidden = output[0] if isinstance(output, tuple) else output
-        key = f"layers_{number}"
-        if key in adapters:
-          hidden = adapters[key](read[number], hidden, clips)
-          found[f"{name}_{key}"] = hidden
-        outputs[number] = hidden
-        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
-
-      return hook
-
+    outputs, self_bias, cross_bias = {}, None, None
+    x = module.dropout(x)
     for number, block in enumerate(module.block):
-      feed_forward = block.layer[-1]
-      hooks.append(feed_forward.register_forward_pre_hook(before(number)))
-      hooks.append(block.register_forward_hook(after(number)))
-    try:
-      last = module(**inputs, use_cache=False).last_hidden_state
-    finally:
-      for hook in hooks:
-        hook.remove()
-    return last, outputs
+      x, self_bias, _ = block.layer[0](x, bias, self_bias)
+      if crossed:
+        x, cross_bias, _ = block.layer[1](
+          x, position_bias=cross_bias, **crossed
+        )
+      before, x = x, block.layer[-1](x)
+      key = f"layers_{number}"
+      if key in adapters:
+        x = adapters[key](before, x, clips)
+        found[f"{name}_{key}"] = x
+      outputs[number] = x
+    return module.dropout(module.final_layer_norm(x)), outputs
 
-  def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-    """Every intermediate by name, `logits` among them."""
-    config, found = self.config, {}
+  def read(self, batch: Batch) -> list[Clip]:
+    """Voice and face."""
+    config, clips = self.config, []
     real = batch["encoder_mask"].any(1)
-    clips = []
     for name in config.modalities:
       mask = batch[f"{name}_mask"]
       if config.absent == "as_zeros":
@@ -315,39 +317,50 @@ class UniMSETorch(nn.Module):
       if name in config.zeroed_modalities:
         mask = torch.zeros_like(mask)
       vector, states = self.modality_encoder[name](batch[name], mask)
-      found[f"vector_{name}"] = vector
-      found[f"states_{name}"] = states
       clips.append(Clip(name, vector, states, mask))
-      found[f"present_{name}"] = mask.any(1)
+    return clips
+
+  def _embed(self, batch: Batch) -> torch.Tensor:
     embedded = self.t5.shared(batch["encoder_input_tokens"])
-    if config.marking == "segments":
-      marks = self.segment_embedding(batch["segment_ids"])
-      if config.segment_units == "table":
-        table = self.t5.shared.weight.detach()
-        marks = marks * table.square().mean().sqrt()
-      embedded = embedded + marks
-    encoded, text = self._run_stack(
-      "encoder",
-      clips,
-      found,
-      inputs_embeds=embedded,
-      attention_mask=batch["encoder_mask"].long(),
-    )
+    if self.config.marking != "segments":
+      return embedded
+    marks = self.segment_embedding(batch["segment_ids"])
+    if self.config.segment_units == "table":
+      table = self.t5.shared.weight.detach()
+      marks = marks * table.square().mean().sqrt()
+    return embedded + marks
+
+  def fuse(self, batch: Batch, clips: list[Clip]) -> dict[str, torch.Tensor]:
+    """Every intermediate by name, `logits` among them."""
+    config, found = self.config, {}
+    for clip in clips:
+      found[f"vector_{clip.name}"] = clip.vector
+      found[f"states_{clip.name}"] = clip.states
+      found[f"present_{clip.name}"] = clip.mask.any(1)
     seen = batch["encoder_mask"]
+    encoded, text = self._run_stack(
+      "encoder", self._embed(batch), hide(seen)[:, None, None], clips, found
+    )
     if config.marking == "slice_encoder":
       seen = own_tokens(batch)
+    tokens = batch["decoder_input_tokens"]
+    causal = torch.ones(*[tokens.shape[1]] * 2, device=tokens.device).tril()
     decoded, labels = self._run_stack(
       "decoder",
+      self.t5.shared(tokens),
+      hide(causal > 0)[None, None],
       clips,
       found,
-      input_ids=batch["decoder_input_tokens"],
-      encoder_hidden_states=encoded,
-      encoder_attention_mask=seen.long(),
+      key_value_states=encoded,
+      attention_mask=hide(seen)[:, None, None],
     )
     scale = config.t5.width**-0.5
     found["logits"] = decoded @ self.t5.shared.weight.T * scale
     self._contrast(batch, found, text, labels, clips)
     return found
+
+  def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+    return self.fuse(batch, self.read(batch))
 
   def _contrast(self, batch, found, text, labels, clips) -> None:
     config = self.config
@@ -418,28 +431,3 @@ def losses(found, batch: Batch, loss) -> dict[str, torch.Tensor]:
     if f"key_{name}" in found:
       parts["loss"] = parts["loss"] + factor * parts[f"contrastive_{name}"]
   return parts
-
-
-def path(name: str) -> tuple[str, bool]:
-  """unimse_jax's path of a torch parameter, and whether it is transposed."""
-  if name.startswith("t5."):
-    ours = "t5/" + names.path(name.removeprefix("t5."))
-    return ours, ours.endswith("/kernel")
-  for stem in ("modality_encoder", "fusion_decoder", "fusion"):
-    name = name.replace(f"{stem}.", f"{stem}_", 1)
-  name = name.replace("contrastive_modality.", "contrastive_modality_")
-  if name.startswith("contrastive"):
-    return name.replace(".weight", "/conv/kernel"), True
-  for theirs, ours in (
-    ("lstm.weight_ih_l0_reverse", "lstm_backward/input/kernel"),
-    ("lstm.bias_ih_l0_reverse", "lstm_backward/input/bias"),
-    ("lstm.weight_hh_l0_reverse", "lstm_backward/recurrent"),
-    ("norm.weight", "norm/scale"),
-    ("lstm.weight_ih_l0", "lstm/input/kernel"),
-    ("lstm.bias_ih_l0", "lstm/input/bias"),
-    ("lstm.weight_hh_l0", "lstm/recurrent"),
-    ("segment_embedding.weight", "segment_embedding/embedding"),
-  ):
-    name = name.replace(theirs, ours)
-  transposed = not name.endswith(("bias", "embedding", "scale"))
-  return name.replace(".weight", "/kernel").replace(".", "/"), transposed

@@ -20,11 +20,13 @@ from unimse_jax.data.tokenizer import EOS, PAD
 AUDIO_WIDTH = 64  # Mel bands
 VIDEO_WIDTH = 1280  # of an EfficientNet-B0 embedding
 T5_VOCABULARY = 32128
+AUDIO_RATE = 31.25  # frames/s
 LABEL_TOKENS = (8, 12)  # with </s>; 10 on average
 _FIRST_TOKEN = 3  # beyond pad, </s> and unknown
 # A gamma distribution of this shape has MOSEI's 99th percentile (86 of a mean
 # of 26.1; 85 measured) and MELD's median and 95th (10.7, 30; 10, 30 measured).
 _SHAPE = 2.0
+_VOICE_SECONDS = 3.2
 _PREFIX_TOKENS = 7  # "sst2 sentence: "
 _SPEAKER_TOKENS = 3  # "Rachel: "
 # The label slots of the four corpora, as the labels' .meta.json has them.
@@ -188,6 +190,17 @@ def frame_counts(config: Config) -> dict[str, int]:
     "video": config.data.video_frames,
   }
   return {name: counts[name] for name in config.data.modalities}
+
+
+def voice_frames(config: Config, rows: int, seed: int = 0) -> np.ndarray:
+  """int64[rows], frames of voices as long as MELD's, data.audio_frames at most.
+
+  3.2 s on average, and 18 % above 5 s (16 % measured).
+  """
+  rng = np.random.default_rng(seed)
+  seconds = rng.gamma(_SHAPE, _VOICE_SECONDS / _SHAPE, rows)
+  frames = np.rint(seconds * AUDIO_RATE / config.data.audio_stride)
+  return np.clip(frames.astype(np.int64), 1, config.data.audio_frames)
 
 
 def make_batch(

@@ -165,7 +165,7 @@ def _time_training(
       return state, metrics
 
     timed[length] = Timed(
-      _time(step, steps, warmup), seconds, _planned_bytes(compiled)
+      time_runs(step, steps, warmup), seconds, _planned_bytes(compiled)
     )
     logging.info(
       "Bucket %d: compiled in %.1f s, a step takes %.4g s.",
@@ -208,7 +208,9 @@ def _time_decoding(
       function, model, new_tokens, beams, params, batch, automaton
     )
     run = functools.partial(compiled, params, batch, automaton)
-    timed = Timed(_time(run, steps, warmup), seconds, _planned_bytes(compiled))
+    timed = Timed(
+      time_runs(run, steps, warmup), seconds, _planned_bytes(compiled)
+    )
     report[name] = {
       "beams": beams,
       "seconds": timed.spread(),
@@ -241,8 +243,8 @@ def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:
   return compiled, time.perf_counter() - start
 
 
-def _time(
-  function: Callable[[], Any], steps: int, warmup: int
+def time_runs(
+  function: Callable[[], Any], steps: int, warmup: int = 0
 ) -> tuple[float, ...]:
   """Seconds of each of `steps` runs, each waited for."""
   seconds = []

@@ -46,7 +46,7 @@ def tiny(**sections):
 def measured():
   """A report, the decoded tokens, and the first train state."""
   seen = {}
-  time_runs, train = throughput._time, throughput._time_training
+  time_runs, train = throughput.time_runs, throughput._time_training
 
   def spy_runs(function, steps, warmup):
     seen["last"] = function()
@@ -57,7 +57,7 @@ def measured():
     return train(*args)
 
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(throughput, "_time", spy_runs)
+    patch.setattr(throughput, "time_runs", spy_runs)
     patch.setattr(throughput, "_time_training", spy_training)
     report = throughput.measure(tiny(), steps=4, warmup=1)
   return report, seen["last"], seen["state"]

@@ -129,7 +129,7 @@ def theirs(model, loss, params, batch):
   """The same of the peer, arrays in unimse_jax's axes."""
   import torch
 
-  from tests.peers import unimse_torch
+  from tests.peers import torch_paths, unimse_torch
 
   features = {name: batch[name].shape[-1] for name in model.config.modalities}
   peer = unimse_torch.UniMSETorch(model.config, features)
@@ -139,7 +139,7 @@ def theirs(model, loss, params, batch):
     if not parameter.requires_grad:
       torch.nn.init.zeros_(parameter)
       continue
-    path, transposed = unimse_torch.path(name)
+    path, transposed = torch_paths.path(name)
     value = np.array(flat[path])
     with torch.no_grad():
       parameter.copy_(torch.tensor(value.T if transposed else value))

@@ -1,0 +1,317 @@
+"""Our speed beside that of the same model in torch, turn by turn.
+
+The peer is `tests/peers/timed_torch.py`, a process of its own: unimse_jax knows
+no torch. The two take turns and never run at once; the one that waits holds no
+core.
+"""
+
+import dataclasses
+import functools
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+from jax.sharding import Mesh
+
+from unimse_jax import config as config_lib
+from unimse_jax import processes
+from unimse_jax.benchmarking import synthetic
+from unimse_jax.benchmarking.throughput import time_runs
+from unimse_jax.benchmarking.workload import (
+  init_params,
+  make_workload,
+  random_params,
+  synthetic_model,
+)
+from unimse_jax.config import Config
+from unimse_jax.data.batching import Batch
+from unimse_jax.errors import InputError
+from unimse_jax.parallel import sharding
+from unimse_jax.pipeline.mesh import config_mesh
+from unimse_jax.training.assembly import assemble
+
+SCRIPT = pathlib.Path(__file__).parents[2] / "tests/peers/timed_torch.py"
+_TEXTS = ("encoder_input_tokens", "encoder_mask", "segment_ids")
+_TEXT = 64  # tokens of every text of the equal shapes
+_TURN = 3  # timed runs of a turn; one more goes before, to warm the caches
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """The same rows, as we and as the peer would batch them.
+
+  Attributes:
+    title: what they are.
+    ours: arrays of our batch.
+    theirs: arrays of the peer's.
+  """
+
+  title: str
+  ours: Batch
+  theirs: Batch
+
+
+class Peer:
+  """The peer's process."""
+
+  def __init__(self, folder: pathlib.Path, name: str, part: str):
+    """Starts it; the folder holds config.json and the batches."""
+    command = [sys.executable, SCRIPT, "--folder", folder, "--part", part]
+    if name == "torch_compile":
+      command.append("--compiled")
+    self._process = subprocess.Popen(
+      [str(each) for each in command],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
+      env=processes.child_environment(),
+    )
+
+  def time(self, task: str, count: int) -> list[float]:
+    """Seconds of each of `count` runs with the batch of that name."""
+    try:
+      self._process.stdin.write(f"{task} {count}\n")
+      self._process.stdin.flush()
+    except BrokenPipeError:
+      pass  # its own words are on the terminal; its status follows
+    for line in self._process.stdout:
+      kind, _, values = line.partition(" ")
+      if kind == "seconds":
+        return json.loads(values)
+    raise InputError(
+      f"--peer: expected times of the peer {SCRIPT}, found that it ended with "
+      f"status {self._process.wait()}; its message is above."
+    )
+
+  def close(self) -> None:
+    self._process.stdin.close()
+    self._process.wait()
+    self._process.stdout.close()
+
+
+def measure(config: Config, name: str, part: str, steps: int) -> dict[str, Any]:
+  """Times both.
+
+  Args:
+    config: shapes, losses and optimizer; what learns is `part`.
+    name: "torch", or "torch_compile" with torch.compile.
+    part: "train", the whole training step, or "lstm", forward and backward of
+      the LSTMs alone.
+    steps: timed runs of each side and task, rounded up to whole turns.
+
+  Returns:
+    Values of JSON types, times in s; `format_report` names them.
+
+  Raises:
+    InputError: the peer is not to be had, or the config asks for more than one
+      device.
+  """
+  mesh = config_mesh(config)
+  _check(mesh)
+  if part == "train":
+    tasks, run = _train_tasks(config, mesh), _make_step(config, mesh)
+  else:
+    tasks, run = _lstm_tasks(config), _make_lstms(config, mesh)
+  with tempfile.TemporaryDirectory() as folder:
+    folder = pathlib.Path(folder)
+    values = json.dumps(config_lib.to_dict(config))
+    (folder / "config.json").write_text(values)
+    for key, task in tasks.items():
+      np.savez(folder / f"{key}.npz", **task.theirs)
+    peer = Peer(folder, name, part)
+    try:
+      found = {}
+      for key, task in tasks.items():
+        batch = sharding.shard_batch(task.ours, mesh)
+        ours = functools.partial(time_runs, functools.partial(run, batch))
+        theirs = functools.partial(peer.time, key)
+        found[key] = _take_turns(ours, theirs, steps) | {"title": task.title}
+    finally:
+      peer.close()
+  return {
+    "config": config.name,
+    "peer": name,
+    "part": part,
+    "device": mesh.devices.flat[0].device_kind,
+    "dtype": config.t5.dtype,
+    "tasks": found,
+  }
+
+
+def _check(mesh: Mesh) -> None:
+  for package in ("torch", "transformers"):
+    if importlib.util.find_spec(package) is None:
+      raise InputError(
+        f"--peer: expected the package {package}, found none. Install the "
+        "extras export and test: pip install -e '.[export,test]'."
+      )
+  if not SCRIPT.is_file():
+    raise InputError(
+      f"--peer: expected the peer at {SCRIPT}, found no such file. It comes "
+      "with the repository: run the command from a clone."
+    )
+  if mesh.size != 1:
+    raise InputError(
+      f"--peer: expected one device, for the peer knows no more; found "
+      f"{mesh.size}. Set config.parallel.devices=1."
+    )
+
+
+def _take_turns(
+  ours: Callable[[int], Sequence[float]],
+  theirs: Callable[[int], Sequence[float]],
+  steps: int,
+) -> dict[str, Any]:
+  """Seconds of both, by turns, and their ratio."""
+  seconds = {"ours": [], "theirs": []}
+  rounds = -(-steps // _TURN)
+  for number in range(rounds + 1):
+    for side, run in (("ours", ours), ("theirs", theirs)):
+      turn = run(_TURN + 1)[1:]
+      if number:  # the first compiles and allocates
+        seconds[side].append(turn)
+    if number:
+      logging.info(
+        "Turn %d of %d: %.4g s, the peer %.4g s.",
+        number,
+        rounds,
+        *(np.median(turns[-1]) for turns in seconds.values()),
+      )
+  medians = {side: float(np.median(turns)) for side, turns in seconds.items()}
+  ratios = np.median(seconds["theirs"], 1) / np.median(seconds["ours"], 1)
+  return {
+    "seconds": seconds,
+    "median": medians,
+    "ratio": medians["theirs"] / medians["ours"],
+    "ratio_of_turns": [float(ratios.min()), float(ratios.max())],
+  }
+
+
+def _train_tasks(config: Config, mesh: Mesh) -> dict[str, Task]:
+  """Equal texts in equal rows, and a batch of the corpora's lengths."""
+  size = config.train.batch_size
+  tokens = min(_TEXT, config.text.max_tokens)
+  equal = synthetic.make_batch(config, np.full(size, tokens), size, tokens)
+  workload = make_workload(config, mesh)
+  longest = [workload.lengths[list(each.rows)].max() for each in workload.plans]
+  # The batch whose longest text is the median of all batches' longest.
+  plan = workload.plans[np.argsort(longest)[len(longest) // 2]]
+  lengths = workload.lengths[list(plan.rows)]
+  drawn = synthetic.make_batch(config, lengths, size, plan.length)
+  drawn, voices = _with_drawn_voices(config, drawn)
+  packed = drawn | workload.order.layout(plan)
+  padded = {
+    key: values[:, : lengths.max()] if key in _TEXTS else values
+    for key, values in drawn.items()
+  }
+  rows, length = workload.order.shape(plan)
+  return {
+    "equal": Task(f"{size} texts of {tokens} tokens", equal, equal),
+    "drawn": Task(
+      f"{len(lengths)} texts of {lengths.min()} to {lengths.max()} tokens "
+      f"(mean {lengths.mean():.0f}), {voices}; ours packed into {rows} rows of "
+      f"{length}",
+      packed,
+      padded,
+    ),
+  }
+
+
+def _lstm_tasks(config: Config) -> dict[str, Task]:
+  """Clips of all frames, and voices of unequal length."""
+  size = config.train.batch_size
+  equal = synthetic.make_batch(config, np.full(size, 2), size, 2)
+  frames = " and ".join(
+    f"{count} of {name}"
+    for name, count in synthetic.frame_counts(config).items()
+  )
+  drawn, voices = _with_drawn_voices(config, equal)
+  return {
+    "equal": Task(f"{size} clips, frames: {frames}", equal, equal),
+    "drawn": Task(f"the same, {voices}", drawn, drawn),
+  }
+
+
+def _with_drawn_voices(config: Config, batch: Batch) -> tuple[Batch, str]:
+  """The batch with voices of unequal length, and what is said of them."""
+  if "audio" not in config.data.modalities:
+    return batch, "without voice"
+  counts = synthetic.voice_frames(config, len(batch["audio"]))
+  mask = np.arange(batch["audio"].shape[1]) < counts[:, None]
+  audio = batch["audio"] * mask[..., None]
+  return (
+    {**batch, "audio": audio, "audio_mask": mask},
+    f"voices of {counts.min()} to {counts.max()} frames (mean "
+    f"{counts.mean():.0f})",
+  )
+
+
+def _make_step(config: Config, mesh: Mesh) -> Callable[[Batch], Any]:
+  """Our training step, which goes on with the state that it leaves."""
+  model = synthetic_model(config)
+  shapes = jax.eval_shape(
+    functools.partial(init_params, config, model), jax.random.key(0)
+  )
+  assembly = assemble(config, model, shapes, mesh, total_steps=1)
+  state = assembly.create_state(random_params(config, model, mesh))
+  key = jax.device_put(jax.random.key(config.seed), sharding.replicated(mesh))
+
+  def step(batch: Batch):
+    nonlocal state
+    state, metrics = assembly.step(state, batch, key)
+    return state, metrics
+
+  return step
+
+
+def _make_lstms(config: Config, mesh: Mesh) -> Callable[[Batch], Any]:
+  """Forward and backward of our LSTMs alone."""
+  model = synthetic_model(config)
+  params = random_params(config, model, mesh)
+  readers = {
+    name: values
+    for name, values in params.items()
+    if name.startswith("modality_encoder")
+  }
+
+  def total(readers: Any, batch: Batch) -> jax.Array:
+    read = model.apply(
+      {"params": {**params, **readers}},
+      batch,
+      False,
+      rngs={"dropout": jax.random.key(config.seed)},
+      method="_read_modalities",
+    )
+    return sum(
+      jnp.square(array).sum()
+      for each in read.values()
+      for array in (each.vector, each.states)
+    )
+
+  return functools.partial(jax.jit(jax.grad(total)), readers)
+
+
+def format_report(report: dict[str, Any]) -> str:
+  """The figures of `measure`, for people."""
+  lines = [
+    f"{report['config']} on {report['device']}, {report['dtype']}, "
+    f"{report['part']}: unimse_jax beside {report['peer']}, taking turns"
+  ]
+  for task in report["tasks"].values():
+    median, (low, high) = task["median"], task["ratio_of_turns"]
+    lines.append(
+      f"  {task['title']}:\n"
+      f"    {1e3 * median['ours']:.4g} ms, {report['peer']} "
+      f"{1e3 * median['theirs']:.4g} ms: {task['ratio']:.2f} x "
+      f"({low:.2f} to {high:.2f} in a turn)"
+    )
+  return "\n".join(lines)
