@@ -185,6 +185,7 @@ def run(main: Callable[[], int | None], keep_programs: bool = True) -> None:
       compiling is what is timed.
   """
   processes.stop_with_parent()
+  processes.keep_freed_memory()
   if keep_programs:
     program_cache.enable()
   # TensorBoard and Orbax look for TensorFlow; its start-up lines help nobody.

@@ -1,7 +1,8 @@
-"""Children that end with their parent."""
+"""Children that end with their parent, and memory that stays."""
 
 import os
 import pathlib
+import platform
 import signal
 import subprocess
 import sys
@@ -42,3 +43,44 @@ def test_a_child_gets_sigterm_when_its_parent_is_killed():
   assert not pathlib.Path(f"/proc/{child}/cmdline").exists() or not (
     pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
   )
+
+
+_REPEATED = """
+import resource, sys
+from unimse_jax import processes
+if sys.argv[1] == "kept":
+  processes.keep_freed_memory()
+import jax
+import jax.numpy as jnp
+
+def step(x):
+  return (x[:, None] * x) @ jnp.ones((2**12, 8))  # 64 MiB in between
+
+compiled = jax.jit(step).lower(jnp.ones(2**12)).compile()
+counts = []
+for _ in range(4):
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+  jax.block_until_ready(compiled(jnp.ones(2**12)))
+  counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(compiled.memory_analysis().temp_size_in_bytes, min(counts[1:]))
+"""
+
+
+@pytest.mark.skipif(
+  platform.libc_ver()[0] != "glibc", reason="glibc alone offers it"
+)
+def test_a_step_s_temporary_memory_is_touched_first_only_once():
+  faults = {}
+  for kind in ("given_back", "kept"):
+    done = subprocess.run(
+      [sys.executable, "-c", _REPEATED, kind],
+      env={**os.environ, "PYTHONPATH": str(_ROOT), "JAX_PLATFORMS": "cpu"},
+      capture_output=True,
+      text=True,
+      check=True,
+    )
+    size, faults[kind] = map(int, done.stdout.split())
+    assert size >= 2**26
+  # Pages of 4 KiB.
+  assert faults["given_back"] >= size // 2**12 - 1024
+  assert faults["kept"] < 1024
