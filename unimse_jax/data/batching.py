@@ -396,8 +396,8 @@ class Batcher:
 def prefetch(
   make: Callable[[int], Batch], numbers: Sequence[int], ahead: int = 2
 ) -> Iterator[Batch]:
-  """`make(number)` in order, made by a thread a few batches ahead."""
-  with futures.ThreadPoolExecutor(1) as pool:
+  """`make(number)` in order, `ahead` of them made at once, a thread each."""
+  with futures.ThreadPoolExecutor(ahead) as pool:
     waiting = [pool.submit(make, number) for number in numbers[:ahead]]
     try:
       for place in range(len(numbers)):

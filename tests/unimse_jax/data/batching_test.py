@@ -193,6 +193,11 @@ def test_prefetch_keeps_the_order(count):
   ]
 
 
+def test_two_batches_are_made_at_once():
+  both = threading.Barrier(2, timeout=30)
+  assert len(list(batching.prefetch(lambda number: both.wait(), range(4)))) == 4
+
+
 def test_prefetch_stays_a_few_ahead_and_stops_when_left():
   made = []
   batches = batching.prefetch(made.append, range(100))
