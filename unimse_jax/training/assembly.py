@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.parallel import sharding
-from unimse_jax.training.optimizer import make_optimizer
+from unimse_jax.training.optimizer import make_optimizer, what_learns
 from unimse_jax.training.train_state import TrainState, create
 from unimse_jax.training.train_step import Batch, Metrics, make_train_step
 
@@ -88,6 +88,7 @@ def assemble(
     loss=config.loss,
     microbatches=config.train.microbatches,
     average_decay=config.train.average,
+    learns=what_learns(config.optimizer, abstract_params),
   )
   state = sharding.placed(shapes, places)
   return Assembly(optimizer, state, places, step, averaged)

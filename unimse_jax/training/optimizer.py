@@ -37,6 +37,12 @@ def make_schedule(
   return optax.join_schedules([warmup, after], [config.warmup_steps])
 
 
+def what_learns(config: OptimizerConfig, params: Any) -> Any:
+  """The parameters' tree with True where a parameter learns."""
+  rules = ((config.frozen, False), (config.trainable, True), (r".*", False))
+  return trees.match(rules, params)
+
+
 def make_optimizer(
   config: OptimizerConfig, params: Any, total_steps: int
 ) -> optax.GradientTransformation:
@@ -47,8 +53,7 @@ def make_optimizer(
   Raises:
     InputError: nothing is left to learn.
   """
-  rules = ((config.frozen, False), (config.trainable, True), (r".*", False))
-  trainable = trees.match(rules, params)
+  trainable = what_learns(config, params)
   chosen = [path for path, keep in _leaves(trainable) if keep]
   if not chosen:
     raise InputError(

@@ -31,6 +31,7 @@ def train_step(
   microbatches: int,
   average_decay: float,
   gather: Callable[[Any], Any],
+  learns: Any,
 ) -> tuple[TrainState, Metrics]:
   """Forward, backward, update. Pure.
 
@@ -46,6 +47,7 @@ def train_step(
     average_decay: of `move_average`, where the state keeps an average.
     gather: parameters as the state has them -> as the model reads them, see
       `sharding.gather_parameters`.
+    learns: tree of bools, False where no gradient is asked for; None: all do.
 
   Returns:
     The state at step n + 1 and float32 scalars (`losses.total`, `signal`).
@@ -55,7 +57,7 @@ def train_step(
 
   def part_loss(params: Any, part: Batch, part_key: jax.Array):
     output, sown = model.apply(
-      {"params": gather(params)},
+      {"params": gather(_hold(params, learns))},
       part,
       False,
       rngs={"dropout": part_key},
@@ -77,6 +79,20 @@ def train_step(
   params = optax.apply_updates(state.params, updates)
   average = move_average(state.average, params, state.step, average_decay)
   return TrainState(state.step + 1, params, opt_state, average), metrics
+
+
+def _hold(params: Any, learns: Any) -> Any:
+  """The parameters, those that do not learn as constants.
+
+  Their gradients are then zeros that nobody computes.
+  """
+  if learns is None:
+    return params
+  return jax.tree.map(
+    lambda leaf, keep: leaf if keep else jax.lax.stop_gradient(leaf),
+    params,
+    learns,
+  )
 
 
 def _accumulate(
@@ -110,6 +126,7 @@ def make_train_step(
   loss: LossConfig,
   microbatches: int,
   average_decay: float = 0.0,
+  learns: Any = None,
 ) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]:
   """`train_step` compiled for the mesh; the old state's memory is reused."""
   step = functools.partial(
@@ -124,6 +141,7 @@ def make_train_step(
       places=state_sharding.params,
       dtype=model.config.t5.compute_dtype,
     ),
+    learns=learns,
   )
   everywhere = sharding.replicated(mesh)
   return jax.jit(

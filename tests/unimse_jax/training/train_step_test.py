@@ -10,7 +10,7 @@ import pytest
 
 from unimse_jax.benchmarking.collectives import count_traffic
 from unimse_jax.config import LossConfig
-from unimse_jax.parallel import sharding
+from unimse_jax.parallel import sharding, trees
 from unimse_jax.parallel.mesh import make_mesh
 from unimse_jax.training.train_state import create
 from unimse_jax.training.train_step import make_train_step
@@ -215,3 +215,36 @@ def test_dropout_is_drawn_anew_each_step_and_again_after_a_restart(
 
   assert loss_at(0) == loss_at(0)
   assert loss_at(0) != loss_at(1)
+
+
+def test_frozen_parameters_cost_no_gradient(tiny_model, tiny_t5, fill, batch):
+  model, mesh = without_dropout(tiny_model, tiny_t5), make_mesh(devices=1)
+  params = fill(model, batch)
+  learns = trees.match(((r"^t5/", False), (r".*", True)), params)
+  optimizer = optax.sgd(0.1)
+  state = create(params, optimizer)
+  places = sharding.state_sharding(jax.eval_shape(lambda: state), mesh)
+  key = jax.random.key(3)
+  found, operations = {}, {}
+  for name, tree in (("some", learns), ("all", None)):
+    step = make_train_step(
+      places,
+      mesh,
+      model=model,
+      optimizer=optimizer,
+      loss=_LOSS,
+      microbatches=1,
+      learns=tree,
+    )
+    lowered = step.lower(state, batch, key)
+    operations[name] = lowered.cost_analysis()["flops"]
+    copy = jax.tree.map(jnp.copy, state)
+    found[name] = lowered.compile()(copy, batch, key)
+  # Two thirds of T5's backward pass go on: the adapters lie behind it.
+  assert operations["some"] < 0.9 * operations["all"]
+  (some, metrics), (every, others) = found["some"], found["all"]
+  assert_close(some.params["t5"], params["t5"], rtol=0)
+  del some.params["t5"], every.params["t5"]
+  assert_close(some.params, every.params, rtol=1e-6, atol=1e-7)
+  assert metrics["gradient/t5"] == 0 < others["gradient/t5"]
+  assert metrics["gradient/adapters"] > 0
