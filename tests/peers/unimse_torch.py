@@ -52,25 +52,33 @@ class Reader(nn.Module):
 
   def forward(self, frames, mask):
     """[B, A, N], [B, A] -> vector [B, W], states [B, A, W or 2 W]."""
-    if mask.all():
-      states, (last, _) = self.lstm(frames)
-      return self.out(self.drop(torch.cat([*last], -1))), states
     counts = mask.sum(1)
+    read = self._read_both_ways if self.lstm.bidirectional else self._read
+    last, states = read(frames, counts)
+    vector = torch.where(counts[:, None] > 0, self.out(self.drop(last)), 0.0)
+    return vector, states * mask[..., None]
+
+  def _read(self, frames, counts):
+    """Padding too: on a CPU several times as fast as packed frames."""
+    states, _ = self.lstm(frames)
+    rows = torch.arange(len(frames), device=frames.device)
+    return states[rows, (counts - 1).clamp(min=0)], states
+
+  def _read_both_ways(self, frames, counts):
     rows = torch.nonzero(counts).flatten()
-    vector = frames.new_zeros(len(frames), self.lstm.hidden_size)
+    last = frames.new_zeros(len(frames), self.states_width)
     states = frames.new_zeros(*frames.shape[:2], self.states_width)
     if len(rows):
       packed = rnn.pack_padded_sequence(
         frames[rows], counts[rows], batch_first=True, enforce_sorted=False
       )
-      found, (last, _) = self.lstm(packed)
+      found, (ends, _) = self.lstm(packed)
       found, _ = rnn.pad_packed_sequence(
         found, batch_first=True, total_length=frames.shape[1]
       )
-      last = torch.cat([*last], -1)  # of both directions
-      vector = vector.index_copy(0, rows, self.out(self.drop(last)))
+      last = last.index_copy(0, rows, torch.cat([*ends], -1))
       states = states.index_copy(0, rows, found)
-    return vector, states
+    return last, states
 
 
 def unit(x: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ no torch. The two take turns and never run at once; the one that waits holds no
 core.
 """
 
+import contextlib
 import dataclasses
 import functools
 import importlib.util
@@ -78,11 +79,9 @@ class Peer:
 
   def time(self, task: str, count: int) -> list[float]:
     """Seconds of each of `count` runs with the batch of that name."""
-    try:
+    with contextlib.suppress(BrokenPipeError):  # what it said is told below
       self._process.stdin.write(f"{task} {count}\n")
       self._process.stdin.flush()
-    except BrokenPipeError:
-      pass  # its own words are on the terminal; its status follows
     for line in self._process.stdout:
       kind, _, values = line.partition(" ")
       if kind == "seconds":
@@ -93,7 +92,8 @@ class Peer:
     )
 
   def close(self) -> None:
-    self._process.stdin.close()
+    with contextlib.suppress(BrokenPipeError):  # it ended by itself
+      self._process.stdin.close()
     self._process.wait()
     self._process.stdout.close()
 
@@ -102,7 +102,7 @@ def measure(config: Config, name: str, part: str, steps: int) -> dict[str, Any]:
   """Times both.
 
   Args:
-    config: shapes, losses and optimizer; what learns is `part`.
+    config: shapes, losses and optimizer.
     name: "torch", or "torch_compile" with torch.compile.
     part: "train", the whole training step, or "lstm", forward and backward of
       the LSTMs alone.
@@ -202,9 +202,10 @@ def _train_tasks(config: Config, mesh: Mesh) -> dict[str, Task]:
   tokens = min(_TEXT, config.text.max_tokens)
   equal = synthetic.make_batch(config, np.full(size, tokens), size, tokens)
   workload = make_workload(config, mesh)
-  longest = [workload.lengths[list(each.rows)].max() for each in workload.plans]
-  # The batch whose longest text is the median of all batches' longest.
-  plan = workload.plans[np.argsort(longest)[len(longest) // 2]]
+  plans = [each for each in workload.plans if len(each.rows) == size]
+  longest = [workload.lengths[list(each.rows)].max() for each in plans]
+  # The full batch whose longest text is the median of all batches' longest.
+  plan = plans[np.argsort(longest)[len(longest) // 2]]
   lengths = workload.lengths[list(plan.rows)]
   drawn = synthetic.make_batch(config, lengths, size, plan.length)
   drawn, voices = _with_drawn_voices(config, drawn)
@@ -217,7 +218,7 @@ def _train_tasks(config: Config, mesh: Mesh) -> dict[str, Task]:
   return {
     "equal": Task(f"{size} texts of {tokens} tokens", equal, equal),
     "drawn": Task(
-      f"{len(lengths)} texts of {lengths.min()} to {lengths.max()} tokens "
+      f"{size} texts of {lengths.min()} to {lengths.max()} tokens "
       f"(mean {lengths.mean():.0f}), {voices}; ours packed into {rows} rows of "
       f"{length}",
       packed,
