@@ -75,7 +75,8 @@ def write_labels(
       config, np.full(rows, length), size, length, seed=number
     )
     params = make_params(jax.random.key(number))
-    labelled += labeller.label(params, batch, rows, len(labelled) < scored)
+    scores = len(labelled) < scored
+    labelled += next(labeller.label(params, [(batch, rows)], scores))
   return labelled
 
 

@@ -1,5 +1,6 @@
 """Tiny models, batches and corpora, made on the spot."""
 
+import functools
 import json
 import pathlib
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from absl import logging
 from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.data import packing
-from unimse_jax.models import T5Config, UniMSE, UniMSEConfig
+from unimse_jax.models import T5Config, UniMSE, UniMSEConfig, vocabulary
 
 # Compiling is most of the time of these tests, and nothing here measures speed.
 jax.config.update("jax_disable_most_optimizations", True)
@@ -68,6 +69,41 @@ def fill() -> Callable[..., Any]:
     )
 
   return make
+
+
+@pytest.fixture(scope="session")
+def score_tokens() -> Callable[..., jax.Array]:
+  """float32[B, T, V], logits of whole texts int32[B, T], without a cache."""
+
+  def score(model, variables, tokens, encoded, mask):
+    apply = functools.partial(model.apply, variables)
+    places = jnp.arange(tokens.shape[1])
+    tree = (places, places[None, :] <= places[:, None])
+    _, cross = apply(encoded, 1, method="start_cache")
+    decoded = apply(tokens, cross, mask, tree, method="decode_tree")
+    return vocabulary.scores(*apply(decoded, method="output"))
+
+  return score
+
+
+@pytest.fixture(scope="session")
+def score_texts(score_tokens) -> Callable[..., jax.Array]:
+  """float32[N, B], log P of texts int32[N, B, T], one by one.
+
+  An empty text has probability one.
+  """
+
+  def score(model, variables, texts, encoded, mask):
+    def one(text):
+      inputs = jnp.pad(text[:, :-1], ((0, 0), (1, 0)))
+      logits = score_tokens(model, variables, inputs, encoded, mask)
+      log_p = jax.nn.log_softmax(logits)
+      chosen = jnp.take_along_axis(log_p, text[..., None], axis=-1)[..., 0]
+      return jnp.where(text == 0, 0.0, chosen).sum(-1)
+
+    return jax.lax.map(one, texts)
+
+  return score
 
 
 @pytest.fixture(scope="session")

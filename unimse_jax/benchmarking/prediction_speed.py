@@ -100,7 +100,7 @@ def _measure_way(
   seconds = []
   for _ in range(1 + warmup + steps):
     start = time.perf_counter()
-    labelled = labeller.label(params, arrays, size, scored)
+    (labelled,) = labeller.label(params, [(arrays, size)], scored)
     seconds.append(time.perf_counter() - start)
   median = float(np.median(seconds[1 + warmup :]))
   limit = config.decoding.max_new_tokens + 1

@@ -16,6 +16,7 @@ from flax import struct
 
 from unimse_jax.data.tokenizer import PAD
 from unimse_jax.decoding.grammar import TokenAutomaton
+from unimse_jax.models import vocabulary
 
 _IMPOSSIBLE = -jnp.inf
 
@@ -114,14 +115,25 @@ def _step(
     texts: tokens written so far.
   """
   last = texts.outputs[:, :, jnp.maximum(texts.index - 1, 0)].reshape(-1)
-  logits, cache = apply(
+  decoded, cache = apply(
     last, texts.index, texts.cache, *reads, method="decode_step"
   )
+  decoded, table = apply(decoded, method="output")
   rows, beams = texts.states.shape
-  if beams > 1:
-    logits = jax.nn.log_softmax(logits)
-  # log P is over the whole vocabulary, also where few tokens are legal.
-  scores = logits[:, automaton.tokens].reshape(rows, beams, -1)
+  if beams == 1 and automaton.tokens is None:
+    column = vocabulary.best(decoded, table)[:, None]
+    return _append(
+      texts, texts.log_p, jnp.zeros_like(column), column, cache, automaton
+    )
+  if beams == 1:
+    # The best of the legal tokens is the same without those of all others.
+    scores = vocabulary.scores(decoded, table[automaton.tokens])
+  else:
+    # log P is over the whole vocabulary, also where few tokens are legal.
+    scores = jax.nn.log_softmax(vocabulary.scores(decoded, table))
+    if automaton.tokens is not None:
+      scores = scores[:, automaton.tokens]
+  scores = scores.reshape(rows, beams, -1)
   return _extend(texts, scores, cache, automaton, length_penalty)
 
 
@@ -154,22 +166,46 @@ def _extend(
   length_penalty: float,
 ) -> _Beams:
   """The K best texts that are one token longer, best first."""
-  rows, beams, columns = scores.shape
-  end = _end(automaton)
-  ended = texts.states == end
-  next_states = jnp.asarray(automaton.next_states)[texts.states]
-  scores = _legal_scores(texts, scores, next_states, ended, automaton)
+  rows, _, columns = scores.shape
+  ended = texts.states == _end(automaton)
+  scores = _legal_scores(texts, scores, ended, automaton)
   log_p, chosen = _choose(texts, scores, ended, length_penalty)
-  parent, column = chosen // columns, chosen % columns
+  log_p = jnp.take_along_axis(log_p.reshape(rows, -1), chosen, axis=1)
+  return _append(
+    texts, log_p, chosen // columns, chosen % columns, cache, automaton
+  )
+
+
+def _append(
+  texts: _Beams,
+  log_p: jax.Array,
+  parent: jax.Array,
+  column: jax.Array,
+  cache: Any,
+  automaton: TokenAutomaton,
+) -> _Beams:
+  """The texts one token longer; those that have ended stay as they are.
+
+  Args:
+    texts: those so far.
+    log_p: float32[B, K], of the longer ones.
+    parent: int32[B, K], the beam that each goes on from.
+    column: int32[B, K], the place of its token among the automaton's.
+    cache: keys and values of the model, of the beams so far.
+    automaton: legal tokens in each state.
+  """
+  rows, beams = column.shape
+  end = _end(automaton)
 
   def of_parent(values: jax.Array) -> jax.Array:
     index = parent.reshape(parent.shape + (1,) * (values.ndim - 2))
     return jnp.take_along_axis(values, index, axis=1)
 
   # Everything of a text moves with it: beams change places at every token.
-  waits = of_parent(ended)
-  token = jnp.where(waits, PAD, jnp.asarray(automaton.tokens)[column])
-  following = jnp.take_along_axis(of_parent(next_states), column[..., None], -1)
+  states = of_parent(texts.states)
+  token = column
+  if automaton.tokens is not None:
+    token = jnp.asarray(automaton.tokens)[column]
   if beams > 1:
     cache = jax.tree.map(
       lambda leaf: of_parent(
@@ -177,10 +213,12 @@ def _extend(
       ).reshape(leaf.shape),
       cache,
     )
+  token = jnp.where(states == end, PAD, token)
+  following = jnp.asarray(automaton.next_states)[states, column]
   return _Beams(
     index=texts.index + 1,
-    states=jnp.where(waits, end, following[..., 0]),
-    log_p=jnp.take_along_axis(log_p.reshape(rows, -1), chosen, axis=1),
+    states=jnp.where(states == end, end, following),
+    log_p=log_p,
     outputs=of_parent(texts.outputs).at[:, :, texts.index].set(token),
     cache=cache,
   )
@@ -189,12 +227,12 @@ def _extend(
 def _legal_scores(
   texts: _Beams,
   scores: jax.Array,
-  next_states: jax.Array,
   ended: jax.Array,
   automaton: TokenAutomaton,
 ) -> jax.Array:
   """float32[B, K, C] with -inf where a token may not follow."""
   length = texts.outputs.shape[-1]
+  next_states = jnp.asarray(automaton.next_states)[texts.states]
   # What is still to be written must fit behind this token.
   far = jnp.asarray(automaton.distance)[next_states] > length - 1 - texts.index
   scores = jnp.where((next_states < 0) | far, _IMPOSSIBLE, scores)

@@ -37,13 +37,14 @@ class TokenAutomaton:
   """What may be written next, for every state.
 
   Attributes:
-    tokens: int32[C], the ids that are legal anywhere, </s> among them.
+    tokens: int32[C], the ids that are legal anywhere, </s> among them; None
+      where all are.
     next_states: int32[S, C], -1 where the token is illegal. State 0 is the
       start, the last state the end: nothing follows it.
     distance: int32[S], fewest tokens from each state to the end, </s> included.
   """
 
-  tokens: np.ndarray
+  tokens: np.ndarray | None
   next_states: np.ndarray
   distance: np.ndarray
 
@@ -54,8 +55,7 @@ def free(vocab_size: int) -> TokenAutomaton:
   next_states[0, EOS] = 1
   next_states[1] = _ILLEGAL
   # No distance: a text that does not end in time is the model's own affair.
-  tokens = np.arange(vocab_size, dtype=np.int32)
-  return TokenAutomaton(tokens, next_states, np.zeros(2, np.int32))
+  return TokenAutomaton(None, next_states, np.zeros(2, np.int32))
 
 
 def compile_grammar(

@@ -7,14 +7,9 @@ depend on where the vocabulary cuts its pieces.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
-from unimse_jax.data.tokenizer import PAD
 from unimse_jax.labels import LabelText
 
 
@@ -38,40 +33,6 @@ def candidate(
   texts = [*map(label_text.field, before), word]
   end = "" if place == len(slots) - 1 else label_text.separator.rstrip()
   return label_text.separator.join(texts) + end
-
-
-def log_probabilities(
-  model: nn.Module,
-  params: Any,
-  encoded: jax.Array,
-  encoder_mask: jax.Array,
-  targets: jax.Array,
-) -> jax.Array:
-  """log P(target) of several texts a row.
-
-  Args:
-    model: with a method `score_tokens(decoder_input_tokens, encoded,
-      encoder_mask)` that returns float32[B, T, V] logits.
-    params: the model's parameters.
-    encoded: [B, S, D].
-    encoder_mask: bool[B, S].
-    targets: int32[N, B, T], padded; an empty text has probability one.
-
-  Returns:
-    float32[N, B].
-  """
-
-  def score(target: jax.Array) -> jax.Array:
-    inputs = jnp.pad(target[:, :-1], ((0, 0), (1, 0)), constant_values=PAD)
-    logits = model.apply(
-      {"params": params}, inputs, encoded, encoder_mask, method="score_tokens"
-    )
-    log_p = jax.nn.log_softmax(logits)
-    chosen = jnp.take_along_axis(log_p, target[..., None], axis=-1)[..., 0]
-    return jnp.where(target == PAD, 0.0, chosen).sum(-1)
-
-  # One text at a time: the memory of N copies of the logits buys nothing.
-  return jax.lax.map(score, targets)
 
 
 def normalized(log_p: Sequence[float]) -> np.ndarray:

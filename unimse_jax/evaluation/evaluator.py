@@ -198,6 +198,11 @@ class Evaluator:
     batches = prefetch(
       lambda number: batcher.batch(plans[number], size, own), range(len(plans))
     )
+    changed = (
+      (change(arrays, plan.rows[own]), len(plan.rows))
+      for plan, arrays in zip(plans, batches, strict=True)
+    )
+    labelled = self._labeller.label(params, changed, with_probabilities)
     bar = tqdm.tqdm(
       plans,
       desc=f"decoding {split}{what}",
@@ -207,13 +212,7 @@ class Evaluator:
     )
     examples = self._experiment.mixture.examples[split]
     by_row: dict[int, Prediction] = {}
-    for plan, arrays in zip(bar, batches, strict=True):
-      labelled = self._labeller.label(
-        params,
-        change(arrays, plan.rows[own]),
-        len(plan.rows),
-        with_probabilities,
-      )
-      for row, label in zip(plan.rows, labelled, strict=True):
+    for plan, labels in zip(bar, labelled, strict=True):
+      for row, label in zip(plan.rows, labels, strict=True):
         by_row[row] = dataclasses.replace(label, record=examples[row])
     return [by_row[row] for row in range(len(examples))]

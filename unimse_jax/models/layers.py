@@ -130,17 +130,21 @@ class RelativeBias(nn.Module):
   def __call__(
     self, query_positions: jax.Array, key_positions: jax.Array
   ) -> jax.Array:
-    """int32[Q], int32[K] -> float32[1, H, Q, K]."""
+    """int32[Q], int32[K] -> float32[1, H, Q, K].
+
+    Or int32[B, Q], int32[B, K] -> float32[B, H, Q, K].
+    """
     embedding = self.param(
       "embedding",
       nn.initializers.normal(self.width**-0.5),
       (self.buckets, self.heads),
     )
-    offsets = key_positions[None, :] - query_positions[:, None]
+    offsets = key_positions[..., None, :] - query_positions[..., None]
     bucket = relative_position_bucket(
       offsets, self.bidirectional, self.buckets, self.max_distance
     )
-    return jnp.take(embedding, bucket, axis=0).transpose(2, 0, 1)[None]
+    bias = jnp.moveaxis(jnp.take(embedding, bucket, axis=0), -1, -3)
+    return bias[None] if bias.ndim == 3 else bias
 
 
 class MultiHeadAttention(nn.Module):

@@ -36,6 +36,12 @@ def padding_bias(mask: jax.Array) -> jax.Array:
   return jnp.where(mask, 0.0, NEGATIVE).astype(jnp.float32)[:, None, None, :]
 
 
+def pair_bias(visible: jax.Array) -> jax.Array:
+  """bool[..., Q, K], whether a query sees a key -> float32[..., 1, Q, K]."""
+  bias = jnp.where(visible, 0.0, NEGATIVE).astype(jnp.float32)
+  return bias[..., None, :, :]
+
+
 def causal_bias(
   query_positions: jax.Array, key_positions: jax.Array
 ) -> jax.Array:

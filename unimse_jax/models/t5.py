@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from unimse_jax.models import masks, remat
+from unimse_jax.models import masks, remat, vocabulary
 from unimse_jax.models.layers import (
   Dropout,
   FeedForward,
@@ -20,7 +20,8 @@ from unimse_jax.models.packing import UNPACKED, Layout
 # Keys and values of one layer, each [B, S, H, K].
 KeyValue = tuple[jax.Array, jax.Array]
 # Texts that share beginnings, as one sequence: int32[Q], the place of each
-# token in its text, and bool[Q, Q], whether the first sees the second.
+# token in its text, and bool[Q, Q], whether the first sees the second; [B, Q]
+# and [B, Q, Q] where each row has its own.
 Tree = tuple[jax.Array, jax.Array]
 # (layer number from 0, [B, Q, D] before its feed-forward, after it) -> what
 # goes on. This is where PMF sits.
@@ -260,7 +261,7 @@ class Decoder(nn.Module):
     if tree is not None:
       positions, visible = tree
       self_bias = self.relative_bias(positions, positions)
-      self_bias = self_bias + masks.padding_bias(visible[None])[0]
+      self_bias = self_bias + masks.pair_bias(visible)
     else:
       queries = index + jnp.arange(x.shape[1])
       length = x.shape[1] if cache is None else cache[0][0].shape[1]
@@ -321,14 +322,24 @@ class T5(nn.Module):
 
   def logits(self, decoded: jax.Array) -> jax.Array:
     """[B, T, D] -> float32[B, T, V]."""
-    if self.config.scale_logits:
-      decoded = decoded * (self.config.width**-0.5)
     if not self.config.tied:
-      return self.lm_head(decoded)
-    table = self.shared.embedding.astype(self.config.compute_dtype)
-    return jnp.einsum(
-      "BTD,VD->BTV", decoded, table, preferred_element_type=jnp.float32
-    )
+      return self.lm_head(self._scaled(decoded))
+    return vocabulary.scores(*self.output(decoded))
+
+  def _scaled(self, decoded: jax.Array) -> jax.Array:
+    if not self.config.scale_logits:
+      return decoded
+    return decoded * (self.config.width**-0.5)
+
+  def output(self, decoded: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """[..., D], [V, D]: the products of their rows are the logits.
+
+    For `models.vocabulary`, which makes those that decoding needs.
+    """
+    table = self.shared.embedding
+    if not self.config.tied:
+      table = self.lm_head.variables["params"]["kernel"].T
+    return self._scaled(decoded), table.astype(self.config.compute_dtype)
 
   def encode(
     self,
@@ -351,7 +362,6 @@ class T5(nn.Module):
     encoded: jax.Array,
     encoder_mask: jax.Array,
     deterministic: bool = True,
-    tree: Tree | None = None,
     after_layer: AfterLayer = _pass_on,
     layout: Layout = UNPACKED,
   ) -> jax.Array:
@@ -364,7 +374,6 @@ class T5(nn.Module):
       self.decoder.cross(encoded, layout),
       encoder_mask,
       deterministic,
-      tree=tree,
       after_layer=after_layer,
     )
     return self.logits(decoded)
@@ -388,7 +397,10 @@ class T5(nn.Module):
     encoder_mask: jax.Array,
     after_layer: AfterLayer = _pass_on,
   ) -> tuple[jax.Array, list[KeyValue]]:
-    """One token a row: int32[B] at place `index` -> float32[B, V], cache."""
+    """One token a row: int32[B] at place `index` -> [B, D], cache.
+
+    `output` reads the first.
+    """
     decoded, cache = self.decoder(
       self.embed(tokens[:, None]),
       cross,
@@ -398,7 +410,7 @@ class T5(nn.Module):
       index,
       after_layer=after_layer,
     )
-    return self.logits(decoded)[:, 0], cache
+    return decoded[:, 0], cache
 
   def __call__(
     self,

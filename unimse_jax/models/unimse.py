@@ -119,7 +119,7 @@ class FusedText:
     return self.text.shape
 
 
-# From `encode` to `start_cache` and `score_tokens`; opaque to all others. Rows
+# From `encode` to `start_cache`; opaque to all others. Rows
 # come first in every array of it.
 Encoded = jax.Array | FusedText
 
@@ -367,24 +367,29 @@ class UniMSE(nn.Module):
     cross: tuple,
     encoder_mask: jax.Array,
   ) -> tuple[jax.Array, list[KeyValue]]:
-    """One token a row: int32[B] at place `index` -> float32[B, V], cache."""
+    """One token a row, see `T5.decode_step`."""
     keys, modalities = cross
     fuse = self._fuser("decoder", modalities, [])
     return self.t5.decode_step(tokens, index, cache, keys, encoder_mask, fuse)
 
-  def score_tokens(
-    self,
-    decoder_input_tokens: jax.Array,
-    encoded: Encoded,
-    encoder_mask: jax.Array,
-    tree: Tree | None = None,
+  def decode_tree(
+    self, tokens: jax.Array, cross: tuple, encoder_mask: jax.Array, tree: Tree
   ) -> jax.Array:
-    """Teacher forcing: int32[B, T] -> float32[B, T, V], without dropout."""
-    text, modalities = _unpacked(encoded)
-    fuse = self._fuser("decoder", modalities, [])
-    return self.t5.decode(
-      decoder_input_tokens, text, encoder_mask, tree=tree, after_layer=fuse
+    """int32[B, Q] -> [B, Q, D], which `output` reads."""
+    keys, modalities = cross
+    decoded, _ = self.t5.decoder(
+      self.t5.embed(tokens),
+      keys,
+      encoder_mask,
+      deterministic=True,
+      tree=tree,
+      after_layer=self._fuser("decoder", modalities, []),
     )
+    return decoded
+
+  def output(self, decoded: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """See `T5.output`."""
+    return self.t5.output(decoded)
 
   def __call__(
     self, batch: dict[str, jax.Array], deterministic: bool = True

@@ -2,24 +2,62 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from flax import struct
+from jax.sharding import Mesh
 
 from unimse_jax.config import DecodingConfig
 from unimse_jax.data.batching import Batch
-from unimse_jax.data.tokenizer import EOS, Tokenizer
-from unimse_jax.decoding import generate, grammar, intensity, probabilities
+from unimse_jax.data.tokenizer import Tokenizer
+from unimse_jax.decoding import generate, grammar, text_tree
+from unimse_jax.decoding.text_tree import TextTree
 from unimse_jax.labels import LabelText, ParsedLabel
 from unimse_jax.models import UniMSE, decoder_mask
 from unimse_jax.parallel import multihost, sharding
+from unimse_jax.prediction.label_scores import Beginnings, Emotions
 from unimse_jax.prediction.prediction import Prediction, Probabilities
 
-_LENGTH_STEP = 8  # tokens
+
+@struct.dataclass
+class _Decoded:
+  """A batch on the devices.
+
+  Attributes:
+    tokens: int32[B, T] of each automaton.
+    beginnings: float32[B, M], log P of what a label may begin with; None where
+      it was not asked for.
+    pooled: float32[B, D], `Prediction.embedding`.
+    cross: what the decoder reads of the encoded rows.
+    mask: bool[B, S], of those.
+  """
+
+  tokens: list[jax.Array]
+  beginnings: jax.Array | None
+  pooled: jax.Array
+  cross: Any
+  mask: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class _Written:
+  """What the host knows of a batch before its scores are there.
+
+  Attributes:
+    predictions: the texts of the batch's rows.
+    decoded: the rest of what was decoded, on the devices still.
+    emotions: float32[B, M], log P of the emotions behind the texts; None where
+      they were not asked for or labels have none.
+  """
+
+  predictions: list[Prediction]
+  decoded: _Decoded
+  emotions: jax.Array | None
 
 
 class Labeller:
@@ -34,7 +72,7 @@ class Labeller:
     mesh: Mesh,
     also_free: bool = True,
   ):
-    """Makes the tables of the grammar.
+    """Makes the tables of the grammar and the texts that are scored.
 
     Args:
       model: model without its parameters.
@@ -64,13 +102,15 @@ class Labeller:
         model.config.t5.compute_dtype,
       )
     )
-    self._generate = jax.jit(_generator(model, decoding, automata))
-    self._score = jax.jit(
-      functools.partial(probabilities.log_probabilities, model)
+    self._beginnings = Beginnings(tokenizer, label_text)
+    self._emotions = Emotions(tokenizer, label_text)
+    self._decode = jax.jit(
+      functools.partial(
+        _decode, model, decoding, automata, self._beginnings.trees
+      ),
+      static_argnames="scored",
     )
-    self._numbers = None
-    if "intensity" in label_text.slots:
-      self._numbers = _Numbers(model, tokenizer, label_text)
+    self._score = jax.jit(functools.partial(text_tree.log_probabilities, model))
 
   @property
   def batch_size(self) -> int:
@@ -79,118 +119,130 @@ class Labeller:
     return -(-self._decoding.batch_size // divisor) * divisor
 
   def label(
-    self, params: Any, arrays: Batch, rows: int, with_probabilities: bool
-  ) -> list[Prediction]:
-    """Predictions for the first `rows` rows of a batch.
+    self,
+    params: Any,
+    batches: Iterable[tuple[Batch, int]],
+    with_probabilities: bool,
+  ) -> Iterator[list[Prediction]]:
+    """Predictions for each of some batches.
+
+    The devices get the next batch before the host reads one, so that they need
+    not wait for it.
 
     Args:
       params: the model's parameters.
-      arrays: this process's rows of a batch of `batch_size` rows.
-      rows: number of rows, over all processes, that hold an utterance.
+      batches: this process's rows of a batch of `batch_size` rows, and the
+        number of rows, over all processes, that hold an utterance.
       with_probabilities: whether to score the closed slots and the numbers.
     """
     if self._mesh.shape["fsdp"] > 1:
       params = self._gather(params)
+    decoded = (
+      (self._start(params, arrays, with_probabilities), rows)
+      for arrays, rows in batches
+    )
+    written = (
+      self._read(params, *each, with_probabilities) for each in _ahead(decoded)
+    )
+    for each in _ahead(written):
+      yield self._finish(each, with_probabilities)
+
+  def _start(
+    self, params: Any, arrays: Batch, with_probabilities: bool
+  ) -> _Decoded:
+    """Sends a batch to the devices."""
+    estimated = (
+      self._beginnings.numbers and self._decoding.intensity != "greedy"
+    )
     batch = sharding.shard_batch(arrays, self._mesh)
-    outputs, encoded, mask, pooled = self._generate(params, batch)
-    texts, *free_texts = [self._texts(tokens, rows) for tokens in outputs]
+    return self._decode(params, batch, scored=with_probabilities or estimated)
+
+  def _read(
+    self, params: Any, decoded: _Decoded, rows: int, with_probabilities: bool
+  ) -> _Written:
+    """Waits for the texts, and has the emotions behind them scored."""
+    texts, *free = [self._texts(tokens, rows) for tokens in decoded.tokens]
     written = [Prediction(text, self._label_text.parse(text)) for text in texts]
-    if free_texts:
-      free = map(self._label_text.parse, free_texts[0])
-      written = _with(written, free=free)
-    parsed = [each.parsed for each in written]
-    if with_probabilities:
-      written = _with(
-        written,
-        probabilities=self._probabilities(params, encoded, mask, parsed),
-        embedding=multihost.gather_rows(pooled)[:rows],
+    if free:
+      written = _with(written, free=map(self._label_text.parse, free[0]))
+    emotions = None
+    if with_probabilities and self._emotions.slots:
+      trees = self._emotions.trees(
+        [each.parsed for each in written], self.batch_size
       )
-    chosen = self._decoding.intensity
-    if self._numbers and (with_probabilities or chosen != "greedy"):
-      estimates = self._estimates(params, encoded, mask, parsed)
-      # Only now: what was written decides what the other fields follow.
-      predicted = [
-        _with_intensity(label, own.get(chosen))
-        for label, own in zip(parsed, estimates, strict=True)
-      ]
-      written = _with(written, estimates=estimates, parsed=predicted)
-    return written
+      emotions = self._score(
+        params, decoded.cross, decoded.mask, self._shared_out(trees)
+      )
+    # What the decoder reads is large, and no longer needed.
+    return _Written(written, decoded.replace(cross=None), emotions)
+
+  def _finish(
+    self, written: _Written, with_probabilities: bool
+  ) -> list[Prediction]:
+    """Waits for the scores of a batch."""
+    predictions, decoded = written.predictions, written.decoded
+    if decoded.beginnings is None:
+      return predictions
+    rows = len(predictions)
+    beginnings = multihost.gather_rows(decoded.beginnings)[:rows]
+    if with_probabilities:
+      predictions = _with(
+        predictions,
+        probabilities=self._probabilities(written, beginnings),
+        embedding=multihost.gather_rows(decoded.pooled)[:rows],
+      )
+    if not self._beginnings.numbers:
+      return predictions
+    estimates = [
+      {"greedy": each.parsed.fields["intensity"]}
+      | self._beginnings.estimates(log_p)
+      for each, log_p in zip(predictions, beginnings, strict=True)
+    ]
+    # Only now: what was written decides what the other fields follow.
+    predicted = [
+      _with_intensity(each.parsed, own.get(self._decoding.intensity))
+      for each, own in zip(predictions, estimates, strict=True)
+    ]
+    return _with(predictions, estimates=estimates, parsed=predicted)
+
+  def _probabilities(
+    self, written: _Written, beginnings: np.ndarray
+  ) -> list[Probabilities]:
+    """Of the closed slots, for each row."""
+    found = [
+      {"polarity": self._beginnings.probabilities(log_p)}
+      for log_p in beginnings
+    ]
+    if written.emotions is None:
+      return found
+    emotions = multihost.gather_rows(written.emotions)[: len(found)]
+    return [
+      first | self._emotions.probabilities(log_p, each.parsed)
+      for first, log_p, each in zip(
+        found, emotions, written.predictions, strict=True
+      )
+    ]
 
   def _texts(self, tokens: jax.Array, rows: int) -> list[str]:
     gathered = multihost.gather_rows(tokens)[:rows]
     return [self._tokenizer.decode(row) for row in gathered]
 
-  def _estimates(
-    self,
-    params: Any,
-    encoded: jax.Array,
-    encoder_mask: jax.Array,
-    parsed: Sequence[ParsedLabel],
-  ) -> list[Mapping[str, float | None]]:
-    """The number as written, and the estimates of its distribution."""
-    log_p = self._numbers.score(
-      params, encoded, encoder_mask, self._numbers.packed
-    )
-    log_p = multihost.gather_rows(log_p)[: len(parsed)]
-    return [
-      {"greedy": label.fields["intensity"], **self._numbers.estimates(row)}
-      for row, label in zip(log_p, parsed, strict=True)
-    ]
-
-  def _probabilities(
-    self,
-    params: Any,
-    encoded: jax.Array,
-    encoder_mask: jax.Array,
-    parsed: Sequence[ParsedLabel],
-  ) -> list[Probabilities]:
-    """Class probabilities of all closed slots of a batch's rows."""
-    text = self._label_text
-    slots = [slot for slot in text.slots if slot != "intensity"]
-    words = [(slot, word) for slot in slots for word in text.words(slot)]
-    targets = self._targets(parsed, words)
-    place = NamedSharding(
-      self._mesh, PartitionSpec(None, *sharding.BATCH, None)
-    )
+  def _shared_out(self, trees: TextTree) -> TextTree:
+    """The trees of this process's rows, on its devices."""
     own = multihost.own_rows(self.batch_size)
-    log_p = self._score(
-      params,
-      encoded,
-      encoder_mask,
-      jax.make_array_from_process_local_data(place, targets[:, own]),
+    place = sharding.batch_sharding(self._mesh)
+    return jax.tree.map(
+      lambda leaf: jax.make_array_from_process_local_data(place, leaf[own]),
+      trees,
     )
-    log_p = multihost.gather_rows(log_p.T)
-    known = (targets != 0).any(-1)
-    return [
-      _by_slot(log_p[row], words, known[:, row]) for row in range(len(parsed))
-    ]
 
-  def _targets(
-    self, parsed: Sequence[ParsedLabel], words: Sequence[tuple[str, str]]
-  ) -> np.ndarray:
-    """int32[words, B, T]: each row's text for each class of each slot.
 
-    A slot after a malformed field has no text, nor has a class that may not
-    follow the row's polarity: those rows stay empty.
-    """
-    label_text = self._label_text
-    last = label_text.slots[-1]
-    candidates: dict[tuple[int, int], list[int]] = {}
-    for row, label in enumerate(parsed):
-      polarity = label.fields["polarity"] or ""
-      for place, (slot, word) in enumerate(words):
-        text = probabilities.candidate(label.fields, slot, word, label_text)
-        legal = word in label_text.words_after(polarity, slot)
-        if legal and text is not None:
-          tokens = self._tokenizer.encode(text) + [EOS] * (slot == last)
-          candidates[place, row] = tokens
-    longest = max(map(len, candidates.values()), default=1)
-    # Few lengths, so that few shapes are compiled.
-    length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
-    targets = np.zeros((len(words), self.batch_size, length), np.int32)
-    for (place, row), tokens in candidates.items():
-      targets[place, row, : len(tokens)] = tokens
-    return targets
+def _ahead(values: Iterable[Any]) -> Iterator[Any]:
+  """The values, each once the next one has been asked for."""
+  first, second = itertools.tee(values)
+  next(second, None)
+  for value, _ in itertools.zip_longest(first, second):
+    yield value
 
 
 def _with(
@@ -203,60 +255,43 @@ def _with(
   ]
 
 
-def _by_slot(
-  log_p: np.ndarray, words: Sequence[tuple[str, str]], known: np.ndarray
-) -> Probabilities:
-  """Probabilities of one row; float32[words], bool[words].
-
-  A class that has no text has probability 0, a slot without any none.
-  """
-  by_slot: Probabilities = {}
-  for slot in dict.fromkeys(slot for slot, _ in words):
-    places = [place for place, (name, _) in enumerate(words) if name == slot]
-    if known[places].any():
-      values = probabilities.normalized(
-        np.where(known[places], log_p[places], -np.inf)
-      )
-      by_slot[slot] = {
-        words[place][1]: float(value)
-        for place, value in zip(places, values, strict=True)
-      }
-  return by_slot
-
-
-def _generator(
+def _decode(
   model: UniMSE,
   decoding: DecodingConfig,
   automata: Sequence[grammar.TokenAutomaton],
-) -> Callable[[Any, Any], tuple]:
-  """(params, batch) -> tokens of each automaton, encoded, mask, and
-  float32[B, D] of `Prediction.embedding`.
-  """
-
-  def generate_all(params: Any, batch: Mapping[str, jax.Array]) -> tuple:
-    encoded, kept = model.apply(
-      {"params": params}, batch, method="encode", mutable=["intermediates"]
+  beginnings: TextTree,
+  params: Any,
+  batch: Mapping[str, jax.Array],
+  scored: bool,
+) -> _Decoded:
+  """Tokens of each automaton, and the scores of what a label may begin with."""
+  encoded, kept = model.apply(
+    {"params": params}, batch, method="encode", mutable=["intermediates"]
+  )
+  (fused,) = kept["intermediates"]["last_fused"]
+  # What the decoder may see of the encoded text.
+  mask = decoder_mask(model.config, batch)
+  tokens = [
+    generate.search(
+      model,
+      params,
+      encoded,
+      mask,
+      automaton,
+      decoding.max_new_tokens,
+      decoding.beams,
+      decoding.length_penalty,
     )
-    (fused,) = kept["intermediates"]["last_fused"]
-    # What the decoder may see of the encoded text.
-    mask = decoder_mask(model.config, batch)
-    tokens = [
-      generate.search(
-        model,
-        params,
-        encoded,
-        mask,
-        automaton,
-        decoding.max_new_tokens,
-        decoding.beams,
-        decoding.length_penalty,
-      )
-      for automaton in automata
-    ]
-    pooled = _mean_over_tokens(fused, batch["encoder_mask"])
-    return tokens, encoded, mask, pooled
-
-  return generate_all
+    for automaton in automata
+  ]
+  _, cross = model.apply({"params": params}, encoded, 1, method="start_cache")
+  log_p = None
+  if scored:
+    log_p = text_tree.packed_log_probabilities(
+      model, params, cross, mask, beginnings
+    )
+  pooled = _mean_over_tokens(fused, batch["encoder_mask"])
+  return _Decoded(tokens, log_p, pooled, cross, mask)
 
 
 def _mean_over_tokens(values: jax.Array, mask: jax.Array) -> jax.Array:
@@ -264,39 +299,6 @@ def _mean_over_tokens(values: jax.Array, mask: jax.Array) -> jax.Array:
   weights = mask[..., None].astype(jnp.float32)
   total = (values.astype(jnp.float32) * weights).sum(axis=1)
   return total / jnp.maximum(weights.sum(axis=1), 1.0)
-
-
-class _Numbers:
-  """All that a label may begin with, up to its number.
-
-  The distribution over numbers sums over the polarities: a number that follows
-  the polarity that happened to be written is wrong whenever that is.
-  """
-
-  def __init__(self, model: UniMSE, tokenizer: Tokenizer, text: LabelText):
-    pairs = [
-      (polarity, word)
-      for polarity in text.words("polarity")
-      # Rising, so that neighbours share their beginnings.
-      for word in sorted(text.words_after(polarity, "intensity"), key=float)
-    ]
-    values = np.array([text.number(word) for _, word in pairs])
-    self._rising = np.argsort(values, kind="stable")
-    self._values = values[self._rising]
-    end = [EOS] * (text.slots[-1] == "intensity")
-    beginnings = [
-      probabilities.candidate({"polarity": polarity}, "intensity", word, text)
-      for polarity, word in pairs
-    ]
-    self.packed = intensity.pack(
-      [tokenizer.encode(each) + end for each in beginnings]
-    )
-    self.score = jax.jit(functools.partial(intensity.log_probabilities, model))
-
-  def estimates(self, log_p: np.ndarray) -> Mapping[str, float]:
-    """Estimates of one row's number; float32[G * M], as they are packed."""
-    shares = probabilities.normalized(log_p[self._rising])
-    return intensity.estimates(self._values, shares)
 
 
 def _with_intensity(label: ParsedLabel, value: float | None) -> ParsedLabel:

@@ -198,18 +198,25 @@ class Predictor:
     size = self._labeller.batch_size
     predictions: dict[int, Prediction] = {}
     buckets = self._pipeline.config.data.buckets
-    for plan in plan_in_order(lengths, buckets, size):
-      batch = self._pipeline.collator.collate(
-        [encoded[row] for row in plan.rows],
-        [clips[row].frames for row in plan.rows],
-        size,
-        plan.length,
+    plans = plan_in_order(lengths, buckets, size)
+    batches = (
+      (
+        self._pipeline.collator.collate(
+          [encoded[row] for row in plan.rows],
+          [clips[row].frames for row in plan.rows],
+          size,
+          plan.length,
+        ),
+        len(plan.rows),
       )
-      with self._lock:
-        labelled = self._labeller.label(
-          self._params, batch, len(plan.rows), with_probabilities=True
-        )
-      predictions |= dict(zip(plan.rows, labelled, strict=True))
+      for plan in plans
+    )
+    with self._lock:
+      labelled = self._labeller.label(
+        self._params, batches, with_probabilities=True
+      )
+      for plan, labels in zip(plans, labelled, strict=True):
+        predictions |= dict(zip(plan.rows, labels, strict=True))
     modalities = self._pipeline.config.data.modalities
     return [
       dataclasses.replace(

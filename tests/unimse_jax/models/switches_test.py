@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unimse_jax.models import T5
+from unimse_jax.models import T5, vocabulary
 
 _DECODER = {"pmf_decoder": True, "pmf_layers": 1}
 _CROSS = {"pmf_place": "cross_attention", "adapter_width": 8}
@@ -35,7 +35,7 @@ def test_every_option_starts_as_plain_t5(name, tiny_model, make_batch):
 
 @pytest.mark.parametrize("options", [_DECODER, _DECODER | _CROSS])
 def test_cached_equals_uncached_with_adapters_in_the_decoder(
-  options, tiny_model, make_batch, fill
+  options, tiny_model, make_batch, fill, score_tokens
 ):
   model, batch = tiny_model(**options), make_batch()
   variables = {"params": fill(model, batch)}
@@ -48,7 +48,7 @@ def test_cached_equals_uncached_with_adapters_in_the_decoder(
     cache, cross = model.apply(variables, encoded, 5, method="start_cache")
     steps = []
     for place in range(5):
-      logits, cache = model.apply(
+      decoded, cache = model.apply(
         variables,
         tokens[:, place],
         jnp.int32(place),
@@ -57,10 +57,9 @@ def test_cached_equals_uncached_with_adapters_in_the_decoder(
         mask,
         method="decode_step",
       )
-      steps.append(logits)
-    scored = model.apply(
-      variables, tokens, encoded, mask, method="score_tokens"
-    )
+      output = model.apply(variables, decoded, method="output")
+      steps.append(vocabulary.scores(*output))
+    scored = score_tokens(model, variables, tokens, encoded, mask)
     silent = dict(batch, audio_mask=jnp.zeros_like(batch["audio_mask"]))
     other = model.apply(variables, silent).logits
     whole = model.apply(variables, batch).logits

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unimse_jax.models import T5
+from unimse_jax.models import T5, vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,24 @@ def test_the_decoder_never_looks_ahead(tiny_t5, params):
   # exp(-1e9) is zero in float32, so nothing at all may leak.
   np.testing.assert_array_equal(np.triu(influence, 1), 0)
   assert influence[np.tril_indices(5)].min() > 1e-4
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("scaled", [True, False])
+def test_the_output_is_two_parts_whose_products_are_the_logits(
+  tiny_t5, inputs, fill, tied, scaled
+):
+  model = T5(dataclasses.replace(tiny_t5, tied=tied, scale_logits=scaled))
+  params = fill(model, *inputs)
+  rng = np.random.default_rng(0)
+  decoded = rng.standard_normal((2, 3, tiny_t5.width)).astype(np.float32)
+
+  def both(module):
+    return module.logits(decoded), module.output(decoded)
+
+  logits, output = model.apply({"params": params}, method=both)
+  # Sums of 16 products near one, in another order.
+  np.testing.assert_allclose(vocabulary.scores(*output), logits, atol=1e-6)
 
 
 def test_padded_text_reaches_neither_encoder_nor_decoder(tiny_t5, params):

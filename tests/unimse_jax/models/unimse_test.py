@@ -229,12 +229,14 @@ def test_dropout_is_off_unless_asked_for(model, batch, params, run):
   assert np.abs(drawn(params, batch) - run(params, batch).logits).max() > 1e-3
 
 
-def test_encode_is_what_the_whole_model_decodes_from(model, batch, params, run):
+def test_encode_is_what_the_whole_model_decodes_from(
+  model, batch, params, run, score_tokens
+):
   @jax.jit
   def two_steps(variables, batch):
     encoded = model.apply(variables, batch, method="encode")
     inputs = (batch["decoder_input_tokens"], encoded, batch["encoder_mask"])
-    return model.apply(variables, *inputs, method="score_tokens")
+    return score_tokens(model, variables, *inputs)
 
   found = two_steps({"params": params}, batch)
   # The same operations in two programs.
@@ -257,7 +259,7 @@ def test_a_sliced_encoder_shows_the_decoder_the_utterance_alone(tiny_model):
 
 
 def test_logits_of_a_sliced_encoder_are_those_of_its_mask(
-  tiny_model, make_batch, fill
+  tiny_model, make_batch, fill, score_tokens
 ):
   batch = make_batch()
   sliced = tiny_model(marking="slice_encoder")
@@ -265,12 +267,12 @@ def test_logits_of_a_sliced_encoder_are_those_of_its_mask(
   variables = {"params": fill(whole, batch)}
   found = sliced.apply(variables, batch).logits
   encoded = whole.apply(variables, batch, method="encode")
-  expected = whole.apply(
+  expected = score_tokens(
+    whole,
     variables,
     batch["decoder_input_tokens"],
     encoded,
     decoder_mask(sliced.config, batch),
-    method="score_tokens",
   )
   np.testing.assert_array_equal(found, expected)
   assert np.abs(found - whole.apply(variables, batch).logits).max() > 1e-3

@@ -10,7 +10,6 @@ import pytest
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.data.batching import BatchPlan
 from unimse_jax.data.tokenizer import EOS
-from unimse_jax.decoding import probabilities
 from unimse_jax.errors import InputError
 from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.parallel import sharding
@@ -67,7 +66,8 @@ def label(opened, arrays, noise):
     labeller = Labeller(
       base.model, base.tokenizer, label_text, decoding, mesh, also_free
     )
-    return labeller.label(placed, arrays, _ROWS, probable)
+    (labelled,) = labeller.label(placed, [(arrays, _ROWS)], probable)
+    return labelled
 
   return make
 
@@ -105,7 +105,7 @@ def test_the_free_text_is_left_out_where_nobody_reads_it(label, labelled):
 
 
 @pytest.fixture(scope="module")
-def brute_force(opened, arrays, noise):
+def brute_force(opened, arrays, noise, score_texts):
   """float64 log P of a text of one row, alone, by teacher forcing."""
   model = opened.pipeline.model
   encoded = jax.jit(
@@ -113,12 +113,12 @@ def brute_force(opened, arrays, noise):
   )(arrays)
   mask = jnp.asarray(arrays["encoder_mask"])
   score = jax.jit(
-    lambda row, targets: probabilities.log_probabilities(
+    lambda row, targets: score_texts(
       model,
-      noise,
+      {"params": noise},
+      targets[:, None],
       jax.tree.map(lambda leaf, row=row: leaf[row][None], encoded),
       mask[row][None],
-      targets[:, None],
     )
   )
 
