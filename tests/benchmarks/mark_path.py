@@ -80,8 +80,8 @@ def attention(
     is_call = context.method_name == "__call__"
     if is_call and isinstance(module, MultiHeadAttention):
       x, keys, _, bias, _ = arguments
-      queries = module.query(x).reshape(keys.shape)
-      logits = jnp.einsum("BQHK,BSHK->BQHS", queries, keys)
+      queries = module.query(x).reshape(keys.swapaxes(1, 2).shape)
+      logits = jnp.einsum("BQHK,BHSK->BQHS", queries, keys)
       logits += bias.swapaxes(1, 2)
       deviations = jnp.std(logits, axis=-1, where=mask[:, None, None])
       largest = nn.softmax(logits).max(-1)

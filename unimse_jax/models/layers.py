@@ -175,8 +175,13 @@ class MultiHeadAttention(nn.Module):
     return x.reshape(*x.shape[:-1], self.heads, self.head_width)
 
   def project(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Keys and values of `x`: [B, S, D] -> two of [B, S, H, K]."""
-    return self._split(self.key(x)), self._split(self.value(x))
+    """Keys and values of `x`: [B, S, D] -> two of [B, H, S, K].
+
+    Heads come before places, as the products need them: what the decoder
+    keeps is then not copied at every token.
+    """
+    keys, values = self._split(self.key(x)), self._split(self.value(x))
+    return keys.swapaxes(1, 2), values.swapaxes(1, 2)
 
   def __call__(
     self,
@@ -186,20 +191,20 @@ class MultiHeadAttention(nn.Module):
     bias: jax.Array,
     deterministic: bool,
   ) -> jax.Array:
-    """Attends from [B, Q, D] to keys and values [B, S, H, K].
+    """Attends from [B, Q, D] to keys and values [B, H, S, K].
 
     `bias` is float32, broadcastable to [B, H, Q, S]; logits and softmax are
     float32 whatever the compute type.
     """
     logits = jnp.einsum(
-      "BQHK,BSHK->BHQS",
+      "BQHK,BHSK->BHQS",
       self._split(self.query(x)),
       keys,
       preferred_element_type=jnp.float32,
     )
     weights = nn.softmax(logits + bias).astype(self.dtype)
     weights = self.drop(weights, deterministic=deterministic)
-    mixed = jnp.einsum("BHQS,BSHK->BQHK", weights, values)
+    mixed = jnp.einsum("BHQS,BHSK->BQHK", weights, values)
     return self.out(mixed.reshape(*mixed.shape[:-2], -1))
 
 

@@ -17,7 +17,7 @@ from unimse_jax.models.layers import (
 )
 from unimse_jax.models.packing import UNPACKED, Layout
 
-# Keys and values of one layer, each [B, S, H, K].
+# Keys and values of one layer, each [B, H, S, K].
 KeyValue = tuple[jax.Array, jax.Array]
 # Texts that share beginnings, as one sequence: int32[Q], the place of each
 # token in its text, and bool[Q, Q], whether the first sees the second; [B, Q]
@@ -156,7 +156,7 @@ class DecoderLayer(nn.Module):
     keys, values = self.self_attention.project(y)
     if cache is not None:
       keys, values = (
-        jax.lax.dynamic_update_slice_in_dim(old, new, index, axis=1)
+        jax.lax.dynamic_update_slice_in_dim(old, new, index, axis=2)
         for old, new in zip(cache, (keys, values), strict=True)
       )
     y = self.self_attention(y, keys, values, self_bias, deterministic)
@@ -232,14 +232,16 @@ class Decoder(nn.Module):
   ) -> list[KeyValue]:
     """Keys and values of the encoded rows for every layer, made once.
 
-    Each [B, S, H, K]: the decoder reads one text a row.
+    Each [B, H, S, K]: the decoder reads one text a row.
     """
+
+    def unpack(projected: jax.Array) -> jax.Array:
+      return layout.unpack(projected.swapaxes(1, 2)).swapaxes(1, 2)
+
     projected = [
       layer.cross_attention.project(encoded) for layer in self.layers
     ]
-    return [
-      (layout.unpack(keys), layout.unpack(values)) for keys, values in projected
-    ]
+    return [(unpack(keys), unpack(values)) for keys, values in projected]
 
   def __call__(
     self,
@@ -264,7 +266,7 @@ class Decoder(nn.Module):
       self_bias = self_bias + masks.pair_bias(visible)
     else:
       queries = index + jnp.arange(x.shape[1])
-      length = x.shape[1] if cache is None else cache[0][0].shape[1]
+      length = x.shape[1] if cache is None else cache[0][0].shape[2]
       keys = jnp.arange(length)
       self_bias = self.relative_bias(queries, keys)
       self_bias = self_bias + masks.causal_bias(queries, keys)
@@ -383,7 +385,7 @@ class T5(nn.Module):
   ) -> tuple[list[KeyValue], list[KeyValue]]:
     """The empty self-attention cache of `length` tokens, and cross keys."""
     config = self.config
-    shape = (encoded.shape[0], length, config.heads, config.head_width)
+    shape = (encoded.shape[0], config.heads, length, config.head_width)
     empty = jnp.zeros(shape, config.compute_dtype)
     cache = [(empty, empty) for _ in range(config.decoder_layers)]
     return cache, self.decoder.cross(encoded)

@@ -1,5 +1,7 @@
 """Cached greedy and beam decoding against plain loops without a cache."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -303,6 +305,28 @@ def test_a_constrained_text_ends_in_time(model, params, encoded, batch, beams):
     legal = set(legal_texts(automaton, steps + 1))
     for row in np.asarray(found):
       assert tuple(int(token) for token in row if token) in legal
+
+
+def test_a_legal_token_costs_the_same_in_any_vocabulary(
+  tiny_model, tiny_t5, encoded, batch
+):
+  """Only the scores of the grammar's tokens are made."""
+
+  def flops(pieces: int, automaton) -> float:
+    t5 = dataclasses.replace(tiny_t5, vocab_size=pieces)
+    model = tiny_model(t5=t5)
+
+    def decode(params):
+      mask = batch["encoder_mask"]
+      return generate.search(model, params, encoded, mask, automaton, 4)
+
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), batch))
+    return jax.jit(decode).lower(shapes["params"]).cost_analysis()["flops"]
+
+  assert flops(900, small_grammar()) == flops(40, small_grammar())
+  # 5 rows, products of 16 numbers, at least; the loop's body counts once.
+  more = flops(900, grammar.free(900)) - flops(40, grammar.free(40))
+  assert more > 860 * 5 * 2 * 16
 
 
 def test_beams_do_not_depend_on_companions_and_padding(
