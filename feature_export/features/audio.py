@@ -245,7 +245,7 @@ def _record(container, stream, start: float, end: float) -> _Recorder:
   return recorder
 
 
-def _open_track(container, inspection: Inspection):
+def open_track(container, inspection: Inspection):
   """The sound track that a player takes: the default one, or the first."""
   import av
 
@@ -282,7 +282,7 @@ def _decode_samples(
   container, media: Media, settings: AudioSettings, inspection: Inspection
 ) -> Waveform:
   """Decodes the sound track of an open container, cut to `media`."""
-  stream = _open_track(container, inspection)
+  stream = open_track(container, inspection)
   length = stream.duration and float(stream.duration * stream.time_base)
   length = length or (container.duration or 0) / 1_000_000
   check_length(media, length, settings.far_seconds, inspection)
@@ -381,15 +381,15 @@ def give_numba_a_cache() -> None:
   os.environ.setdefault("NUMBA_CACHE_DIR", str(own))
 
 
-def _resample(waveform: Waveform, settings: AudioSettings) -> np.ndarray:
-  """float32[N] at the settings' rate."""
+def resample(waveform: Waveform, rate: int) -> np.ndarray:
+  """The samples at another rate, in Hz; float32[N]."""
   give_numba_a_cache()
   import librosa
 
   return librosa.resample(
     waveform.samples,
     orig_sr=waveform.rate,
-    target_sr=settings.sample_rate,
+    target_sr=rate,
     res_type="soxr_hq",
   )
 
@@ -404,9 +404,9 @@ def compute_log_mel(waveform: Waveform, settings: AudioSettings) -> np.ndarray:
     float16[A, mels] in dB with A = 1 + N // hop, N in samples at
     `settings.sample_rate`.
   """
-  samples = _resample(waveform, settings)
   import librosa
 
+  samples = resample(waveform, settings.sample_rate)
   # librosa warns when a clip is shorter than its window. Zeros after the clip
   # change no value, because frames are padded with zeros anyway.
   frames = 1 + len(samples) // settings.hop
@@ -455,4 +455,5 @@ def extract_audio(
     waveform = Waveform(waveform.samples[:most], waveform.rate)
   if encoder is None:
     return compute_log_mel(waveform, settings)
-  return embed_speech(_resample(waveform, settings), settings.speech, encoder)
+  samples = resample(waveform, settings.sample_rate)
+  return embed_speech(samples, settings.speech, encoder)
