@@ -69,6 +69,7 @@ def test_a_wrong_flag_is_one_message(capsys):
   ("command", "flags"),
   [
     ("clips", ["--manifest:", "--settings:", "--jobs:"]),
+    ("utterances", ["--media:", "--transcript:", "--asr:"]),
     ("export", ["--corpus:", "--frames:", "--[no]audio:", "--beam_runner:"]),
     ("statistics", ["--data:", "--json:"]),
     ("universal_labels", ["--corpora:", "--ties:", "--k:", "--audit:"]),

@@ -180,7 +180,7 @@ def test_a_step_of_several_seeds_is_refused():
   [
     ("train", ["--config", "--help_config", "--workdir"]),
     ("eval", ["--config", "--step", "--split"]),
-    ("predict", ["--workdir", "--input"]),
+    ("predict", ["--workdir", "--input", "--media", "--timeline"]),
     ("package", ["--workdir", "--out"]),
   ],
 )

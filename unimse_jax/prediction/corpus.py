@@ -5,7 +5,7 @@ import json
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,11 @@ from unimse_jax.data.records import CorpusRecords, Record
 from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 from unimse_jax.files import open_atomically
+from unimse_jax.prediction import recordings
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.prediction.predictor import Predictor
+from unimse_jax.prediction.recordings import Recording, TimedPrediction
 
 STANDARD = "-"  # stdin or stdout
 
@@ -99,6 +101,38 @@ def predict_media(predictor: Predictor, manifest: str, output: str) -> Count:
         for row, answer in zip(extraction.rows, answers, strict=True)
       )
       return _write(rows, len(extraction.rows), output)
+
+
+def predict_recording(
+  predictor: Predictor, recording: Recording, output: str
+) -> tuple[Count, list[TimedPrediction]]:
+  """Writes one JSON line per utterance of a recording, in order of time.
+
+  Args:
+    predictor: predictor whose exporter cuts it and extracts the utterances.
+    recording: media file and its words.
+    output: file that appears whole or not at all, or "-" for stdout.
+
+  Returns:
+    How many were written, and what they say.
+
+  Raises:
+    InputError: a recording that cannot be cut, or the exporter is not there.
+  """
+  with recordings.extract(predictor.exporter, recording) as cut:
+    kept: list[TimedPrediction] = []
+    answers = predictor.predict_iter(cut.extraction.clips())
+    rows = _keep(cut.with_times(answers), kept)
+    return _write(rows, len(cut.rows), output), kept
+
+
+def _keep(
+  answers: Iterable[TimedPrediction], kept: list[TimedPrediction]
+) -> Iterator[dict[str, Any]]:
+  """Yields the lines of answers, and puts these into a list."""
+  for answer in answers:
+    kept.append(answer)
+    yield answer.to_json()
 
 
 def _to_clip(

@@ -23,10 +23,12 @@ from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline import Pipeline, packaged
 from unimse_jax.prediction import clips as clips_lib
+from unimse_jax.prediction import recordings
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.labeller import Labeller
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.prediction.raw_media import Exporter
+from unimse_jax.prediction.recordings import Recording, TimedPrediction
 from unimse_jax.rundir import RunDir
 
 # Batches read before any is decoded: enough to sort clips by their length.
@@ -161,6 +163,27 @@ class Predictor:
     waiting = iter(clips)
     while chunk := list(itertools.islice(waiting, size)):
       yield from self._answer(self._extract(chunk))
+
+  def predict_files(
+    self, files: Iterable[recordings.Path | Recording]
+  ) -> list[list[TimedPrediction]]:
+    """Predictions for the utterances of recordings, each in order of time.
+
+    Args:
+      files: media files, cut by voice activity and without words; or
+        recordings, which say more.
+
+    Raises:
+      InputError: a recording that cannot be cut, or as for `predict`.
+    """
+    answers = []
+    for each in files:
+      if not isinstance(each, Recording):
+        each = Recording(media=each)
+      with recordings.extract(self.exporter, each) as cut:
+        predicted = self.predict_iter(cut.extraction.clips())
+        answers.append([*cut.with_times(predicted)])
+    return answers
 
   def _extract(
     self, clips: Sequence[Clip | InputError]

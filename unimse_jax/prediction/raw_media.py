@@ -83,26 +83,39 @@ class Exporter:
     Raises:
       InputError: no exporter here, or it refuses; its message is on stderr.
     """
-    self._check_possible()
     with tempfile.TemporaryDirectory(prefix="unimse_clips_") as name:
       folder = pathlib.Path(name)
       settings = folder / "settings.json"
       settings.write_text(json.dumps(dict(self.settings)))
-      command = [sys.executable, "-m", f"{_EXPORTER}.clips"]
-      command += ["--manifest", str(manifest), "--root", str(root)]
-      command += ["--settings", str(settings), "--out", str(folder)]
-      command += ["--jobs", str(self.jobs)]
+      arguments = {"manifest": str(manifest), "root": str(root)}
+      arguments |= {"settings": str(settings), "out": str(folder)}
+      arguments["jobs"] = str(self.jobs)
       if self.weights:
-        command += ["--backbone_weights", self.weights]
-      status = subprocess.run(command, check=False).returncode
-      if status:
-        raise InputError(
-          f"The exporter ended with status {status}; its message is above."
-        )
+        arguments["backbone_weights"] = self.weights
+      self.run("clips", arguments)
       lines = (folder / _ROWS).read_text(encoding="utf-8").splitlines()
       first, *rows = map(json.loads, lines)
       self._check_settings(first["settings_sha256"])
       yield Extraction(folder, rows)
+
+  def run(self, command: str, arguments: Mapping[str, str]) -> None:
+    """Runs a command of the exporter in a process of its own.
+
+    Args:
+      command: its module within the exporter's package.
+      arguments: flag -> value.
+
+    Raises:
+      InputError: no exporter here, or it refuses; its message is on stderr.
+    """
+    self._check_possible()
+    flags = [f"--{name}={value}" for name, value in arguments.items()]
+    line = [sys.executable, "-m", f"{_EXPORTER}.{command}", *flags]
+    status = subprocess.run(line, check=False).returncode
+    if status:
+      raise InputError(
+        f"The exporter ended with status {status}; its message is above."
+      )
 
   def extract_files(self, clips: Sequence[Clip]) -> list[Clip | InputError]:
     """The clips with the frames of the files that they name, or why not.

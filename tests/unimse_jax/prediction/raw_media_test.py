@@ -1,6 +1,5 @@
 """Media files become frames in one process of the exporter."""
 
-import dataclasses
 import json
 import pathlib
 import re
@@ -11,53 +10,13 @@ import pytest
 
 from feature_export.corpora.utterance import Media
 from feature_export.features.audio import extract_audio
-from feature_export.features.efficientnet import find_weights
 from feature_export.features.findings import Inspection, default_policies
-from feature_export.features.settings import AudioSettings, VideoSettings
-from feature_export.files import hash_file
-from feature_export.records.schema import hash_settings
-from unimse_jax.data.features import FeatureTransform
+from feature_export.features.settings import AudioSettings
 from unimse_jax.errors import InputError
 from unimse_jax.prediction import Clip, Predictor, corpus, raw_media
 from unimse_jax.prediction.raw_media import Exporter
 
 _ROOT = pathlib.Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="module")
-def settings() -> dict:
-  """What a run's model.json says of features that this exporter makes."""
-  weights = find_weights("efficientnet_lite0", None)
-  video = VideoSettings("efficientnet_lite0", hash_file(weights), 32, 2)
-  described = {
-    "audio": dataclasses.asdict(AudioSettings(max_seconds=1.0)),
-    "video": dataclasses.asdict(video),
-  }
-  return {**described, "settings_sha256": hash_settings(described)}
-
-
-@pytest.fixture(scope="module")
-def predictor(straight, settings) -> Predictor:
-  """The tiny run as if it had been trained on features of real media."""
-  opened = Predictor.from_workdir(straight)
-  pipeline = opened.pipeline
-  own = pipeline.collator.transform
-  rng = np.random.default_rng(0)
-  widths = {"audio": 64, "video": 1280}
-  transform = FeatureTransform(
-    mean={name: np.zeros(width) for name, width in widths.items()},
-    components={
-      name: rng.standard_normal((width, own.width(name))).astype(np.float32)
-      for name, width in widths.items()
-    },
-    scale=own.scale,
-  )
-  pipeline = dataclasses.replace(
-    pipeline,
-    collator=dataclasses.replace(pipeline.collator, transform=transform),
-    extraction=settings,
-  )
-  return Predictor(pipeline, opened._params, opened._labeller._mesh)
 
 
 @pytest.fixture
