@@ -3,6 +3,7 @@
 import functools
 import json
 import pathlib
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -374,3 +375,59 @@ def config_file(tiny_values, tmp_path_factory) -> pathlib.Path:
     f"def get_config():\n  return ConfigDict({tiny_values!r})\n"
   )
   return path
+
+
+_ARGUMENTS = (
+  "--headless",
+  "--no-sandbox",  # needed as root; the pages are our own
+  "--disable-gpu",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  # A camera and a microphone that show and play a test signal.
+  "--use-fake-device-for-media-stream",
+  "--use-fake-ui-for-media-stream",
+)
+_WAYS = {
+  "wide": (1280, "light"),
+  "phone": (390, "light"),
+  "dark": (1280, "dark"),
+  "dark phone": (390, "dark"),
+}
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+  """Debian's Chromium, without a window."""
+  webdriver = pytest.importorskip(
+    "selenium.webdriver", reason="selenium is absent: extra `test`"
+  )
+  from selenium.webdriver.chrome.service import Service
+
+  program = shutil.which("chromium") or shutil.which("chromium-browser")
+  driver = shutil.which("chromedriver")
+  if not (program and driver):
+    pytest.skip("no Chromium: apt-get install chromium chromium-driver")
+  options = webdriver.ChromeOptions()
+  options.binary_location = program
+  folder = tmp_path_factory.mktemp("chromium")
+  for argument in (*_ARGUMENTS, f"--user-data-dir={folder}"):
+    options.add_argument(argument)
+  options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+  driver = webdriver.Chrome(options=options, service=Service(driver))
+  yield driver
+  driver.quit()
+
+
+@pytest.fixture(params=_WAYS)
+def way(request, browser) -> tuple[int, str]:
+  """The browser's window and colour scheme; the width and the scheme."""
+  width, scheme = _WAYS[request.param]
+  size = {"width": width, "height": 800, "deviceScaleFactor": 1}
+  browser.execute_cdp_cmd(
+    "Emulation.setDeviceMetricsOverride", size | {"mobile": width < 600}
+  )
+  feature = {"name": "prefers-color-scheme", "value": scheme}
+  browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+  return width, scheme

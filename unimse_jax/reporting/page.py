@@ -155,22 +155,36 @@ def file_name(part: Table | Chart) -> str:
 
 def render_page(run: EvaluatedRun, sections: Sequence[Section]) -> str:
   """The whole document."""
-  title = html.escape(_title(run))
   entries = "".join(
     f'<li><a href="#{each.slug}">{html.escape(each.title)}</a></li>'
     for each in sections
   )
   lead = f"Run {run.root}, {run.split} split, {_source(run)}."
+  return document(
+    _title(run),
+    f'<p class="lead">{html.escape(lead)}</p>{_alerts(run)}'
+    f'<nav aria-label="Sections"><ul>{entries}</ul></nav>',
+    "".join(map(_render_section, sections)),
+  )
+
+
+def document(title: str, header: str, main: str) -> str:
+  """A page with the report's style that needs no network.
+
+  Args:
+    title: heading, as text.
+    header: HTML below the heading.
+    main: HTML of the content.
+  """
+  title = html.escape(title)
   return (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     # Browsers ask the network for an icon unless they are given one.
     '<link rel="icon" href="data:,">'
     f"<title>{title}</title><style>{style.sheet()}</style></head><body>"
-    f'<header><h1>{title}</h1><p class="lead">{html.escape(lead)}</p>'
-    f"{_alerts(run)}"
-    f'<nav aria-label="Sections"><ul>{entries}</ul></nav></header>'
-    f"<main>{''.join(map(_render_section, sections))}</main></body></html>\n"
+    f"<header><h1>{title}</h1>{header}</header>"
+    f"<main>{main}</main></body></html>\n"
   )
 
 

@@ -99,6 +99,8 @@ sup { font-size: 0.7em; line-height: 0; margin-left: 0.1em; }
 figure { margin: 0.5rem 0; max-width: 28rem; }
 .large { grid-template-columns:
   repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); }
+/* A recording's picture: letters as large as the text, or it scrolls. */
+.timeline figure { max-width: 60rem; min-width: 47rem; }
 svg.chart { display: block; width: 100%; height: auto; overflow: visible; }
 svg.key { width: 24px; height: 12px; margin-right: 0.35rem; flex: none; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; padding: 0;
@@ -123,6 +125,9 @@ svg text { font-family: system-ui, sans-serif; font-size: 12px;
 .mark { stroke: var(--muted); stroke-width: 1.5; stroke-dasharray: 4 3; }
 .line { fill: none; stroke-width: 2; }
 .dot { fill-opacity: 0.75; } .ring { fill: none; stroke-width: 1.75; }
+.ring.ink { stroke: var(--ink); stroke-width: 1; }
+.hover { fill: transparent; }
+.hover:hover { stroke: var(--ink); stroke-width: 1; }
 """
 
 

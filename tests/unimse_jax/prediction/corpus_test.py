@@ -65,9 +65,15 @@ def test_records_of_a_corpus_that_was_not_trained_on_are_noted(
 @pytest.mark.parametrize(
   ("flags", "named"),
   [
-    ([], "one of --input and --features"),
-    (["--input=a", "--features=b"], "one of --input and --features"),
+    ([], "one of --input, --media and --features"),
+    (["--input=a", "--features=b"], "one of --input, --media and --f"),
+    (["--input=a", "--media=b"], "one of --input, --media and --features"),
     (["--features=b"], "--corpus"),
+    (["--input=a", "--corpus=b"], "--corpus with --features or --media only"),
+    (["--input=a", "--timeline=b.html"], "--timeline with --media only"),
+    (["--features=a", "--corpus=b", "--asr=c"], "--asr with --media only"),
+    (["--media=a", "--timeline=b"], "a file that ends in .html, found b"),
+    (["--media=a", "--transcript=b", "--asr=c"], "of --transcript and --asr"),
     (["--input=/gone.jsonl"], "config.json"),
   ],
 )

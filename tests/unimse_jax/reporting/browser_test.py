@@ -1,35 +1,15 @@
 """The report in a real browser: Debian's Chromium, without a window."""
 
 import re
-import shutil
 
 import pytest
 
-from unimse_jax.reporting import page, style
+from unimse_jax.labels import ParsedLabel
+from unimse_jax.prediction import Prediction, TimedPrediction
+from unimse_jax.reporting import page, style, timeline
 
-pytest.importorskip("selenium", reason="selenium is absent: extra `test`")
-_BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-_DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-  not (_BROWSER and _DRIVER),
-  reason="no Chromium: apt-get install chromium chromium-driver",
-)
-
-_ARGUMENTS = (
-  "--headless",
-  "--no-sandbox",  # needed as root; the page is our own
-  "--disable-gpu",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-)
-_WAYS = {
-  "wide": (1280, "light"),
-  "phone": (390, "light"),
-  "dark": (1280, "dark"),
-  "dark phone": (390, "dark"),
-}
+# Page -> the least number of its sections, charts, and pairs of colours.
+_LEAST = {"paper": (13, 16, 5), "gathered": (13, 16, 5), "timeline": (2, 1, 4)}
 # Every picture with its box and the boxes of what is drawn in it.
 _CHARTS = """
 return [...document.querySelectorAll("svg.chart")].map(svg => {
@@ -78,43 +58,32 @@ return {
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-  from selenium import webdriver
-  from selenium.webdriver.chrome.service import Service
-
-  options = webdriver.ChromeOptions()
-  options.binary_location = _BROWSER
-  folder = tmp_path_factory.mktemp("chromium")
-  for argument in (*_ARGUMENTS, f"--user-data-dir={folder}"):
-    options.add_argument(argument)
-  options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-  driver = webdriver.Chrome(options=options, service=Service(_DRIVER))
-  yield driver
-  driver.quit()
-
-
-@pytest.fixture(scope="module")
-def pages(paper_run, gathered_runs):
+def pages(paper_run, gathered_runs, tmp_path_factory):
+  talk = tmp_path_factory.mktemp("talk") / "talk.html"
+  timeline.write(talk, "talk.mp4", [*map(_answer, range(40))])
   return {
     "paper": page.write(paper_run),
     "gathered": page.write(gathered_runs, [gathered_runs / "seed_1"]),
+    "timeline": talk,
   }
 
 
-@pytest.fixture(params=_WAYS)
-def way(request, browser):
-  """The browser's window and colour scheme; the width and the scheme."""
-  width, scheme = _WAYS[request.param]
-  size = {"width": width, "height": 800, "deviceScaleFactor": 1}
-  browser.execute_cdp_cmd(
-    "Emulation.setDeviceMetricsOverride", size | {"mobile": width < 600}
+def _answer(number: int) -> TimedPrediction:
+  """What a model says about an utterance of a talk of six minutes."""
+  value, emotion = number % 7 - 3.0, ("joy", "fear")[number % 2]
+  prediction = Prediction(
+    f"{value:g}, {emotion}",
+    ParsedLabel({"intensity": value, "moods": emotion}, malformed=False),
+    {"moods": {"joy": 0.7, "fear": 0.3}},
+    notes=("text: empty",),
   )
-  feature = {"name": "prefers-color-scheme", "value": scheme}
-  browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-  return width, scheme
+  text = "<b>words</b> of a longer sentence, " * 4
+  return TimedPrediction(
+    f"talk_{number}", 9.0 * number, 9.0 * number + 5, "Ann", text, prediction
+  )
 
 
-@pytest.fixture(params=["paper", "gathered"])
+@pytest.fixture(params=_LEAST)
 def shown(request, browser, way, pages):
   """The page in the browser; what the console said before is forgotten."""
   browser.get_log("browser")
@@ -122,18 +91,21 @@ def shown(request, browser, way, pages):
   return browser
 
 
-def test_sections_show_charts_are_drawn_and_the_console_is_silent(shown, way):
+def test_sections_show_charts_are_drawn_and_the_console_is_silent(
+  shown, way, request
+):
   width, scheme = way
+  least = _LEAST[request.node.callspec.params["shown"]]
   sections = shown.execute_script(
     "return [...document.querySelectorAll('section')].map(s => [s.id, "
     "s.querySelector('h2').getBoundingClientRect().height, "
     "s.getBoundingClientRect().height, s.innerText.length])"
   )
-  assert len(sections) >= 13
+  assert len(sections) >= least[0]
   for name, heading, height, letters in sections:
     assert heading > 15 and height > heading + 20 and letters > 40, name
   charts = shown.execute_script(_CHARTS)
-  assert len(charts) > 15
+  assert len(charts) >= least[1]
   for chart in charts:
     assert chart["drawn"] > 0 and chart["outside"] == 0, chart
     assert chart["width"] > 250 and chart["height"] > 70, chart
@@ -161,9 +133,9 @@ def test_wide_tables_scroll_in_their_own_box(shown, way):
     assert any(inner > outer for outer, inner, _ in boxes)
 
 
-def test_all_text_that_is_shown_has_contrast(shown):
+def test_all_text_that_is_shown_has_contrast(shown, request):
   pairs = shown.execute_script(_COLOURS)
-  assert len(pairs) >= 5
+  assert len(pairs) >= _LEAST[request.node.callspec.params["shown"]][2]
   for pair, example in pairs.items():
     ink, ground = map(_parse, pair.split("|"))
     assert _contrast(ink, ground) >= 4.5, (pair, example)
@@ -208,6 +180,7 @@ def _contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
 def test_pictures_show_as_files_with_all_inside(browser, pages):
   files = sorted((pages["paper"].parent / page.FIGURES).glob("*.svg"))
   assert len(files) > 15
+  files.append(pages["timeline"].with_suffix(".svg"))
   browser.get_log("browser")
   for file in files:
     browser.get(file.as_uri())
