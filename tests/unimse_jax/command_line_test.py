@@ -181,6 +181,7 @@ def test_a_step_of_several_seeds_is_refused():
     ("train", ["--config", "--help_config", "--workdir"]),
     ("eval", ["--config", "--step", "--split"]),
     ("predict", ["--workdir", "--input", "--media", "--timeline"]),
+    ("demo_page", ["--workdir", "--host", "--port", "--max_megabytes"]),
     ("package", ["--workdir", "--out"]),
   ],
 )

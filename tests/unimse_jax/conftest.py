@@ -3,6 +3,7 @@
 import functools
 import json
 import pathlib
+import re
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -431,3 +432,66 @@ def way(request, browser) -> tuple[int, str]:
   feature = {"name": "prefers-color-scheme", "value": scheme}
   browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
   return width, scheme
+
+
+# The ink and the ground of every element that holds text of its own.
+_COLOURS = """
+const ground = e => {
+  for (; e; e = e.parentElement) {
+    const found = getComputedStyle(e).backgroundColor;
+    if (found != "rgba(0, 0, 0, 0)") return found;
+  }
+};
+const pairs = {};
+for (const e of document.querySelectorAll("body *")) {
+  const own = [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim());
+  if (!own || e.tagName == "title") continue;
+  const style = getComputedStyle(e);
+  const ink = e.closest("svg") ? style.fill : style.color;
+  pairs[ink + "|" + ground(e)] = e.tagName + ": " + e.textContent.slice(0, 40);
+}
+return pairs;"""
+
+
+@pytest.fixture
+def contrasts(browser) -> Callable[[], dict[str, float]]:
+  """Measures the contrast of all text that the browser's page shows."""
+
+  def measure() -> dict[str, float]:
+    return {
+      f"{pair}, {example}": _contrast(*map(_parse, pair.split("|")))
+      for pair, example in browser.execute_script(_COLOURS).items()
+    }
+
+  return measure
+
+
+@pytest.fixture(scope="session")
+def parse_colour() -> Callable[[str], tuple[float, ...]]:
+  return _parse
+
+
+def _parse(colour: str) -> tuple[float, ...]:
+  """Red, green and blue in [0, 1] of what CSS calls a colour."""
+  if colour.startswith("#"):
+    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+  numbers = [float(each) for each in re.findall(r"[\d.]+", colour)]
+  if colour.startswith("rgb"):
+    assert len(numbers) == 3 or numbers[3] == 1, colour
+    return tuple(each / 255 for each in numbers[:3])
+  assert colour.startswith("color(srgb "), colour
+  return tuple(numbers[:3])
+
+
+def _contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+  """(L1 + 0.05) / (L2 + 0.05) of WCAG 2.2."""
+
+  def luminance(colour):
+    red, green, blue = (
+      each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4
+      for each in colour
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+  low, high = sorted((luminance(one), luminance(other)))
+  return (high + 0.05) / (low + 0.05)

@@ -1,7 +1,5 @@
 """The report in a real browser: Debian's Chromium, without a window."""
 
-import re
-
 import pytest
 
 from unimse_jax.labels import ParsedLabel
@@ -25,23 +23,6 @@ return [...document.querySelectorAll("svg.chart")].map(svg => {
       e => 12 * e.getScreenCTM().d || 99)),
   };
 });"""
-# The ink and the ground of every element that holds text of its own.
-_COLOURS = """
-const ground = e => {
-  for (; e; e = e.parentElement) {
-    const found = getComputedStyle(e).backgroundColor;
-    if (found != "rgba(0, 0, 0, 0)") return found;
-  }
-};
-const pairs = {};
-for (const e of document.querySelectorAll("body *")) {
-  const own = [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim());
-  if (!own || e.tagName == "title") continue;
-  const style = getComputedStyle(e);
-  const ink = e.closest("svg") ? style.fill : style.color;
-  pairs[ink + "|" + ground(e)] = e.tagName + ": " + e.textContent.slice(0, 40);
-}
-return pairs;"""
 # A picture that is a document of its own.
 _FILE = """
 const svg = document.documentElement, box = svg.getBoundingClientRect();
@@ -92,7 +73,7 @@ def shown(request, browser, way, pages):
 
 
 def test_sections_show_charts_are_drawn_and_the_console_is_silent(
-  shown, way, request
+  shown, way, request, parse_colour
 ):
   width, scheme = way
   least = _LEAST[request.node.callspec.params["shown"]]
@@ -117,7 +98,7 @@ def test_sections_show_charts_are_drawn_and_the_console_is_silent(
     "return getComputedStyle(document.body).backgroundColor"
   )
   expected = {"light": style.LIGHT, "dark": style.DARK}[scheme]["page"]
-  assert _parse(ground) == pytest.approx(_parse(expected))
+  assert parse_colour(ground) == pytest.approx(parse_colour(expected))
 
 
 def test_wide_tables_scroll_in_their_own_box(shown, way):
@@ -133,12 +114,10 @@ def test_wide_tables_scroll_in_their_own_box(shown, way):
     assert any(inner > outer for outer, inner, _ in boxes)
 
 
-def test_all_text_that_is_shown_has_contrast(shown, request):
-  pairs = shown.execute_script(_COLOURS)
-  assert len(pairs) >= _LEAST[request.node.callspec.params["shown"]][2]
-  for pair, example in pairs.items():
-    ink, ground = map(_parse, pair.split("|"))
-    assert _contrast(ink, ground) >= 4.5, (pair, example)
+def test_all_text_that_is_shown_has_contrast(shown, request, contrasts):
+  found = contrasts()
+  assert len(found) >= _LEAST[request.node.callspec.params["shown"]][2]
+  assert min(found.values()) >= 4.5, found
 
 
 def test_markup_in_an_utterance_is_read_as_text(browser, pages):
@@ -151,33 +130,7 @@ def test_markup_in_an_utterance_is_read_as_text(browser, pages):
   assert (scripts, bold, text) == (0, 0, True)
 
 
-def _parse(colour: str) -> tuple[float, ...]:
-  """Red, green and blue in [0, 1] of what CSS calls a colour."""
-  if colour.startswith("#"):
-    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-  numbers = [float(each) for each in re.findall(r"[\d.]+", colour)]
-  if colour.startswith("rgb"):
-    assert len(numbers) == 3 or numbers[3] == 1, colour
-    return tuple(each / 255 for each in numbers[:3])
-  assert colour.startswith("color(srgb "), colour
-  return tuple(numbers[:3])
-
-
-def _contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-  """(L1 + 0.05) / (L2 + 0.05) of WCAG 2.2."""
-
-  def luminance(colour):
-    red, green, blue = (
-      each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4
-      for each in colour
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-  low, high = sorted((luminance(one), luminance(other)))
-  return (high + 0.05) / (low + 0.05)
-
-
-def test_pictures_show_as_files_with_all_inside(browser, pages):
+def test_pictures_show_as_files_with_all_inside(browser, pages, parse_colour):
   files = sorted((pages["paper"].parent / page.FIGURES).glob("*.svg"))
   assert len(files) > 15
   files.append(pages["timeline"].with_suffix(".svg"))
@@ -186,5 +139,5 @@ def test_pictures_show_as_files_with_all_inside(browser, pages):
     browser.get(file.as_uri())
     found = browser.execute_script(_FILE)
     assert found["drawn"] > 0 and found["outside"] == 0, (file, found)
-    assert _parse(found["ground"]) == _parse(style.LIGHT["page"])
+    assert parse_colour(found["ground"]) == parse_colour(style.LIGHT["page"])
   assert browser.get_log("browser") == []

@@ -1,0 +1,1 @@
+"""A page on this machine that answers one clip at a time."""
