@@ -13,6 +13,8 @@ const limits = {
 const MODALITIES = { text: "words", audio: "voice", video: "face" };
 
 let clip = null; // Blob: what will be sent
+let refusal = ""; // why the chosen file will not be
+let checked = Promise.resolve(); // done when its length is known
 
 function say(text, wrong = false) {
   byId("status").textContent = text;
@@ -26,34 +28,40 @@ function element(name, text, className = "") {
   return made;
 }
 
+function refuse(text) {
+  clip = null;
+  refusal = text;
+  say(text, true);
+}
+
 // Shows a clip and checks what can be known of it here.
 function choose(blob) {
   const preview = byId("preview");
   URL.revokeObjectURL(preview.src);
   preview.removeAttribute("src");
   preview.hidden = !blob;
-  clip = null;
+  clip = blob;
+  refusal = "";
   byId("answer").hidden = true;
   say("");
-  if (!blob) return;
-  if (blob.size > limits.bytes) {
+  if (blob && blob.size > limits.bytes) {
     const found = (blob.size / 1e6).toFixed(1);
     preview.hidden = true;
-    say(`Expected at most ${limits.bytes / 1e6} MB, found ${found}.`, true);
-    return;
+    refuse(`Expected at most ${limits.bytes / 1e6} MB, found ${found}.`);
+  } else if (blob) {
+    checked = new Promise((done) => {
+      preview.onerror = done; // this browser cannot play it
+      preview.onloadedmetadata = () => {
+        const length = preview.duration; // infinite where a recorder wrote none
+        if (clip === blob && isFinite(length) && length > limits.seconds + 1) {
+          const found = length.toFixed(1);
+          refuse(`Expected at most ${limits.seconds} s, found ${found}.`);
+        }
+        done();
+      };
+    });
+    preview.src = URL.createObjectURL(blob);
   }
-  clip = blob;
-  preview.src = URL.createObjectURL(blob);
-  preview.onloadedmetadata = () => {
-    const length = preview.duration; // infinite where a recorder wrote none
-    if (clip === blob && isFinite(length) && length > limits.seconds + 1) {
-      clip = null;
-      say(
-        `Expected at most ${limits.seconds} s, found ${length.toFixed(1)}.`,
-        true,
-      );
-    }
-  };
 }
 
 async function record(withVideo) {
@@ -100,7 +108,12 @@ function showRecorder(running) {
 
 async function ask(event) {
   event.preventDefault();
+  await checked;
   const text = byId("text").value;
+  if (refusal) {
+    say(refusal, true);
+    return;
+  }
   if (!clip && !text.trim()) {
     say("Expected a clip or words, found neither.", true);
     return;

@@ -137,15 +137,30 @@ def test_recording_ends_when_asked(opened, model):
   assert not by_id(opened, "stop").is_displayed()
 
 
-def test_too_large_and_too_long_files_are_told_before_they_are_sent(
-  opened, model, tmp_path
+@pytest.mark.parametrize(
+  ("seconds", "message"),
+  [
+    (125, "Expected at most 1 MB, found 1.0."),
+    (4, "Expected at most 2 s, found 4.0."),
+  ],
+)
+def test_too_large_and_too_long_files_are_told_and_not_sent(
+  opened, model, tmp_path, seconds, message
 ):
-  upload(opened, tmp_path / "large.wav", _wav(125))
-  assert status(opened) == "Expected at most 1 MB, found 1.0."
-  upload(opened, tmp_path / "long.wav", _wav(4))
-  wait(opened, lambda: status(opened) == "Expected at most 2 s, found 4.0.")
+  upload(opened, tmp_path / "a.wav", _wav(seconds))
+  by_id(opened, "text").send_keys("words")  # which alone would do
   by_id(opened, "ask").click()
-  assert status(opened) == "Expected a clip or words, found neither."
+  wait(opened, lambda: status(opened) == message)
+  assert model.asked == []
+  upload(opened, tmp_path / "b.wav", _wav(1))
+  by_id(opened, "ask").click()
+  wait(opened, lambda: answered(opened))
+  assert model.asked == [("words", "clip.wav", _wav(1))]
+
+
+def test_neither_a_clip_nor_words_is_nothing_to_send(opened, model):
+  by_id(opened, "ask").click()
+  wait(opened, lambda: "a clip or words, found neither" in status(opened))
   assert model.asked == []
 
 
