@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from unimse_jax.prediction.recordings import TimedPrediction
 from unimse_jax.reporting.charts import LETTER, Chart, missing
 
-_WIDTH, _RIGHT = 760, 12  # px
+_WIDTH, _RIGHT = 760, 24  # px; half of a mark such as 1:00:00 is beside it
 _PANEL, _LANE, _HEADING, _AXIS, _SPACE = 96, 16, 20, 24, 18  # px, heights
 _MOST_STRIPS, _MOST_TICKS = 8, 8
 # s, what a strip or the step between two marks of time may be

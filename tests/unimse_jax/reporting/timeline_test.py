@@ -55,7 +55,7 @@ def test_intensities_are_bars_from_zero_at_their_times():
   chart = draw(answer(0, 10, 3.0), answer(10, 30, -1.5), answer(30, 40, 0.0))
   # "intensity" has nine letters of 6.6 px; 16 px are free beside it.
   left = 9 * 6.6 + 16
-  scale = (760 - 12 - left) / 40
+  scale = (760 - 24 - left) / 40
   up, zero = rectangles(chart, "bar k0")
   assert up == pytest.approx((left, 8, 10 * scale - 1, 40), abs=0.1)
   (down,) = rectangles(chart, "bar k1")
@@ -115,7 +115,7 @@ def test_an_utterance_over_the_end_of_a_strip_is_in_both():
   chart = draw(answer(50, 70, 1.0), answer(70, 100, 1.0))
   assert chart.count("<title>0:50 to 1:10, so") == 2
   first, second, third = rectangles(chart, "bar k0")
-  assert first[0] + first[2] == pytest.approx(747, abs=0.2)
+  assert first[0] + first[2] == pytest.approx(735, abs=0.2)
   assert second[0] == pytest.approx(9 * 6.6 + 16, abs=0.1)
   assert third[0] == pytest.approx(second[0] + second[2] + 1, abs=0.2)
 
