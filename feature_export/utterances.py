@@ -22,10 +22,12 @@ from feature_export.options import option
 class UtteranceOptions:
   """What is cut, by what, and into which file."""
 
-  media: Path = option("Sound or video file.")
-  out: Path = option("File of JSON lines to write.")
+  media: Path = option("Sound or video file.", local=True)
+  out: Path = option("File of JSON lines to write.", local=True)
   transcript: Path | None = option(
-    "Words with times: .srt, .vtt or .json; if unset, voice activity.", None
+    "Words with times: .srt, .vtt or .json; if unset, voice activity.",
+    None,
+    local=True,
   )
   asr: str | None = option(
     "Model that writes down what is said, faster-whisper:DIR.", None

@@ -27,7 +27,7 @@ _FLAG = re.compile(r"(?<![\w-])--([a-z][\w.]*)")
 _BLOCK = re.compile(r"^```[\s\S]*?^```$|(?<=\n\n)(?: {4}.*\n+)+", re.M)
 # What looks like a config field: a key of the results, suffixes of files.
 _NOT_FIELDS = {"decoding.collapse"}
-_SUFFIXES = {"csv", "json", "py", "safetensors"}
+_SUFFIXES = {"bin", "csv", "json", "py", "safetensors"}
 _SVG = "{http://www.w3.org/2000/svg}"
 
 

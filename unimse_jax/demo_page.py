@@ -14,8 +14,11 @@ from absl import flags
 from unimse_jax import command_line
 from unimse_jax.errors import InputError
 
-_WORKDIR = flags.DEFINE_string(
-  "workdir", None, "The run, or a package of it.", required=True
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run.")
+_MODEL = flags.DEFINE_string(
+  "model",
+  None,
+  "Instead of a run: a package, or owner/name[@revision] of the hub.",
 )
 _HOST = flags.DEFINE_string(
   "host", "127.0.0.1", "Address to listen on; another is open to its network."
@@ -38,19 +41,23 @@ _ROWS = 4  # a clip, and the same without words, voice and face
 
 
 def main() -> int:
-  from unimse_jax.prediction import Clip, corpus
+  if (_WORKDIR.value is None) == (_MODEL.value is None):
+    raise InputError("expected one of --workdir and --model.")
+  from unimse_jax.prediction import Clip, Predictor
   from unimse_jax.serving import explanation, server
 
   def explain(text, media):
     return explanation.explain(predictor, text, media)
 
+  if _MODEL.value is None:
+    opener, source = Predictor.from_workdir, _WORKDIR.value
+  else:
+    opener, source = Predictor.from_pretrained, _MODEL.value
   limits = server.Limits(_MEGABYTES.value, _SECONDS.value)
   # Before the model is read: a port that is taken is told at once.
-  served = server.Server(
-    _HOST.value, _PORT.value, _WORKDIR.value, limits, explain
-  )
+  served = server.Server(_HOST.value, _PORT.value, source, limits, explain)
   with served:
-    predictor = corpus.open_predictor(_WORKDIR.value, _ROWS, 1, _WEIGHTS.value)
+    predictor = opener(source, _ROWS, 1, _WEIGHTS.value)
     # So that the first visitor does not wait for it to be compiled.
     (answer,) = predictor.predict([Clip(text="so")])
     if answer.error:

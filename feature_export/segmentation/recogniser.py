@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from feature_export.errors import InputError
-from feature_export.files import local_path
+from unimse_cli.storage import local_path
 
 RATE = 16000  # Hz
 _FASTER_WHISPER = "faster-whisper"

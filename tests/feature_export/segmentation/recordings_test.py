@@ -158,3 +158,9 @@ def test_the_transcript_of_another_recording_is_refused(cut, media, capsys):
 def test_one_source_of_words_is_enough(cut, media, capsys):
   assert cut(media, "--asr=faster-whisper:x", words=_SRT)[0] == 2
   assert "one of --transcript and --asr" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["media", "transcript", "out"])
+def test_addresses_of_buckets_are_refused(cut, media, capsys, flag):
+  assert cut(media, f"--{flag}=gs://bucket/talk.srt")[0] == 2
+  assert "expected a path on this machine" in capsys.readouterr().err

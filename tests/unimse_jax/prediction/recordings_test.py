@@ -2,14 +2,16 @@
 
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
 
 from unimse_jax.errors import InputError
-from unimse_jax.prediction import Recording, corpus
+from unimse_jax.prediction import Predictor, Recording, corpus
 from unimse_jax.prediction.raw_media import Exporter
 
+_ROOT = pathlib.Path(__file__).parents[3]
 _CUES = """WEBVTT
 
 00:00.000 --> 00:00.400
@@ -134,3 +136,16 @@ def test_one_source_of_words_is_enough(predictor):
   )
   with pytest.raises(InputError, match="one of transcript and asr"):
     predictor.predict_files([recording])
+
+
+def test_the_snippet_of_the_page_runs_as_it_stands(
+  predictor, talk, monkeypatch, capsys
+):
+  text = (_ROOT / "docs/media.md").read_text(encoding="utf-8")
+  (snippet,) = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+  monkeypatch.setattr(Predictor, "from_workdir", lambda *_, **__: predictor)
+  monkeypatch.chdir(talk.parent)
+  exec(compile(snippet, "docs/media.md", "exec"), {})
+  lines = capsys.readouterr().out.splitlines()
+  assert len(lines) == 3
+  assert lines[1].startswith("1.0 1.6 Bob Awful! ")
