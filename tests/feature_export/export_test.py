@@ -4,11 +4,12 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 
-from feature_export import export
+from feature_export import export, verify
 
 
 def _run(*flags: object) -> int:
@@ -41,6 +42,17 @@ def test_two_exports_are_byte_identical(
   # Three shards and three JSON files, and no folder of work in progress.
   assert len(first) == 6
   assert first == again
+
+
+def test_tfds_leaves_no_folder_among_the_temporary_files(
+  export_raw, tmp_path, monkeypatch
+):
+  """As it does for each dataset that its own builder writes."""
+  (tmp_path / "temporary").mkdir()
+  monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+  assert export_raw() == 0
+  assert verify.main(["--data", str(tmp_path / "data")]) == 0
+  assert list((tmp_path / "temporary").glob("*tfds*")) == []
 
 
 def test_existing_dataset_is_kept_unless_asked(
