@@ -37,6 +37,11 @@ _WEIGHTS = flags.DEFINE_string(
   None,
   "Weights file of the face network, if not the default.",
 )
+_AUDIO_MODEL = flags.DEFINE_string(
+  "audio_model",
+  None,
+  "Folder or hub name of the speech model that the run reads, if it does.",
+)
 _ROWS = 4  # a clip, and the same without words, voice and face
 
 
@@ -57,7 +62,9 @@ def main() -> int:
   # Before the model is read: a port that is taken is told at once.
   served = server.Server(_HOST.value, _PORT.value, source, limits, explain)
   with served:
-    predictor = opener(source, _ROWS, 1, _WEIGHTS.value)
+    predictor = opener(
+      source, _ROWS, 1, _WEIGHTS.value, audio_model=_AUDIO_MODEL.value
+    )
     # So that the first visitor does not wait for it to be compiled.
     (answer,) = predictor.predict([Clip(text="so")])
     if answer.error:

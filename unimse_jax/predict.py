@@ -76,6 +76,11 @@ _WEIGHTS = flags.DEFINE_string(
   None,
   "Weights file of the face network, if not the default.",
 )
+_AUDIO_MODEL = flags.DEFINE_string(
+  "audio_model",
+  None,
+  "Folder or hub name of the speech model that the run reads, if it does.",
+)
 SOME_FAILED = 3  # exit status
 
 
@@ -141,7 +146,12 @@ def main() -> int:
   else:
     opener, source = Predictor.from_pretrained, _MODEL.value
   predictor = opener(
-    source, _BATCH_SIZE.value, _DEVICES.value, _WEIGHTS.value, _JOBS.value
+    source,
+    _BATCH_SIZE.value,
+    _DEVICES.value,
+    _WEIGHTS.value,
+    _JOBS.value,
+    _AUDIO_MODEL.value,
   )
   count = _predict(predictor)
   # Not on stdout, where the predictions themselves may go.

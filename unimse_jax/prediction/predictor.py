@@ -45,6 +45,7 @@ class Predictor:
     mesh: Mesh,
     backbone_weights: str | None = None,
     jobs: int = 1,
+    audio_model: str | None = None,
   ):
     """Compiles nothing yet.
 
@@ -55,9 +56,13 @@ class Predictor:
       backbone_weights: weights file of the face network, if not the default;
         for clips that name media files.
       jobs: number of processes that extract those.
+      audio_model: folder or hub name of the speech model that the run's voices
+        were read by, if one was.
     """
     self._pipeline, self._params = pipeline, params
-    self.exporter = Exporter(pipeline.extraction, backbone_weights, jobs)
+    self.exporter = Exporter(
+      pipeline.extraction, backbone_weights, jobs, audio_model
+    )
     self._labeller = Labeller(
       pipeline.model,
       pipeline.tokenizer,
@@ -76,6 +81,7 @@ class Predictor:
     devices: int = 0,
     backbone_weights: str | None = None,
     jobs: int = 1,
+    audio_model: str | None = None,
   ) -> Self:
     """Opens the best checkpoint of a training run on the local devices.
 
@@ -86,6 +92,8 @@ class Predictor:
       backbone_weights: weights file of the face network, if not the default;
         for clips that name media files.
       jobs: number of processes that extract those.
+      audio_model: folder or hub name of the speech model that the run's voices
+        were read by, if one was.
 
     Raises:
       InputError: no training run there, or none with a whole checkpoint; or
@@ -101,7 +109,7 @@ class Predictor:
     config = _with_batch_size(run_dir.read_config(), batch_size)
     pipeline = pipeline_lib.open_pipeline(config, run_dir)
     params, _ = pipeline_lib.restore_params(pipeline, mesh, run_dir)
-    return cls(pipeline, params, mesh, backbone_weights, jobs)
+    return cls(pipeline, params, mesh, backbone_weights, jobs, audio_model)
 
   @classmethod
   def from_pretrained(
@@ -111,6 +119,7 @@ class Predictor:
     devices: int = 0,
     backbone_weights: str | None = None,
     jobs: int = 1,
+    audio_model: str | None = None,
   ) -> Self:
     """Opens what `unimse_jax.package` wrote; arguments as above, but for:
 
@@ -130,7 +139,7 @@ class Predictor:
     pipeline = dataclasses.replace(pipeline, config=config)
     places = sharding.state_sharding(params, mesh)
     params = jax.device_put(params, places)
-    return cls(pipeline, params, mesh, backbone_weights, jobs)
+    return cls(pipeline, params, mesh, backbone_weights, jobs, audio_model)
 
   @property
   def pipeline(self) -> Pipeline:

@@ -64,11 +64,13 @@ class Exporter:
     settings: settings of the run's features.
     weights: weights file of the face network, if not the default.
     jobs: number of processes that extract.
+    audio_model: folder or hub name of the speech model, if the run read one.
   """
 
   settings: Mapping[str, Any]
   weights: str | None = None
   jobs: int = 1
+  audio_model: str | None = None
 
   @contextlib.contextmanager
   def extract(
@@ -92,6 +94,8 @@ class Exporter:
       arguments["jobs"] = str(self.jobs)
       if self.weights:
         arguments["backbone_weights"] = self.weights
+      if self.audio_model:
+        arguments["audio_model"] = self.audio_model
       self.run("clips", arguments)
       lines = (folder / _ROWS).read_text(encoding="utf-8").splitlines()
       first, *rows = map(json.loads, lines)

@@ -206,3 +206,24 @@ def test_a_spectrogram_keeps_its_hash():
   settings = build_settings(FeatureOptions(faces="none"), "cpu")
   assert "speech" not in settings.describe()["audio"]
   assert AudioSettings(**settings.describe()["audio"]) == settings.audio
+
+
+def test_an_export_has_states_of_the_models_width(tmp_path, export_raw, capsys):
+  """Through worker processes, into records that the trainer reads."""
+  from unimse_jax import CorpusRecords
+
+  folder = tmp_path / "hubert"
+  torch.manual_seed(0)
+  save("hubert", folder)
+  flags = ("--audio_backbone", "hubert", "--audio_model", str(folder))
+  assert export_raw(*flags) == 0
+  assert "audio: hubert, 16 wide, layer -1" in capsys.readouterr().out
+  records = CorpusRecords(str(tmp_path / "data"), "mine")
+  assert records.metadata["audio"]["mels"] == _WIDTH
+  assert records.metadata["audio"]["speech"]["kind"] == "hubert"
+  widths = {
+    records.frames(split, number)["audio"].shape[1]
+    for split in ("train", "validation", "test")
+    for number in range(len(records.texts[split]))
+  }
+  assert widths == {_WIDTH}
