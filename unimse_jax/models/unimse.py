@@ -119,8 +119,8 @@ class FusedText:
     return self.text.shape
 
 
-# From `encode` to `start_cache`; opaque to all others. Rows
-# come first in every array of it.
+# From `encode` to `start_cache`; opaque to all others. Rows come first in every
+# array of it.
 Encoded = jax.Array | FusedText
 
 

@@ -29,6 +29,28 @@ def test_the_normalizer_is_that_of_all_scores(rows, places, pieces):
   np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+  "blocks",
+  [
+    vocabulary._OTHERS,  # all at once, as on a GPU
+    vocabulary._Blocks(pieces=2**20, values=1500),  # two places at a time
+  ],
+)
+def test_blocks_of_any_size_come_to_the_same(blocks):
+  rng = np.random.default_rng(3)
+  decoded = rng.standard_normal((2, 5, 4)).astype(np.float32)
+  table = rng.standard_normal((300, 4)).astype(np.float32)
+  scores = vocabulary.scores(decoded, table)
+  np.testing.assert_allclose(
+    vocabulary._log_normalizer(decoded, table, blocks),
+    jax.nn.logsumexp(scores, axis=-1),
+    rtol=1e-5,  # sums in another order
+  )
+  np.testing.assert_array_equal(
+    vocabulary._best(decoded[:, 0], table, blocks), scores[:, 0].argmax(-1)
+  )
+
+
 @pytest.mark.parametrize("pieces", [7, 2048, 2500])
 def test_the_best_piece_is_the_first_of_the_highest_score(pieces):
   rng = np.random.default_rng(2)
