@@ -73,6 +73,25 @@ def test_embeddings_are_those_before_the_classifier(backbone):
   np.testing.assert_allclose(found, expected, atol=0.02)
 
 
+@pytest.mark.parametrize("side", [96, 75])
+def test_a_faster_network_gives_the_values_of_the_published_one(side):
+  """Folded norms and padding in the kernels, at even and at odd sizes."""
+  import torch
+  from efficientnet_lite_pytorch import EfficientNet
+
+  weights = find_weights(DEFAULT_BACKBONE, None)
+  whole = EfficientNet.from_name("efficientnet-lite0", image_size=side).eval()
+  whole.load_state_dict(torch.load(weights, weights_only=True))
+  settings = VideoSettings(DEFAULT_BACKBONE, "", side)
+  loaded = load_backbone(settings, weights, "cpu")
+  pictures = torch.from_numpy(normalise_pictures(_pictures(5, side), SETTINGS))
+  with torch.inference_mode():
+    expected = whole.extract_features(pictures).mean(dim=(2, 3))
+    found = loaded.features(pictures)
+  # Values are up to 6; sums of some hundred products in another order.
+  np.testing.assert_allclose(found, expected, rtol=0, atol=5e-5)
+
+
 def test_pictures_are_resized_and_normalised():
   plain = VideoSettings("", "", mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 2.0))
   picture = resize_picture(np.full((20, 10, 3), 255, np.uint8), 8)
