@@ -26,6 +26,7 @@ from feature_export.features.settings import (
 from feature_export.features.video import MAX_FRAMES
 from feature_export.files import hash_file
 from feature_export.options import option, outside_limits
+from unimse_cli.storage import is_remote
 
 _SMALLEST_IMAGE = 32  # the network halves it five times, to one pixel
 
@@ -127,6 +128,11 @@ def flag_faults(features: FeatureOptions, running: RunOptions) -> list[str]:
   )
   if running.beam_options and not running.beam_runner:
     faults.append("--beam_options goes with --beam_runner only")
+  if is_remote(running.out) and running.out.protocol != "gs":
+    faults.append(
+      f"expected --out on a disk or in gs://, found {running.out}: elsewhere "
+      "two exports at once were not tried"
+    )
   return faults
 
 

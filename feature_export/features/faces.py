@@ -13,6 +13,7 @@ import numpy as np
 from feature_export.errors import InputError
 from feature_export.features.settings import FaceSettings
 from feature_export.files import hash_file
+from unimse_cli import storage
 
 DETECTORS = ("haar", "yunet", "none")
 # Tried in this order. The profile cascade knows left profiles only, so it is
@@ -170,7 +171,8 @@ def _load_yunet(settings: FaceSettings, model: Path) -> Detector:
   chosen = settings.parameters
   try:
     network = cv2.FaceDetectorYN.create(
-      str(model), "", (320, 320), chosen["score"], chosen["overlap"]
+      str(storage.fetch(str(model))),
+      *("", (320, 320), chosen["score"], chosen["overlap"]),
     )
   except cv2.error as error:
     raise InputError(

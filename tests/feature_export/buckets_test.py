@@ -201,9 +201,11 @@ def test_mistakes_are_one_sentence_each(raw, bucket, capsys):
     assert message in capsys.readouterr().err
   assert export.main(flags(f"{raw}/none", out)) == 2
   assert "No raw corpus at gs://" in capsys.readouterr().err
-  for wrong in (flags("gs://no-such-bucket-of-ours/raw", out),):
-    assert export.main(wrong) == 2
-    assert "expected a bucket that can be reached" in capsys.readouterr().err
+  assert export.main(flags("gs://no-such-bucket-of-ours/raw", out)) == 2
+  assert "expected a bucket that can be reached" in capsys.readouterr().err
+  storage.write_object(manifest, lines.encode())
+  assert export.main(flags(raw, "gs://no-such-bucket-of-ours/data")) == 2
+  assert "Correct --out" in capsys.readouterr().err
   demo = ["--corpus", "demo", "--raw", f"{bucket}/demo", "--out", str(out)]
   assert export.main(demo) == 2
   assert "draws its raw media itself" in capsys.readouterr().err

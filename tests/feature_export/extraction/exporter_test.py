@@ -10,6 +10,11 @@ import time
 import pytest
 
 from feature_export import export
+from feature_export.extraction.flags import (
+  FeatureOptions,
+  RunOptions,
+  flag_faults,
+)
 from feature_export.records.reader import find_dataset
 
 _CLIPS = 240
@@ -133,3 +138,11 @@ def test_wrong_run_flags_are_all_named(raw_corpus, tmp_path, capsys):
   error = capsys.readouterr().err
   for part in ("--max_bad", "--beam_options goes with", "--clip_seconds"):
     assert part in error
+
+
+def test_an_export_goes_to_a_disk_or_to_gs():
+  upath = pytest.importorskip("upath", reason="no client of buckets")
+  (fault,) = flag_faults(
+    FeatureOptions(), RunOptions(out=upath.UPath("memory://bucket/data"))
+  )
+  assert "expected --out on a disk or in gs://, found memory://" in fault
