@@ -4,6 +4,7 @@ python -m unimse_jax.benchmark --config configs/base.py [--steps 20]
     [--warmup 3] [--output FILE.json] [--config.train.batch_size=8 ...]
 python -m unimse_jax.benchmark --config tests/peers/t5_small.py --peer torch
     [--part lstm]
+python -m unimse_jax.benchmark --config tests/peers/t5_small.py --peer generate
 """
 
 import json
@@ -29,9 +30,10 @@ _OUTPUT = flags.DEFINE_string("output", None, "Where to write the figures.")
 _PEER = flags.DEFINE_enum(
   "peer",
   None,
-  ["torch", "torch_compile"],
+  ["torch", "torch_compile", "generate"],
   "Times training alone, beside the same model in torch on transformers' T5, "
-  "eager or compiled, taking turns.",
+  "eager or compiled, taking turns; generate: greedy decoding, beside "
+  "transformers' generate.",
 )
 _PART = flags.DEFINE_enum(
   "part",
@@ -81,6 +83,9 @@ def _measure_beside(config: Config) -> tuple[dict[str, Any], str]:
   """Figures of ours and of a peer, and as text."""
   from unimse_jax.benchmarking import peers
 
+  if _PEER.value == "generate":
+    report = peers.measure_decoding(config, _STEPS.value)
+    return report, peers.format_decoding(report)
   report = peers.measure(config, _PEER.value, _PART.value, _STEPS.value)
   return report, peers.format_report(report)
 

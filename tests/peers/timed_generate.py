@@ -6,11 +6,13 @@ python tests/peers/timed_generate.py [--config configs/scratch.py] [--texts 96]
 A plain T5 of the config's shape with random weights reads random tokens; both
 encode and decode, whole label texts with the grammar (the peer with
 prefix_allowed_tokens_fn) and all of max_new_tokens without. The two take turns
-in one process; their outputs are compared token for token.
+in one process; their outputs are compared token for token. Prints JSON;
+`python -m unimse_jax.benchmark --peer generate` runs it and prints words.
 """
 
 import argparse
 import functools
+import json
 import pathlib
 import runpy
 import sys
@@ -166,6 +168,22 @@ def seconds(run: Run) -> float:
   return time.perf_counter() - start
 
 
+def measure(config: Config, texts: int, tokens: int, rounds: int) -> dict:
+  """Name -> seconds of both in each turn, tokens written, equal texts."""
+  found = {}
+  for name, (ours, theirs) in make_runs(config, texts, tokens).items():
+    first = ours()
+    equal = compare(first, theirs())
+    turns = [[seconds(ours), seconds(theirs)] for _ in range(rounds)]
+    found[name] = {
+      "turns": turns,
+      "written": count_tokens(first),
+      "texts": texts,
+      "equal": equal,
+    }
+  return found
+
+
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--config", default="configs/scratch.py")
@@ -176,24 +194,12 @@ def main() -> None:
   flags = parser.parse_args()
   if flags.threads:
     torch.set_num_threads(flags.threads)
-  values = runpy.run_path(flags.config)["get_config"]().to_dict()
+  if flags.config.endswith(".json"):
+    values = json.loads(pathlib.Path(flags.config).read_text())
+  else:
+    values = runpy.run_path(flags.config)["get_config"]().to_dict()
   config = config_lib.validate(values)
-  runs = make_runs(config, flags.texts, flags.tokens)
-  for name, (ours, theirs) in runs.items():
-    equal = compare(ours(), theirs())
-    turns = np.array(
-      [[seconds(ours), seconds(theirs)] for _ in range(flags.rounds)]
-    )
-    medians = np.median(turns, axis=0)
-    ratios = turns[:, 1] / turns[:, 0]
-    written = count_tokens(ours())
-    print(
-      f"{name}: ours {medians[0]:.3f} s, {written / medians[0]:.0f} tokens/s; "
-      f"generate {medians[1]:.3f} s, {written / medians[1]:.0f} tokens/s; "
-      f"ratio {np.median(ratios):.2f} ({ratios.min():.2f} to "
-      f"{ratios.max():.2f}, {flags.rounds} turns); {equal} of {flags.texts} "
-      "texts equal"
-    )
+  print(json.dumps(measure(config, flags.texts, flags.tokens, flags.rounds)))
 
 
 if __name__ == "__main__":

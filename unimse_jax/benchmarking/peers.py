@@ -41,6 +41,7 @@ from unimse_jax.pipeline.mesh import config_mesh
 from unimse_jax.training.assembly import assemble
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "tests/peers/timed_torch.py"
+DECODING_SCRIPT = SCRIPT.with_name("timed_generate.py")
 _TEXTS = ("encoder_input_tokens", "encoder_mask", "segment_ids")
 _TEXT = 64  # tokens of every text of the equal shapes
 _TURN = 3  # timed runs of a turn; one more goes before, to warm the caches
@@ -116,7 +117,7 @@ def measure(config: Config, name: str, part: str, steps: int) -> dict[str, Any]:
       device.
   """
   mesh = config_mesh(config)
-  _check(mesh)
+  _check(mesh, SCRIPT)
   if part == "train":
     tasks, run = _train_tasks(config, mesh), _make_step(config, mesh)
   else:
@@ -147,16 +148,75 @@ def measure(config: Config, name: str, part: str, steps: int) -> dict[str, Any]:
   }
 
 
-def _check(mesh: Mesh) -> None:
+def measure_decoding(config: Config, steps: int) -> dict[str, Any]:
+  """Times greedy decoding beside transformers' generate, in one process.
+
+  Args:
+    config: shape of the T5, its decoding and labels.
+    steps: turns of both.
+
+  Returns:
+    Values of JSON types; `format_decoding` says them in words.
+
+  Raises:
+    InputError: the peer is not to be had.
+  """
+  _check(config_mesh(config), DECODING_SCRIPT)
+  tokens = min(_TEXT, config.text.max_tokens)
+  with tempfile.TemporaryDirectory() as folder:
+    file = pathlib.Path(folder) / "config.json"
+    file.write_text(json.dumps(config_lib.to_dict(config)))
+    command = [sys.executable, str(DECODING_SCRIPT), "--config", str(file)]
+    command += ["--texts", str(config.train.batch_size)]
+    command += ["--tokens", str(tokens), "--rounds", str(steps)]
+    done = subprocess.run(
+      command,
+      stdout=subprocess.PIPE,
+      text=True,
+      env=processes.child_environment(),
+    )
+  if done.returncode:
+    raise InputError(
+      f"--peer: expected times of the peer {DECODING_SCRIPT}, found that it "
+      f"ended with status {done.returncode}; its message is above."
+    )
+  return {
+    "config": config.name,
+    "peer": "generate",
+    "tokens": tokens,
+    "ways": json.loads(done.stdout.splitlines()[-1]),
+  }
+
+
+def format_decoding(report: dict[str, Any]) -> str:
+  """The figures of `measure_decoding`, for people."""
+  lines = [
+    f"{report['config']}, texts of {report['tokens']} tokens and fewer: "
+    "unimse_jax beside transformers' generate, taking turns"
+  ]
+  for name, way in report["ways"].items():
+    turns = np.array(way["turns"])
+    ours, theirs = np.median(turns, axis=0)
+    ratios = turns[:, 1] / turns[:, 0]
+    lines.append(
+      f"  {name}: {ours:.3f} s, {way['written'] / ours:.0f} tokens/s; generate "
+      f"{theirs:.3f} s, {way['written'] / theirs:.0f} tokens/s: "
+      f"{np.median(ratios):.2f} x ({ratios.min():.2f} to {ratios.max():.2f} in "
+      f"a turn); {way['equal']} of {way['texts']} texts equal"
+    )
+  return "\n".join(lines)
+
+
+def _check(mesh: Mesh, script: pathlib.Path) -> None:
   for package in ("torch", "transformers"):
     if importlib.util.find_spec(package) is None:
       raise InputError(
         f"--peer: expected the package {package}, found none. Install the "
         "extras export and test: pip install -e '.[export,test]'."
       )
-  if not SCRIPT.is_file():
+  if not script.is_file():
     raise InputError(
-      f"--peer: expected the peer at {SCRIPT}, found no such file. It comes "
+      f"--peer: expected the peer at {script}, found no such file. It comes "
       "with the repository: run the command from a clone."
     )
   if mesh.size != 1:

@@ -103,3 +103,16 @@ def test_the_compiled_peer_is_one_graph():
   """fullgraph=True raises where it is not."""
   report = peers.measure(tiny(), "torch_compile", "train", steps=1)
   assert report["peer"] == "torch_compile"
+
+
+def test_decoding_is_timed_beside_generate():
+  """In two processes; random weights write the same texts in both."""
+  config = tiny(decoding={"max_new_tokens": 16})
+  report = peers.measure_decoding(config, steps=1)
+  assert list(report["ways"]) == ["greedy", "constrained"]
+  for way in report["ways"].values():
+    assert way["equal"] == way["texts"] > 1
+    assert np.shape(way["turns"]) == (1, 2)
+  text = peers.format_decoding(report)
+  assert text.count("tokens/s") == 4
+  assert text.count(" x (") == 2
