@@ -120,6 +120,10 @@ class DecodingConfig:
   """Texts kept at every place; 1: greedy (D26)."""
   length_penalty: float = field(0.0, at_least=0, free=True)
   """Above 0 favours longer texts in beams."""
+  logit_adjustment: float = field(0.0, at_least=0, free=True)
+  """Above 0, an emotion is chosen by its probability over the frequency of its
+  class in training to this power: 1 makes up for it wholly, as macro F1 wants,
+  and costs accuracy. 0: the emotion that was written."""
   intensity: Literal["greedy", "mean", "median"] = field("median", free=True)
   """The predicted number (D26): as written ("greedy"), or of the distribution
   over all numbers the "mean", which has the least expected squared error, or

@@ -22,6 +22,7 @@ from unimse_jax.evaluation.scoring import (
 from unimse_jax.evaluation.uncertainty import add_uncertainty
 from unimse_jax.parallel import multihost
 from unimse_jax.pipeline import Experiment
+from unimse_jax.prediction import adjustment
 from unimse_jax.prediction.labeller import Labeller
 from unimse_jax.prediction.prediction import Prediction
 
@@ -202,7 +203,10 @@ class Evaluator:
       (change(arrays, plan.rows[own]), len(plan.rows))
       for plan, arrays in zip(plans, batches, strict=True)
     )
-    labelled = self._labeller.label(params, changed, with_probabilities)
+    power = self._experiment.config.decoding.logit_adjustment
+    labelled = self._labeller.label(
+      params, changed, with_probabilities or power > 0
+    )
     bar = tqdm.tqdm(
       plans,
       desc=f"decoding {split}{what}",
@@ -215,4 +219,8 @@ class Evaluator:
     for plan, labels in zip(bar, labelled, strict=True):
       for row, label in zip(plan.rows, labels, strict=True):
         by_row[row] = dataclasses.replace(label, record=examples[row])
-    return [by_row[row] for row in range(len(examples))]
+    predictions = [by_row[row] for row in range(len(examples))]
+    if not power:
+      return predictions
+    counts = self._experiment.pipeline.class_counts
+    return adjustment.adjust(predictions, counts, power)

@@ -1,6 +1,10 @@
 """The universal label: what may be said, and how it is written."""
 
-from unimse_jax.labels.balance import ClassWeights, class_weights
+from unimse_jax.labels.balance import (
+  ClassWeights,
+  class_weights,
+  count_classes,
+)
 from unimse_jax.labels.neighbours import NeighbouringNumbers
 from unimse_jax.labels.schemes import (
   INTENSITY_RANGE,
@@ -23,5 +27,6 @@ __all__ = [
   "ParsedLabel",
   "UniversalLabel",
   "class_weights",
+  "count_classes",
   "polarity_of_number",
 ]

@@ -51,11 +51,7 @@ class Experiment:
   def training_batcher(self) -> Batcher:
     """The training split, with the targets that the config's loss asks for."""
     loss, pipeline = self.config.loss, self.pipeline
-    weights = class_weights(
-      (example.label for example in self.mixture.examples["train"]),
-      pipeline.label_text.schema,
-      loss.class_balance,
-    )
+    weights = class_weights(pipeline.class_counts, loss.class_balance)
     encode = functools.partial(pipeline.encode_label, class_weights=weights)
     batcher = self.batcher(
       "train",

@@ -30,6 +30,8 @@ class ModelFile(TypedDict):
     contradictions: (polarity, slot, word) of training labels in which the
       polarity and another field contradict each other.
     target_length: tokens of the longest label, </s> included.
+    class_counts: emotion slot -> word -> number of training labels that were
+      annotated so; absent in runs that are older than the field.
   """
 
   __pydantic_config__ = _FORBID
@@ -41,6 +43,7 @@ class ModelFile(TypedDict):
   grid: list[float]
   contradictions: list[list[str]]
   target_length: int
+  class_counts: NotRequired[dict[str, dict[str, int]]]
 
 
 def write(path: pathlib.Path, content: ModelFile) -> None:

@@ -40,6 +40,8 @@ class Pipeline:
   data_sha256: hash of the corpora and labels that it was made from.
   extraction: settings of the features that it was trained on ("audio",
     "video", "settings_sha256"); empty in runs that are older than the field.
+  class_counts: emotion slot -> word -> number of annotated training labels;
+    empty in runs that are older than the field.
   """
 
   config: Config
@@ -49,6 +51,7 @@ class Pipeline:
   model: UniMSE
   data_sha256: str
   extraction: Mapping[str, Any]
+  class_counts: Mapping[str, Mapping[str, int]]
 
   def encode(self, utterance: Utterance) -> Encoded:
     """Tokens of an utterance whose label is not known."""
@@ -157,6 +160,7 @@ def open_pipeline(
     model=UniMSE(model_config(config, T5Config(**stored["t5"]))),
     data_sha256=stored["data_sha256"],
     extraction=stored.get("extraction", {}),
+    class_counts=stored.get("class_counts", {}),
   )
 
 

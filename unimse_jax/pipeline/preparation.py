@@ -24,7 +24,7 @@ from unimse_jax.data.records import SPLITS
 from unimse_jax.data.tokenizer import Tokenizer
 from unimse_jax.errors import InputError
 from unimse_jax.files import write_atomically
-from unimse_jax.labels import LabelText
+from unimse_jax.labels import LabelText, count_classes
 from unimse_jax.models import T5Config
 from unimse_jax.pipeline import model_file, starting_model
 from unimse_jax.pipeline.model_shape import make_label_text, random_t5
@@ -105,6 +105,10 @@ def make_pipeline(config: Config, run_dir: RunDir, loaded: Mixture) -> None:
     grid=list(loaded.grid),
     contradictions=sorted(map(list, _contradictions(loaded, label_text))),
     target_length=_target_length(config, loaded, vocabulary, label_text),
+    class_counts=count_classes(
+      (example.label for example in loaded.examples["train"]),
+      label_text.schema,
+    ),
   )
   model_file.write(run_dir.model_file, content)
 

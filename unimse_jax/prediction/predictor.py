@@ -22,8 +22,8 @@ from unimse_jax.errors import InputError
 from unimse_jax.parallel import mesh as mesh_lib
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline import Pipeline, packaged
+from unimse_jax.prediction import adjustment, recordings
 from unimse_jax.prediction import clips as clips_lib
-from unimse_jax.prediction import recordings
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.labeller import Labeller
 from unimse_jax.prediction.prediction import Prediction
@@ -248,7 +248,7 @@ class Predictor:
         self._params, batches, with_probabilities=True
       )
       for plan, labels in zip(plans, labelled, strict=True):
-        predictions |= dict(zip(plan.rows, labels, strict=True))
+        predictions |= dict(zip(plan.rows, self._adjust(labels), strict=True))
     modalities = self._pipeline.config.data.modalities
     return [
       dataclasses.replace(
@@ -258,6 +258,13 @@ class Predictor:
       )
       for row, clip in enumerate(clips)
     ]
+
+  def _adjust(self, predictions: list[Prediction]) -> list[Prediction]:
+    """As the run's evaluations do (decoding.logit_adjustment)."""
+    power = self._pipeline.config.decoding.logit_adjustment
+    if not power:
+      return predictions
+    return adjustment.adjust(predictions, self._pipeline.class_counts, power)
 
 
 def _make_mesh(devices: int) -> Mesh:
