@@ -23,7 +23,9 @@ _TAG = re.compile(r"</?[a-z][^<>]*>|<[\d:.]+>", re.IGNORECASE)
 _ASS = re.compile(r"\{\\[^{}]*\}")  # {\an8}, from another format
 _DASH = re.compile(r"^[-–—]\s*")
 # Nobody says these: [music], (laughs), ♪ la la ♪.
-_SOUND = re.compile(r"[\[(][^\])]*[\])]|[♪♫♩♬#*].*[♪♫♩♬#*]|[♪♫♩♬\s.…*#-]*")
+_SOUND = re.compile(
+  r"[\[(][^\])]*[\])]|[♪♫♩♬].*|#[^#]*#|\*[^*]*\*|[♪♫♩♬\s.…*#-]*"
+)
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 

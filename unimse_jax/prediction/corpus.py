@@ -17,7 +17,6 @@ from unimse_jax.data.records import CorpusRecords, Record
 from unimse_jax.data.utterance import Utterance
 from unimse_jax.errors import InputError
 from unimse_jax.files import open_atomically
-from unimse_jax.prediction import recordings
 from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.prediction.predictor import Predictor
@@ -119,7 +118,7 @@ def predict_recording(
   Raises:
     InputError: a recording that cannot be cut, or the exporter is not there.
   """
-  with recordings.extract(predictor.exporter, recording) as cut:
+  with predictor.cut(recording) as cut:
     kept: list[TimedPrediction] = []
     answers = predictor.predict_iter(cut.extraction.clips())
     rows = _keep(cut.with_times(answers), kept)

@@ -4,6 +4,7 @@ A clip that cannot be answered gets a `Prediction` with an error; the others
 of its list are answered all the same.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import pathlib
@@ -28,7 +29,7 @@ from unimse_jax.prediction.clips import Clip
 from unimse_jax.prediction.labeller import Labeller
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.prediction.raw_media import Exporter
-from unimse_jax.prediction.recordings import Recording, TimedPrediction
+from unimse_jax.prediction.recordings import Cut, Recording, TimedPrediction
 from unimse_jax.rundir import RunDir
 
 # Batches read before any is decoded: enough to sort clips by their length.
@@ -189,10 +190,24 @@ class Predictor:
     for each in files:
       if not isinstance(each, Recording):
         each = Recording(media=each)
-      with recordings.extract(self.exporter, each) as cut:
+      with self.cut(each) as cut:
         predicted = self.predict_iter(cut.extraction.clips())
         answers.append([*cut.with_times(predicted)])
     return answers
+
+  def cut(self, recording: Recording) -> contextlib.AbstractContextManager[Cut]:
+    """The utterances of a recording as clips, while the block lasts.
+
+    Raises:
+      InputError: as for `predict_files`, or a corpus that is none of the run's.
+    """
+    known = self._pipeline.config.data.corpora
+    if recording.corpus not in ("", *known):
+      raise InputError(
+        f"corpus: expected one that the run was trained on "
+        f"({', '.join(known)}) or none, found {recording.corpus!r}."
+      )
+    return recordings.extract(self.exporter, recording)
 
   def _extract(
     self, clips: Sequence[Clip | InputError]

@@ -93,15 +93,16 @@ def test_missing_blank_lines_and_blank_lines_in_front(read):
 def test_what_is_left_out_is_counted(tmp_path):
   path = tmp_path / "talk.srt"
   times = "00:0{}:00,000 --> 00:0{}:01,000"
-  texts = ["", "[music]", "(laughs)", "♪ la la ♪", "...", "<i> </i>", "words"]
+  texts = ["", "[music]", "(laughs)", "♪ la la ♪", "...", "<i> </i>", "*sighs*"]
+  texts += ["[sighs] *I* did *it*"]
   blocks = [f"{times.format(n, n)}\n{text}\n" for n, text in enumerate(texts)]
   blocks.append("00:09:00,000 --> 00:08:00,000\nbackwards\n")
   path.write_text("\n".join(blocks))
   found = transcripts.read(path)
-  assert found.cues == (Cue(360, 361, "words"),)
+  assert found.cues == (Cue(420, 421, "[sighs] *I* did *it*"),)
   assert found.left_out == {
     "without words": 2,
-    "sounds": 4,
+    "sounds": 5,
     "ending before they start": 1,
   }
 

@@ -130,6 +130,12 @@ def test_a_mistake_in_the_recording_is_the_exporters_message(
   assert not output.exists()
 
 
+def test_a_corpus_of_no_training_is_told_before_anything_is_cut(predictor):
+  recording = Recording(media="none.mp4", corpus="MELD")
+  with pytest.raises(InputError, match=r"\(films, friends\) or none, found"):
+    predictor.predict_files([recording])
+
+
 def test_one_source_of_words_is_enough(predictor):
   recording = Recording(
     media="a.mp4", transcript="a.srt", asr="faster-whisper:b"
