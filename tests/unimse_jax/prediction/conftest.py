@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from feature_export.features.efficientnet import find_weights
-from feature_export.features.settings import AudioSettings, VideoSettings
+from feature_export.features.settings import (
+  AudioSettings,
+  ExtractionSettings,
+  VideoSettings,
+)
 from feature_export.files import hash_file
 from feature_export.records.schema import hash_settings
 from unimse_jax.data.features import FeatureTransform
@@ -18,10 +22,8 @@ def settings() -> dict:
   """What a run's model.json says of features that this exporter makes."""
   weights = find_weights("efficientnet_lite0", None)
   video = VideoSettings("efficientnet_lite0", hash_file(weights), 32, 2)
-  described = {
-    "audio": dataclasses.asdict(AudioSettings(max_seconds=1.0)),
-    "video": dataclasses.asdict(video),
-  }
+  audio = AudioSettings(max_seconds=1.0)
+  described = ExtractionSettings(audio, video).describe()
   return {**described, "settings_sha256": hash_settings(described)}
 
 
