@@ -5,6 +5,9 @@ from collections.abc import Callable
 
 import jax
 from flax import linen as nn
+from jax.ad_checkpoint import checkpoint_name
+
+PRODUCT = "product"  # what comes of a linear map, less its bias
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -40,7 +43,8 @@ def _dot_general(
 ) -> jax.Array:
   """`_product` as `nn.Dense` calls it."""
   del dimensions, precision  # always the last and the first; the default
-  return _product(x, kernel, batch_first)
+  # The name is what `remat` knows it by: a custom gradient hides the product.
+  return checkpoint_name(_product(x, kernel, batch_first), PRODUCT)
 
 
 # Of a `Dense` that reads [A, B, N], with the batch as the second axis.

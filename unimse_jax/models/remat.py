@@ -3,10 +3,12 @@
 import jax
 from flax import linen as nn
 
+from unimse_jax.models.dense import PRODUCT
+
 # What the gradient of a layer keeps of its forward pass, by `train.remat`. The
 # rest is computed again; "none" keeps all.
 _KEPT = {
-  "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+  "dots": jax.checkpoint_policies.save_only_these_names(PRODUCT),
   "full": jax.checkpoint_policies.nothing_saveable,
 }
 
