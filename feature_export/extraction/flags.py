@@ -24,7 +24,7 @@ from feature_export.features.settings import (
   VideoSettings,
 )
 from feature_export.features.video import MAX_FRAMES
-from feature_export.files import hash_file
+from feature_export.features.weights import hash_weights
 from feature_export.options import option, outside_limits
 from unimse_cli.storage import is_remote
 
@@ -84,11 +84,11 @@ class FeatureOptions:
   )
   face_model: Path | None = option("File of the detector yunet, .onnx.", None)
   backbone: str = option(
-    "efficientnet_lite0, hsemotion or timm:NAME (an EfficientNet).",
+    "efficientnet_lite0, hsemotion, timm:NAME, clip or dinov2.",
     DEFAULT_BACKBONE,
   )
   backbone_weights: Path | None = option(
-    "Weights file of the face network; hsemotion and timm need it.", None
+    "Weights file of hsemotion or timm, folder of clip or dinov2.", None
   )
 
 
@@ -163,13 +163,13 @@ def build_settings(
   }
   video = VideoSettings(
     backbone=options.backbone,
-    weights_sha256=hash_file(weights),
+    weights_sha256=hash_weights(weights),
     image_size=options.image_size,
     frames=options.frames,
     faces=describe_faces(options.faces, options.face_model),
     policies=policies["video"],
     **limits,
-    **describe_network(options.backbone),
+    **describe_network(options.backbone, weights),
   )
   audio = AudioSettings(policies=policies["audio"], **limits)
   audio, folder = _with_speech(audio, options)

