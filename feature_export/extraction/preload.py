@@ -13,7 +13,7 @@ import soundfile  # noqa: F401
 import torch  # noqa: F401
 
 from feature_export.extraction import media_extractor  # noqa: F401
-from feature_export.features import audio
+from feature_export.features import waveform
 from feature_export.features.settings import AudioSettings
 
 with contextlib.suppress(ImportError):
@@ -21,6 +21,6 @@ with contextlib.suppress(ImportError):
 
 # librosa loads its parts, and compiles some, when they are first used. Done
 # here, no process has to do it again.
-audio.compute_log_mel(
-  audio.Waveform(np.zeros(4096, np.float32), 22050), AudioSettings()
+waveform.compute_log_mel(
+  waveform.Waveform(np.zeros(4096, np.float32), 22050), AudioSettings()
 )

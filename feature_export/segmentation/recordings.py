@@ -9,10 +9,11 @@ from pathlib import Path
 
 from feature_export.corpora.utterance import Media
 from feature_export.errors import InputError, MediaError
-from feature_export.features.audio import read_waveform, resample
+from feature_export.features.audio import read_waveform
 from feature_export.features.findings import Inspection
 from feature_export.features.settings import AudioSettings
 from feature_export.features.source import container_origin
+from feature_export.features.waveform import resample
 from feature_export.files import check_is_no_pointer, write_whole
 from feature_export.segmentation import recogniser, speech, transcripts
 from feature_export.segmentation.cues import Cue, to_utterances

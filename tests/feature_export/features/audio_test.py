@@ -1,23 +1,15 @@
 """Tests of decoding and of the log-Mel spectrogram."""
 
-import os
-import tempfile
-
 import numpy as np
 import pytest
 import soundfile
 
 from feature_export.corpora.utterance import Media
 from feature_export.errors import MediaError
-from feature_export.features import audio
-from feature_export.features.audio import (
-  Waveform,
-  compute_log_mel,
-  extract_audio,
-  read_waveform,
-)
+from feature_export.features.audio import extract_audio, read_waveform
 from feature_export.features.findings import Inspection
 from feature_export.features.settings import AudioSettings
+from feature_export.features.waveform import Waveform, compute_log_mel
 
 SETTINGS = AudioSettings()
 
@@ -164,17 +156,3 @@ def test_unreadable_files(tmp_path, write_tone, write_video):
   tone = write_tone(tmp_path / "tone.wav")
   with pytest.raises(MediaError, match="out_of_range"):
     _extract(Media(tone, 10.0, 11.0))
-
-
-@pytest.mark.parametrize("writable", [True, False])
-def test_librosa_gets_a_cache_where_nothing_can_be_written(
-  monkeypatch, writable
-):
-  monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-  monkeypatch.setattr(audio.os, "access", lambda *_: writable)
-  audio.give_numba_a_cache.__wrapped__()
-  given = os.environ.get("NUMBA_CACHE_DIR")
-  monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-  assert (given is None) == writable
-  if given:
-    assert given.startswith(tempfile.gettempdir())

@@ -18,6 +18,7 @@ from feature_export.features.settings import (
   ExtractionSettings,
   VideoSettings,
 )
+from feature_export.features.weights import hash_weights
 
 # Where the face is in scikit-image's astronaut, by eye: x, y of its middle.
 MIDDLE = (225, 120)
@@ -140,7 +141,8 @@ def _film(path, pictures) -> None:
 def _extract(path, region=""):
   weights = find_weights(DEFAULT_BACKBONE, None)
   video = VideoSettings(
-    DEFAULT_BACKBONE, "", 64, 4, faces=describe_faces("haar", None)
+    *(DEFAULT_BACKBONE, hash_weights(weights), 64, 4),
+    faces=describe_faces("haar", None),
   )
   settings = ExtractionSettings(AudioSettings(), video, weights, device="cpu")
   found = MediaExtractor(settings).extract("video", Media(path, region=region))
