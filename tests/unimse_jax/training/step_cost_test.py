@@ -69,7 +69,7 @@ def test_operations_and_memory_of_a_small_step():
 def test_a_training_compiles_each_of_its_functions_once(straight, compilations):
   del straight  # 8 steps in 2 epochs, 2 evaluations, 3 saves
   counts = collections.Counter(compilations)
-  for name in ("train_step", "generate_all", "make"):
+  for name in ("train_step", "_decode", "make"):
     assert counts[f"jit({name})"] == 1, counts
   # With what makes the keys, the state and the first parameters.
   assert counts.total() <= 7, counts
