@@ -56,7 +56,6 @@ def write(folder: pathlib.Path, clips: int, config: Config) -> None:
   settings = ExtractionSettings(
     AudioSettings(),
     VideoSettings("none", "0" * 64, dimension=synthetic.VIDEO_WIDTH),
-    folder,
   )
   utterances = tuple(
     Utterance(f"train{number}", "train", f"text {number}", intensity=1.0)
@@ -65,21 +64,22 @@ def write(folder: pathlib.Path, clips: int, config: Config) -> None:
   corpus = Corpus(_NAME, utterances, None)
   voices = synthetic.voice_frames(config, clips)
 
-  def examples(split: str):
-    rng = np.random.default_rng(0)
-    for each, frames in zip(utterances, voices, strict=True):
-      if each.split == split:
-        audio = rng.standard_normal((frames, synthetic.AUDIO_WIDTH))
-        video = rng.standard_normal((32, synthetic.VIDEO_WIDTH))
-        extraction = Extraction(
-          Features(audio.astype(np.float16)), Features(video.astype(np.float16))
-        )
-        yield each.id, build_record(each, extraction, corpus)
+  by_id = {each.id: each for each in utterances}
+  frames_of = dict(zip(by_id, voices, strict=True))
+  rng = np.random.default_rng(0)
+
+  def records_of(chosen):
+    for each in map(by_id.get, chosen):
+      audio = rng.standard_normal((frames_of[each.id], synthetic.AUDIO_WIDTH))
+      video = rng.standard_normal((32, synthetic.VIDEO_WIDTH))
+      extraction = Extraction(
+        Features(audio.astype(np.float16)), Features(video.astype(np.float16))
+      )
+      yield build_record(each, extraction, corpus)
 
   metadata = build_metadata(corpus, settings)
-  with builder.open_work_folder(folder, _NAME) as work:
-    made = builder.write_draft(_NAME, metadata, examples, work)
-    builder.publish(made, {}, _NAME, folder, work)
+  ids = {"train": list(by_id)}
+  builder.write_draft(_NAME, metadata, ids, records_of, folder)
 
 
 def make_batcher(folder: pathlib.Path, config: Config) -> Batcher:
