@@ -16,6 +16,7 @@ from feature_export.extraction.media_copies import on_this_machine
 from feature_export.features.audio import extract_audio
 from feature_export.features.efficientnet import (
   Backbone,
+  choose_device,
   embed_pictures,
   find_weights,
   load_backbone,
@@ -70,9 +71,8 @@ class MediaExtractor:
     import torch
 
     torch.set_num_threads(1)  # as above
-    return load_encoder(
-      settings.audio.speech, settings.speech_model, settings.device
-    )
+    device = choose_device(settings.device)
+    return load_encoder(settings.audio.speech, settings.speech_model, device)
 
   @cached_property
   def _detector(self) -> Detector:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feature_export.errors import InputError, MediaError
-from feature_export.features.weights import hash_weights
-from unimse_cli import storage
+from feature_export.features import model_folders
 
 if TYPE_CHECKING:
   import torch
@@ -30,7 +29,7 @@ _HOP = 320  # samples between states
 _LEAST = 400  # samples: the first state of a convolutional front end
 _WHISPER_SECONDS = 30.0
 _LARGEST = float(np.finfo(np.float16).max)
-_PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.bin")
+_WHAT = "Speech model"
 
 
 @dataclass(frozen=True)
@@ -68,21 +67,13 @@ def find_model(name: str) -> Path:
   Raises:
     InputError: no folder, and the hub does not have it.
   """
-  folder = storage.fetch(name)
-  if folder.is_dir():
-    return folder
-  from huggingface_hub import snapshot_download
-  from huggingface_hub.errors import HFValidationError
-
-  print(f"Speech model {name}: not a folder, looking on the hub")
-  try:
-    return Path(snapshot_download(name, allow_patterns=list(_PATTERNS)))
-  except (HFValidationError, OSError, RuntimeError, ValueError) as error:
-    raise InputError(
-      f"Speech model {name!r}: expected a folder as transformers saves it, or "
-      f"the name of a model that can be fetched; found neither: {error}\n"
-      "Correct --audio_model."
-    ) from error
+  return model_folders.find_folder(
+    _WHAT,
+    name,
+    "a folder as transformers saves it, or the name of a model that can be "
+    "fetched",
+    "Correct --audio_model.",
+  )
 
 
 def describe_model(
@@ -116,7 +107,13 @@ def describe_model(
       f"{layer}"
     )
   width = config.d_model if kind == WHISPER else config.hidden_size
-  return SpeechSettings(kind, hash_weights(folder), layer, pool), width
+  return SpeechSettings(kind, _hash_model(folder), layer, pool), width
+
+
+def _hash_model(folder: Path) -> str:
+  return model_folders.hash_folder(
+    _WHAT, folder, "Correct --audio_model.", model_folders.SETTINGS
+  )
 
 
 def load_encoder(
@@ -127,12 +124,12 @@ def load_encoder(
   Args:
     settings: from `describe_model`, perhaps of another machine.
     folder: the model's.
-    device: "auto", "cpu" or "cuda".
+    device: "cpu" or "cuda".
 
   Raises:
     InputError: not the model that the settings are of.
   """
-  found = hash_weights(folder)
+  found = _hash_model(folder)
   if found != settings.sha256:
     raise InputError(
       f"Speech model {folder}: expected the sha256 {settings.sha256}, found "
@@ -141,8 +138,6 @@ def load_encoder(
   import torch
   from transformers import AutoFeatureExtractor, AutoModel
 
-  if device == "auto":
-    device = "cuda" if torch.cuda.is_available() else "cpu"
   extractor = AutoFeatureExtractor.from_pretrained(
     folder, local_files_only=True
   )

@@ -6,11 +6,11 @@ would run whatever it says. Here every class it names becomes an empty
 stand-in, so only the tensors are left.
 """
 
-import hashlib
 import zipfile
 from pathlib import Path
 
 from feature_export.errors import InputError
+from feature_export.features import model_folders
 from feature_export.files import check_is_no_pointer, hash_file
 from unimse_cli import storage
 
@@ -28,21 +28,9 @@ def hash_weights(path: Path) -> str:
   """
   if not path.is_dir():
     return hash_file(path)
-  weights = sorted(path.glob("*.safetensors"))
-  weights = weights or sorted(path.glob("pytorch_model*.bin"))
-  if not weights:
-    raise InputError(
-      f"{path}: expected *.safetensors or pytorch_model*.bin of a model, found "
-      "neither. Correct the folder."
-    )
-  names = ("config.json", "preprocessor_config.json")
-  digest = hashlib.sha256()
-  for file in (*weights, *(path / name for name in names)):
-    if file.is_file():
-      check_is_no_pointer(file)
-      with file.open("rb") as stream:
-        digest.update(hashlib.file_digest(stream, "sha256").digest())
-  return digest.hexdigest()
+  return model_folders.hash_folder(
+    "Face network", path, "Correct --backbone_weights.", model_folders.SETTINGS
+  )
 
 
 def _stand_ins(path: Path) -> list[tuple[type, str]]:

