@@ -11,15 +11,10 @@ import sys
 
 from absl import flags
 
-from unimse_jax import command_line
+from unimse_jax import command_line, model_flags
 from unimse_jax.errors import InputError
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run.")
-_MODEL = flags.DEFINE_string(
-  "model",
-  None,
-  "Instead of a run: a package, or owner/name[@revision] of the hub.",
-)
+_MODEL = model_flags.define()
 _HOST = flags.DEFINE_string(
   "host", "127.0.0.1", "Address to listen on; another is open to its network."
 )
@@ -32,39 +27,24 @@ _MEGABYTES = flags.DEFINE_integer(
 _SECONDS = flags.DEFINE_integer(
   "max_seconds", 20, "Longest clip that the page takes, s.", 1, 600
 )
-_WEIGHTS = flags.DEFINE_string(
-  "backbone_weights",
-  None,
-  "Weights file of the face network, if not the default.",
-)
-_AUDIO_MODEL = flags.DEFINE_string(
-  "audio_model",
-  None,
-  "Folder or hub name of the speech model that the run reads, if it does.",
-)
 _ROWS = 4  # a clip, and the same without words, voice and face
 
 
 def main() -> int:
-  if (_WORKDIR.value is None) == (_MODEL.value is None):
-    raise InputError("expected one of --workdir and --model.")
-  from unimse_jax.prediction import Clip, Predictor
+  _MODEL.check()
+  from unimse_jax.prediction import Clip
   from unimse_jax.serving import explanation, server
 
   def explain(text, media):
     return explanation.explain(predictor, text, media)
 
-  if _MODEL.value is None:
-    opener, source = Predictor.from_workdir, _WORKDIR.value
-  else:
-    opener, source = Predictor.from_pretrained, _MODEL.value
   limits = server.Limits(_MEGABYTES.value, _SECONDS.value)
   # Before the model is read: a port that is taken is told at once.
-  served = server.Server(_HOST.value, _PORT.value, source, limits, explain)
+  served = server.Server(
+    _HOST.value, _PORT.value, _MODEL.source, limits, explain
+  )
   with served:
-    predictor = opener(
-      source, _ROWS, 1, _WEIGHTS.value, audio_model=_AUDIO_MODEL.value
-    )
+    predictor = _MODEL.open(_ROWS, devices=1)
     # So that the first visitor does not wait for it to be compiled.
     (answer,) = predictor.predict([Clip(text="so")])
     if answer.error:

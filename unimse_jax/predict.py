@@ -15,18 +15,13 @@ import typing
 
 from absl import flags
 
-from unimse_jax import command_line
+from unimse_jax import command_line, model_flags
 from unimse_jax.errors import InputError
 
 if typing.TYPE_CHECKING:
   from unimse_jax.prediction import Predictor, corpus
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run.")
-_MODEL = flags.DEFINE_string(
-  "model",
-  None,
-  "Instead of a run: a package, or owner/name[@revision] of the hub.",
-)
+_MODEL = model_flags.define()
 _INPUT = flags.DEFINE_string(
   "input", None, "JSON lines of clips with raw media; - for stdin."
 )
@@ -71,16 +66,6 @@ _DEVICES = flags.DEFINE_integer("devices", 0, "Number of devices; 0: all.")
 _JOBS = flags.DEFINE_integer(
   "jobs", 1, "Number of processes that extract --input or --media."
 )
-_WEIGHTS = flags.DEFINE_string(
-  "backbone_weights",
-  None,
-  "Weights file of the face network, if not the default.",
-)
-_AUDIO_MODEL = flags.DEFINE_string(
-  "audio_model",
-  None,
-  "Folder or hub name of the speech model that the run reads, if it does.",
-)
 SOME_FAILED = 3  # exit status
 
 
@@ -90,8 +75,7 @@ def _check_flags() -> None:
   Raises:
     InputError: they are not.
   """
-  if (_WORKDIR.value is None) == (_MODEL.value is None):
-    raise InputError("expected one of --workdir and --model.")
+  _MODEL.check()
   given = [_INPUT.value, _FEATURES.value, _MEDIA.value]
   if sum(each is not None for each in given) != 1:
     raise InputError("expected one of --input, --media and --features.")
@@ -139,20 +123,7 @@ def _predict(predictor: "Predictor") -> "corpus.Count":
 
 def main() -> int:
   _check_flags()
-  from unimse_jax.prediction import Predictor
-
-  if _MODEL.value is None:
-    opener, source = Predictor.from_workdir, _WORKDIR.value
-  else:
-    opener, source = Predictor.from_pretrained, _MODEL.value
-  predictor = opener(
-    source,
-    _BATCH_SIZE.value,
-    _DEVICES.value,
-    _WEIGHTS.value,
-    _JOBS.value,
-    _AUDIO_MODEL.value,
-  )
+  predictor = _MODEL.open(_BATCH_SIZE.value, _DEVICES.value, _JOBS.value)
   count = _predict(predictor)
   # Not on stdout, where the predictions themselves may go.
   print(
