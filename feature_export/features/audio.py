@@ -41,7 +41,7 @@ _MP3_PREROLL = 1.0
 # Frames whose time is further from the end of those before have lost sound
 # between them, or repeat some. s; containers round times to milliseconds, and
 # clocks of recorders drift a little.
-_GAP = 0.05
+GAP = 0.05
 # How much further back a seek goes when it has landed behind the wanted place,
 # as in MPEG-TS, which has no index. s; the last one is the beginning.
 _RETRIES = (0.0, 2.0, 10.0, math.inf)
@@ -68,6 +68,13 @@ def mix_down(channels: np.ndarray, names: Sequence[str] = ()) -> np.ndarray:
     shares = [_SHARE.get(name, _SURROUND_SHARE) for name in names]
     return np.float32(shares) @ channels
   return channels.mean(axis=0)
+
+
+def mix_frame(frame) -> np.ndarray:
+  """A packed frame of PyAV, mixed to one channel; float32[N]."""
+  names = [channel.name for channel in frame.layout.channels]
+  packed = frame.to_ndarray().reshape(-1, len(names))
+  return mix_down(np.ascontiguousarray(packed.T), names)
 
 
 def _read_sndfile(
@@ -152,23 +159,18 @@ class _Recorder:
       self._to_packed = av.AudioResampler(format="flt")
       self.begin = time
     try:
-      pieces = [self._mix(piece) for piece in self._to_packed.resample(frame)]
+      pieces = [mix_frame(piece) for piece in self._to_packed.resample(frame)]
     except ValueError as error:
       raise MediaError("unreadable", "the sound's format changes") from error
     samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     if self._timed and time is not None and self.begin is not None:
       late = time - self.end
-      if late > _GAP:
+      if late > GAP:
         self.gaps.append((self.end, time))
         self._append(np.zeros(round(late * self.rate), np.float32))
-      elif late < -_GAP:  # sound that is there already
+      elif late < -GAP:  # sound that is there already
         samples = samples[round(-late * self.rate) :]
     self._append(samples)
-
-  def _mix(self, frame) -> np.ndarray:
-    names = [channel.name for channel in frame.layout.channels]
-    packed = frame.to_ndarray().reshape(-1, len(names))
-    return mix_down(np.ascontiguousarray(packed.T), names)
 
   def _append(self, samples: np.ndarray) -> None:
     self._pieces.append(samples)
@@ -179,7 +181,7 @@ class _Recorder:
     if not self._pieces:
       return np.zeros(0, np.float32)
     samples, begin = np.concatenate(self._pieces), self.begin or 0.0
-    if begin - start > _GAP and begin < end and self._count:
+    if begin - start > GAP and begin < end and self._count:
       silence = np.zeros(round((begin - start) * self.rate), np.float32)
       samples, begin = np.concatenate([silence, samples]), start
       self.gaps.insert(0, (start, start + len(silence) / self.rate))
@@ -261,7 +263,7 @@ def _report_losses(
       "damaged", f"{recorder.errors} packets of sound cannot be decoded"
     )
   gaps = [(max(first, start), min(last, end)) for first, last in recorder.gaps]
-  gaps = [gap for gap in gaps if gap[1] - gap[0] > _GAP]
+  gaps = [gap for gap in gaps if gap[1] - gap[0] > GAP]
   if gaps:
     lost = sum(last - first for first, last in gaps)
     inspection.report(

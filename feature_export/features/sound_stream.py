@@ -6,13 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from feature_export.errors import MediaError
-from feature_export.features.audio import mix_down, open_track
+from feature_export.features.audio import GAP, mix_frame, open_track
 from feature_export.features.findings import Inspection
 from feature_export.features.source import container_origin
 
-# s; frames whose time is further from the end of those before have lost sound
-# between them, or repeat some.
-_GAP = 0.05
 _PIECE = 16000  # samples of silence that are given at once
 
 
@@ -54,20 +51,14 @@ def _stream(container, rate: int) -> Iterator[np.ndarray]:
   seen = 0.0  # s
   for frame in _decode(container, stream):
     late = frame.time - origin - seen if timed and frame.time is not None else 0
-    if late < -_GAP:  # sound that is there already
+    if late < -GAP:  # sound that is there already
       continue
-    if late > _GAP:
+    if late > GAP:
       yield from _silence(round(late * rate))
       seen += late
     seen += frame.samples / frame.sample_rate
-    yield from map(_mix, resampler.resample(frame))
-  yield from map(_mix, resampler.resample(None) if seen else ())
-
-
-def _mix(frame) -> np.ndarray:
-  names = [channel.name for channel in frame.layout.channels]
-  packed = frame.to_ndarray().reshape(-1, len(names))
-  return mix_down(np.ascontiguousarray(packed.T), names)
+    yield from map(mix_frame, resampler.resample(frame))
+  yield from map(mix_frame, resampler.resample(None) if seen else ())
 
 
 def _decode(container, stream) -> Iterator:
