@@ -166,37 +166,37 @@ class RunDir:
       InputError: the directory cannot be made or written; another run uses it;
         or it was made by another config (every differing field is named).
     """
-    try:
-      storage.reach(self.path)
-      storage.make_directory(self.path)
-      with contextlib.ExitStack() as stack:
-        stack.enter_context(lock.hold(self.path / ".lock"))
+    with self.hold_study():
+      with self._writing():
         self._check_config_is_not_lost()
         config_file.settle(self.config_file, config)
-        held = stack.pop_all()
+      yield
+
+  @contextlib.contextmanager
+  def hold_study(self) -> Iterator[None]:
+    """Makes or reopens a directory of any kind and holds its lock.
+
+    Raises:
+      InputError: the directory cannot be made or written, or another process
+        uses it.
+    """
+    with contextlib.ExitStack() as stack:
+      with self._writing():
+        storage.reach(self.path)
+        storage.make_directory(self.path)
+        stack.enter_context(lock.hold(self.path / ".lock"))
+      yield
+
+  @contextlib.contextmanager
+  def _writing(self) -> Iterator[None]:
+    """Turns what the system says into a message about the directory."""
+    try:
+      yield
     except OSError as error:
       raise InputError(
         f"expected a writable directory at {self.path}, found: {error}: choose "
         "another --workdir or mend its permissions"
       ) from error
-    with held:
-      yield
-
-  @contextlib.contextmanager
-  def hold_study(self) -> Iterator[None]:
-    """Makes the directory of a study and holds its lock.
-
-    Raises:
-      InputError: it cannot be made, or another process uses it.
-    """
-    try:
-      storage.make_directory(self.path)
-    except OSError as error:
-      raise InputError(
-        f"expected a writable directory at {self.path}, found: {error}"
-      ) from error
-    with lock.hold(self.path / ".lock"):
-      yield
 
   def check_config(self, config: Config) -> None:
     """Checks that a run of this config lives here; writes nothing.
