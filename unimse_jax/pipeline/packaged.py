@@ -7,13 +7,16 @@ It is a T5 in the Hugging Face form, with all that is UniMSE's in its folder
 import pathlib
 from typing import Any
 
+import jax
 from flax import traverse_util
+from jax.sharding import Mesh
 from typing_extensions import TypedDict
 
 from unimse_cli import storage
 from unimse_jax import pretrained
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file, read_json
+from unimse_jax.parallel import sharding
 from unimse_jax.pipeline.pipeline import Pipeline, open_pipeline
 from unimse_jax.rundir import RunDir
 
@@ -100,19 +103,25 @@ def check(directory: pathlib.Path) -> None:
     )
 
 
-def load(directory: pathlib.Path) -> tuple[Pipeline, Any]:
-  """The pipeline and the parameters (numpy, float32) of a package.
+def load(directory: pathlib.Path) -> Pipeline:
+  """The pipeline of a package; its parameters are read by `load_params`.
 
   Raises:
     InputError: as `check` does.
   """
   check(directory)
   own = RunDir(directory / OWN)
-  pipeline = open_pipeline(own.read_config(), own, vocabulary(directory))
-  return pipeline, _load_params(directory)
+  return open_pipeline(own.read_config(), own, vocabulary(directory))
 
 
-def _load_params(directory: pathlib.Path) -> Any:
+def load_params(directory: pathlib.Path, mesh: Mesh) -> Any:
+  """The parameters of a package that was loaded: float32, on a mesh."""
+  params = read_params(directory)
+  return jax.device_put(params, sharding.state_sharding(params, mesh))
+
+
+def read_params(directory: pathlib.Path) -> Any:
+  """The same as numpy arrays."""
   from safetensors.numpy import load_file
 
   rest = load_file(directory / FUSION_FILE)

@@ -78,6 +78,8 @@ def make_pipeline(config: Config, run_dir: RunDir, loaded: Mixture) -> None:
   Raises:
     InputError: a file of the config is missing or does not fit the others.
   """
+  if all(file.is_file() for file in run_dir.pipeline_files):
+    return
   label_text = make_label_text(config, loaded.slots, loaded.grid)
   start = None
   if config.train.init_from:

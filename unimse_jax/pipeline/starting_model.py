@@ -7,11 +7,11 @@ new model has by the same path in the same shape.
 """
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from absl import logging
 from flax import traverse_util
@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from unimse_cli import storage
 from unimse_jax.config import Config
 from unimse_jax.data.features import FeatureTransform
-from unimse_jax.parallel import multihost, sharding
+from unimse_jax.parallel import multihost
 from unimse_jax.pipeline import packaged
 from unimse_jax.pipeline.pipeline import (
   Pipeline,
@@ -55,8 +55,10 @@ class StartingModel:
   read: Callable[[Mesh], tuple[Any, Mapping[str, Any]]]
 
 
+# Once a process: a package is read whole to compare its hashes.
+@functools.cache
 def open_model(source: str) -> StartingModel:
-  """Opens a run, a package, or a package on the hub.
+  """Opens a run, a package, or a package on the hub; reads no parameters yet.
 
   Args:
     source: directory, local or in a bucket, or "owner/name[@revision]".
@@ -72,13 +74,13 @@ def open_model(source: str) -> StartingModel:
       lambda mesh: restore_params(pipeline, mesh, run_dir),
     )
   directory = packaged.locate(source)
-  pipeline, params = packaged.load(directory)
-
-  def read(mesh: Mesh) -> tuple[Any, Mapping[str, Any]]:
-    places = sharding.state_sharding(params, mesh)
-    return jax.device_put(params, places), packaged.checkpoint(directory)
-
-  return StartingModel(source, pipeline, packaged.vocabulary(directory), read)
+  return StartingModel(
+    *(source, packaged.load(directory), packaged.vocabulary(directory)),
+    lambda mesh: (
+      packaged.load_params(directory, mesh),
+      packaged.checkpoint(directory),
+    ),
+  )
 
 
 def shared_modalities(

@@ -21,7 +21,6 @@ from unimse_jax.config import Config
 from unimse_jax.data.batching import plan_in_order
 from unimse_jax.errors import InputError
 from unimse_jax.parallel import mesh as mesh_lib
-from unimse_jax.parallel import sharding
 from unimse_jax.pipeline import Pipeline, packaged
 from unimse_jax.prediction import adjustment, recordings
 from unimse_jax.prediction import clips as clips_lib
@@ -135,11 +134,10 @@ class Predictor:
     """
     mesh = _make_mesh(devices)
     directory = packaged.locate(str(path_or_hub_name))
-    pipeline, params = packaged.load(directory)
+    pipeline = packaged.load(directory)
     config = _with_batch_size(pipeline.config, batch_size)
     pipeline = dataclasses.replace(pipeline, config=config)
-    places = sharding.state_sharding(params, mesh)
-    params = jax.device_put(params, places)
+    params = packaged.load_params(directory, mesh)
     return cls(pipeline, params, mesh, backbone_weights, jobs, audio_model)
 
   @property

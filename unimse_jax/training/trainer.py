@@ -217,7 +217,9 @@ class _Training:
     )
 
   def _skills_until(self, step: int) -> list[float]:
-    """The skills of the evaluations so far, as early stopping reads them."""
+    """The skills of the evaluations so far, where early stopping reads them."""
+    if not self.config.train.patience:
+      return []
     split = selection.split_of(self.config.train.selection)
     lines = self.experiment.run_dir.evaluations()[split]
     return [

@@ -30,7 +30,7 @@ def test_parameters_come_back_bit_for_bit(straight, directory):
   opened = pipeline_lib.open_pipeline(config, RunDir(straight))
   mesh = make_mesh(devices=1)
   expected, _ = pipeline_lib.restore_params(opened, mesh, RunDir(straight))
-  _, found = packaged.load(directory)
+  found = packaged.read_params(directory)
   assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {
     np.dtype("float32")
   }
@@ -51,7 +51,8 @@ def test_the_t5_is_torchs_too(directory):
   import torch
   from transformers import AutoTokenizer, T5ForConditionalGeneration
 
-  opened, params = packaged.load(directory)
+  opened = packaged.load(directory)
+  params = packaged.read_params(directory)
   theirs = T5ForConditionalGeneration.from_pretrained(directory).eval()
   tokens = np.random.default_rng(0).integers(3, opened.tokenizer.size, (2, 9))
   with torch.no_grad():
