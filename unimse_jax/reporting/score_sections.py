@@ -154,13 +154,8 @@ def withheld_section(run: EvaluatedRun) -> Section:
       for name, heading in _WITHHELD.items()
       if corpus in withheld.get(name, {})
     }
-    shown = among({name for each in others.values() for name in each})
-    columns = {
-      name: score_tables.values(each) for name, each in (whole | others).items()
-    }
-    slug = f"modalities_{corpus}"
     heading = f"{corpus}, {run.split}: modalities withheld"
-    parts.append(score_tables.score_table(heading, shown, columns, slug))
+    parts.append(_table(heading, whole | others, f"modalities_{corpus}"))
     pictures += _withheld_charts(corpus, scores, others)
   return Section("modalities", title, [*parts, Gallery(pictures)])
 
@@ -181,19 +176,16 @@ def missing_section(run: EvaluatedRun) -> Section:
   ]
   pictures = []
   for corpus, scores in run.corpora.items():
-    by_share = {0.0: scores} | {
+    found = {
       float(share): each[corpus]
       for share, each in missing.items()
       if corpus in each
     }
-    shown = among({name for each in missing.values() for name in each[corpus]})
-    columns = {
-      f"{share:.0%}": score_tables.values(each)
-      for share, each in sorted(by_share.items())
-    }
+    by_share = {0.0: scores} | dict(sorted(found.items()))
     heading = f"{corpus}, {run.split}: share of modalities missing"
     slug = f"missing_{corpus}"
-    parts.append(score_tables.score_table(heading, shown, columns, slug))
+    columns = {f"{100 * share:g}%": each for share, each in by_share.items()}
+    parts.append(_table(heading, columns, slug))
     pictures += [
       charts.line_chart(
         f"{slug}_{score.name}",
@@ -201,7 +193,7 @@ def missing_section(run: EvaluatedRun) -> Section:
         {
           corpus: [
             (100 * share, each[score.name] * score.factor)
-            for share, each in sorted(by_share.items())
+            for share, each in by_share.items()
           ]
         },
         score.title,
@@ -211,6 +203,17 @@ def missing_section(run: EvaluatedRun) -> Section:
       if scores.get(score.name) is not None
     ]
   return Section("missing", title, [*parts, Gallery(pictures)])
+
+
+def _table(
+  heading: str, columns: Mapping[str, Mapping[str, Any]], slug: str
+) -> Table:
+  """Scores of one model, read in several ways; the first column is whole."""
+  # The first one has scores that the others lack.
+  _, *others = columns.values()
+  shown = among({name for each in others for name in each})
+  cells = {name: score_tables.values(each) for name, each in columns.items()}
+  return score_tables.score_table(heading, shown, cells, slug)
 
 
 def _withheld_charts(

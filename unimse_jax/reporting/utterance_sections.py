@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from unimse_jax.evaluation import breakdown
 from unimse_jax.reporting import charts, projection
 from unimse_jax.reporting.charts import Chart
 from unimse_jax.reporting.projection import Projection
@@ -135,11 +136,7 @@ def intensity_section(run: EvaluatedRun) -> Section:
   """Predicted against annotated intensity."""
   pictures = []
   for name in run.corpora:
-    rows = [
-      row
-      for row in run.of_corpus(name)
-      if row["targets"]["intensity"] is not None
-    ]
+    rows = breakdown.annotated(run.of_corpus(name), "intensity")
     if not rows:
       continue
     drawn = rows[:: -(-len(rows) // _MOST)]
@@ -215,8 +212,7 @@ def _far_off(run: EvaluatedRun, name: str) -> Table | None:
   """Intensities, by their distance from the truth."""
   errors = [
     (abs(row["scored"]["intensity"] - row["targets"]["intensity"]), row)
-    for row in run.of_corpus(name)
-    if row["targets"]["intensity"] is not None
+    for row in breakdown.annotated(run.of_corpus(name), "intensity")
   ]
   # A collapse puts many at the same distance: the id makes the order certain.
   errors.sort(key=lambda pair: (-pair[0], pair[1]["id"]))
