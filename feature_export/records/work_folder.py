@@ -129,7 +129,7 @@ def publish(made: Path, target: Path, work: WorkFolder) -> None:
 
 
 def _remove(work: Path) -> None:
-  """Removes a work folder as far as that is possible: the dataset is there."""
+  """Removes a work folder. What cannot be removed stays and harms nobody."""
   if not storage.is_remote(work):
     shutil.rmtree(work, ignore_errors=True)
     return

@@ -146,7 +146,8 @@ def _to_clip(
   if record.corpus not in config.data.corpora:
     words["corpus"] = ""
     notes = (
-      f"corpus: the run was not trained on {record.corpus}; read as of none",
+      f"corpus: the run was not trained on {record.corpus}; its texts are read "
+      "like those of no corpus",
     )
   if not inputs.reads_speakers(record.corpus, config.text):
     words |= {"speaker": "", "before_speakers": (), "after_speakers": ()}

@@ -152,7 +152,7 @@ def locate(path_or_hub_name: str) -> pathlib.Path:
 
 
 def check_source(path_or_hub_name: str) -> None:
-  """Checks that there are T5 weights to train from, not a whole UniMSE.
+  """Checks that a source has the weights of a T5, and is no trained UniMSE.
 
   Raises:
     InputError: as `locate` does, its weights are not there, or it is a trained

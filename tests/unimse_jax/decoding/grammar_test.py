@@ -162,8 +162,8 @@ def write_at_random(
 def test_random_outputs_are_legal_texts_in_time(vocabulary, text, length):
   """Letters and bytes alone need more places: as many as they need."""
   far = grammar.compile_grammar(text, vocabulary, 1000)
-  # Five more than the shortest text, so that there are others: "excited" has
-  # four letters more than "joy".
+  # Five tokens more than the shortest text needs, so that longer texts are
+  # legal too: "excited" has four letters more than "joy".
   length = max(length, int(far.distance[0]) + 5)
   automaton = grammar.compile_grammar(text, vocabulary, length)
   words = [set(text.words(slot)) for slot in text.slots]

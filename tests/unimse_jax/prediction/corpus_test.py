@@ -57,7 +57,10 @@ def test_records_of_a_corpus_that_was_not_trained_on_are_noted(
   output = tmp_path / "predictions.jsonl"
   corpus.predict_records(predictor, str(tmp_path), "plays", "test", str(output))
   rows = [json.loads(line) for line in output.read_text().splitlines()]
-  note = "corpus: the run was not trained on plays; read as of none"
+  note = (
+    "corpus: the run was not trained on plays; its texts are read like those "
+    "of no corpus"
+  )
   assert [row["notes"] for row in rows] == [[note]] * 5
   assert [row["error"] for row in rows] == [None] * 5
 
