@@ -1,39 +1,15 @@
 """Hashes, JSON, and files that are whole or not there."""
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from feature_export.errors import InputError
+from unimse_cli.files import check_is_no_pointer as check_is_no_pointer
+from unimse_cli.files import hash_file as hash_file
 from unimse_cli.storage import is_remote, write_object
 
-_POINTER = b"version https://git-lfs"
-_POINTER_BYTES = 200  # a pointer has about 130
 _DIGITS = 1000  # of a whole number; Python refuses 4300, for programmers
-
-
-def check_is_no_pointer(path: Path) -> None:
-  """Checks that Git LFS has put the file itself in its place.
-
-  Raises:
-    InputError: the file is there, and is a pointer.
-  """
-  if not path.is_file() or path.stat().st_size > _POINTER_BYTES:
-    return
-  with path.open("rb") as file:
-    if file.read(len(_POINTER)) == _POINTER:
-      raise InputError(
-        f"{path} is a Git LFS pointer and not the file itself. Run `git lfs "
-        "pull` in its clone, or download the file."
-      )
-
-
-def hash_file(path: Path) -> str:
-  """The sha256 of a file's bytes, in hexadecimal."""
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _to_dict(pairs: Sequence[tuple[str, object]]) -> dict:

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 import json
 import os
 import pathlib
@@ -11,34 +10,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
+from unimse_cli.files import check_is_no_pointer as check_is_no_pointer
+from unimse_cli.files import hash_file as hash_file
 from unimse_cli.storage import is_remote, write_object
 from unimse_jax.errors import InputError
 
-_POINTER = b"version https://git-lfs"
-_POINTER_BYTES = 200  # a pointer has about 130
 _DIGITS = 400  # of a whole number: a float has 309 at most
-
-
-def hash_file(path: pathlib.Path) -> str:
-  """The sha256 of a file's bytes, in hexadecimal, read in blocks."""
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_is_no_pointer(path: pathlib.Path) -> None:
-  """Checks that Git LFS has put the file itself in its place.
-
-  Raises:
-    InputError: the file is there, and is a pointer.
-  """
-  if not path.is_file() or path.stat().st_size > _POINTER_BYTES:
-    return
-  with path.open("rb") as file:
-    if file.read(len(_POINTER)) == _POINTER:
-      raise InputError(
-        f"{path} is a Git LFS pointer and not the file itself. Run `git lfs "
-        "pull` in its clone, or download the file."
-      )
 
 
 def read_json(
