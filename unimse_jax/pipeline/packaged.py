@@ -35,12 +35,18 @@ class _Manifest(TypedDict):
   source: dict[str, Any]
 
 
-def locate(path_or_hub_name: str) -> pathlib.Path:
+def locate(
+  path_or_hub_name: str,
+  what: str = "Packaged model",
+  expected: str = "a directory of unimse_jax.package",
+) -> pathlib.Path:
   """The directory of a package, downloaded from the hub if need be.
 
   Args:
     path_or_hub_name: directory, local or in a bucket, or "owner/name" of the
       hub, with "@revision" for a branch, tag or commit of it.
+    what: what is looked for, for the message.
+    expected: what a directory may be.
 
   Raises:
     InputError: nothing is there and the hub does not have it.
@@ -49,11 +55,11 @@ def locate(path_or_hub_name: str) -> pathlib.Path:
   if directory.is_dir():
     return directory
   return pretrained.snapshot(
-    "Packaged model",
+    what,
     path_or_hub_name,
     None,
-    "Expected a directory of unimse_jax.package, or the name of one on the "
-    "hub; a private one needs `hf auth login` or HF_TOKEN.",
+    f"Expected {expected}, or the name of a package on the hub; a private one "
+    "needs `hf auth login` or HF_TOKEN.",
     prefer_cache=False,
   )
 

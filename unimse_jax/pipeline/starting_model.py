@@ -20,6 +20,7 @@ from jax.sharding import Mesh
 from unimse_cli import storage
 from unimse_jax.config import Config
 from unimse_jax.data.features import FeatureTransform
+from unimse_jax.errors import InputError
 from unimse_jax.parallel import multihost
 from unimse_jax.pipeline import packaged
 from unimse_jax.pipeline.pipeline import (
@@ -34,6 +35,7 @@ _READ_BY = {
   "audio": ("audio_level", "audio_stride"),
   "video": ("video_components",),
 }
+_FIELD = "config.train.init_from"
 _SHOWN = 6  # names in a line of the log
 
 # Path of a parameter, as "t5/shared/embedding", -> array, or its shape.
@@ -73,7 +75,12 @@ def open_model(source: str) -> StartingModel:
       *(source, pipeline, run_dir.tokenizer_file),
       lambda mesh: restore_params(pipeline, mesh, run_dir),
     )
-  directory = packaged.locate(source)
+  expected = "a trained run, a directory of unimse_jax.package"
+  directory = packaged.locate(source, _FIELD, expected)
+  if not packaged.is_package(directory):
+    raise InputError(
+      f"{_FIELD}: expected {expected}, found none in {directory}"
+    )
   return StartingModel(
     *(source, packaged.load(directory), packaged.vocabulary(directory)),
     lambda mesh: (

@@ -153,6 +153,12 @@ def test_nothing_to_start_from_is_one_message(
 ):
   monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
   monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-  config = tiny_config(changes | {"train.init_from": str(tmp_path / "none")})
-  with pytest.raises(InputError, match="1 thing"):
-    preparation.check_inputs(config)
+  (tmp_path / "empty").mkdir()
+  for name in ("none", "empty"):
+    config = tiny_config(changes | {"train.init_from": str(tmp_path / name)})
+    with pytest.raises(InputError, match="1 thing") as caught:
+      preparation.check_inputs(config)
+    assert "config.train.init_from" in str(caught.value)
+    assert "a trained run, a directory of unimse_jax.package" in str(
+      caught.value
+    )
