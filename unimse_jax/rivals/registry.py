@@ -1,0 +1,94 @@
+"""The systems by name."""
+
+import dataclasses
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from flax import linen as nn
+
+from unimse_jax.errors import InputError
+from unimse_jax.rivals.early_fusion import EarlyFusion
+
+_SHARED = ("width", "dropout", "parent", "name")  # not set by an option
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+  """Attributes:
+  title: what tables call it.
+  module: the Linen module; its fields are `width`, `dropout` and the system's
+    own, with defaults.
+  dialogues: whether it reads whole dialogues, and not one utterance at a time.
+  """
+
+  title: str
+  module: type[nn.Module]
+  dialogues: bool = False
+
+
+SYSTEMS = {
+  "early_fusion": System("Early fusion", EarlyFusion),
+}
+
+
+def find(name: str) -> System:
+  """The system of this name.
+
+  Raises:
+    InputError: there is none.
+  """
+  if name not in SYSTEMS:
+    raise InputError(
+      f"config.rival.system: expected one of {', '.join(SYSTEMS)}, or '' for "
+      f"UniMSE, found {name!r}"
+    )
+  return SYSTEMS[name]
+
+
+def make(
+  name: str, width: int, dropout: float, options: Sequence[tuple[str, Any]]
+) -> nn.Module:
+  """The module of a system, without parameters."""
+  return find(name).module(width=width, dropout=dropout, **dict(options))
+
+
+def read_options(
+  name: str, texts: Sequence[str]
+) -> tuple[tuple[str, Any], ...]:
+  """rival.options, as ("rank=4",) -> (("rank", 4),).
+
+  Args:
+    name: the system, whose module's fields give the types: bool, int, float or
+      str.
+    texts: "field=value".
+
+  Raises:
+    InputError: the system has no such field, or the value is of another type.
+  """
+  hints = typing.get_type_hints(find(name).module)
+  known = {
+    field.name: hints[field.name]
+    for field in dataclasses.fields(find(name).module)
+    if field.name not in _SHARED
+  }
+  found = {}
+  for text in texts:
+    field, _, value = text.partition("=")
+    if field not in known:
+      raise InputError(
+        f"config.rival.options: {name} has the options "
+        f"{', '.join(known) or 'none'}; found {text!r}"
+      )
+    found[field] = _value(known[field], value, text)
+  return tuple(sorted(found.items()))
+
+
+def _value(kind: type, value: str, text: str) -> Any:
+  truths = {"True": True, "False": False}
+  try:
+    return truths[value] if kind is bool else kind(value)
+  except (KeyError, ValueError):
+    raise InputError(
+      f"config.rival.options: expected {kind.__name__}, found {text!r}"
+    ) from None
