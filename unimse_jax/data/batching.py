@@ -17,6 +17,7 @@ from unimse_jax.config import AugmentConfig, DataConfig
 from unimse_jax.data import augmentation, packing, sampling
 from unimse_jax.data.features import FeatureTransform, as_read
 from unimse_jax.data.mixture import Mixture
+from unimse_jax.data.records import Record
 from unimse_jax.data.tokenizer import EOS, PAD
 from unimse_jax.labels import UniversalLabel
 
@@ -30,6 +31,9 @@ _TRIALS = 4
 _JUDGED = 48
 
 Batch = dict[str, np.ndarray]
+# (numbers of rows, their records, B) -> arrays of B rows besides those of the
+# collator.
+Annotate = Callable[[Sequence[int], Sequence[Record], int], Batch]
 # (label, generator) -> target tokens with </s>, and the weight of each.
 Redraw = Callable[
   [UniversalLabel, np.random.Generator], tuple[list[int], list[float]]
@@ -331,6 +335,8 @@ class Batcher:
     collator: makes the arrays.
     redraw: another target, with its weights, for a label; None where targets
       are always the same.
+    annotate: what the corpora say of the rows, for models that learn that; None
+      for those that learn to write labels.
   """
 
   mixture: Mixture
@@ -338,6 +344,7 @@ class Batcher:
   encoded: Sequence[Encoded]
   collator: Collator
   redraw: Redraw | None = None
+  annotate: Annotate | None = None
 
   @property
   def lengths(self) -> list[int]:
@@ -374,8 +381,12 @@ class Batcher:
     generators = None
     if draw is not None and augmentation.is_on(self.collator.augment):
       generators = [np.random.default_rng([*draw, row]) for row in chosen]
-    return self.collator.collate(
-      rows, frames, own.stop - own.start, plan.length, generators
+    local = own.stop - own.start
+    batch = self.collator.collate(rows, frames, local, plan.length, generators)
+    if self.annotate is None:
+      return batch
+    return batch | self.annotate(
+      chosen, [examples[row] for row in chosen], local
     )
 
   def _encoded(self, row: int, draw: tuple[int, int] | None) -> Encoded:
