@@ -1,7 +1,7 @@
 """Trains and evaluates the rows of an ablation, one after the other.
 
 python -m unimse_jax.ablate --config configs/base.py --workdir DIR
-    [--rows all|table3|NAME,...] [--seeds N] [--split test] [--dry_run]
+    [--rows all|table3|rivals|NAME,...] [--seeds N] [--split test] [--dry_run]
 """
 
 import sys
@@ -16,7 +16,10 @@ _WORKDIR = flags.DEFINE_string(
   "workdir", None, "Where the runs live: <row>/seed_<k>.", required=True
 )
 _ROWS = flags.DEFINE_string(
-  "rows", "all", "all, table3, or names of files in ablations/, with commas."
+  "rows",
+  "all",
+  "all, table3, rivals, or names of files in ablations/ and rivals/, with "
+  "commas.",
 )
 _SEEDS = flags.DEFINE_integer("seeds", 1, "Runs of each row.")
 _SPLIT = flags.DEFINE_enum(

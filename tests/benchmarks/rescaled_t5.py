@@ -37,6 +37,7 @@ from unimse_jax.config import Config
 from unimse_jax.models import T5Config, UniMSE
 from unimse_jax.parallel import trees
 from unimse_jax.pipeline.model_shape import model_config
+from unimse_jax.training.losses import WrittenLabels
 from unimse_jax.training.optimizer import make_optimizer
 from unimse_jax.training.train_state import create
 from unimse_jax.training.train_step import train_step
@@ -165,7 +166,7 @@ def train(
       train_step,
       model=model,
       optimizer=optimizer,
-      loss=config.loss,
+      objective=WrittenLabels(config.loss),
       microbatches=1,
     )
   )

@@ -196,9 +196,28 @@ def _check_rest(config: Config) -> list[str]:
       "config.train.patience: expected 0 with train.selection = last_epoch, by "
       f"which the last one is always the best, found {config.train.patience}"
     )
+  if config.rival.system:
+    faults += _check_rival(config)
   if "," not in config.label.separator:
     faults.append(
       "config.label.separator: expected a text with a comma, found "
       f"{config.label.separator!r}"
     )
   return faults
+
+
+def _check_rival(config: Config) -> list[str]:
+  """Fields that a system in UniMSE's place does not go together with."""
+  refusals = {
+    f"train.microbatches: expected 1, found {config.train.microbatches}": (
+      config.train.microbatches > 1
+    ),
+    f"train.init_from: expected '', found {config.train.init_from!r}": (
+      config.train.init_from
+    ),
+  }
+  return [
+    f"config.{text}, with rival.system = {config.rival.system}"
+    for text, refused in refusals.items()
+    if refused
+  ]

@@ -1,4 +1,4 @@
-"""The fields of the network and of what training minimises."""
+"""The fields of the networks and of what training minimises."""
 
 import dataclasses
 from typing import Literal
@@ -165,3 +165,20 @@ class LossConfig:
   """Numbers that know their neighbours: each time a label is learnt, its number
   is drawn around the rated one, from a Gaussian of this standard deviation (in
   points of the score) over the rated numbers of its sign; 0: as rated (D24)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RivalConfig:
+  """A system of the paper's Table 2 in UniMSE's place (docs/rivals.md). It has
+  T5's encoder and reads what UniMSE reads; the model section and what of the
+  loss is not its own are not read then."""
+
+  system: str = ""
+  """Which one: a name of docs/rivals.md; "" trains UniMSE."""
+  width: int = field(64, at_least=1)
+  """Of the vectors of each modality and of what the heads read."""
+  dropout: float = field(0.1, at_least=0, below=1)
+  """Share of its activations that a training step drops."""
+  options: tuple[str, ...] = ()
+  """What a system has of its own, where it is not to be the paper's: "rank=4"
+  (docs/rivals.md)."""

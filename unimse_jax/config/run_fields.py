@@ -11,7 +11,12 @@ from unimse_jax.config.input_fields import (
   TextConfig,
   TokenizerConfig,
 )
-from unimse_jax.config.model_fields import LossConfig, ModelConfig, T5Fields
+from unimse_jax.config.model_fields import (
+  LossConfig,
+  ModelConfig,
+  RivalConfig,
+  T5Fields,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -162,6 +167,7 @@ class Config:
   augment: AugmentConfig = AugmentConfig()
   t5: T5Fields = T5Fields()
   model: ModelConfig = ModelConfig()
+  rival: RivalConfig = RivalConfig()
   loss: LossConfig = LossConfig()
   optimizer: OptimizerConfig = OptimizerConfig()
   train: TrainConfig = TrainConfig()

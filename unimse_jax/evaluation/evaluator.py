@@ -10,7 +10,13 @@ import tqdm
 from absl import logging
 from jax.sharding import Mesh
 
-from unimse_jax.data.batching import Batch, Batcher, plan_in_order, prefetch
+from unimse_jax.data.batching import (
+  Batch,
+  Batcher,
+  BatchPlan,
+  plan_in_order,
+  prefetch,
+)
 from unimse_jax.evaluation import missing
 from unimse_jax.evaluation.collapse import collapse_report
 from unimse_jax.evaluation.scoring import (
@@ -20,11 +26,13 @@ from unimse_jax.evaluation.scoring import (
   scored_values,
 )
 from unimse_jax.evaluation.uncertainty import add_uncertainty
-from unimse_jax.parallel import multihost
-from unimse_jax.pipeline import Experiment
+from unimse_jax.parallel import multihost, sharding
+from unimse_jax.pipeline import Experiment, Pipeline
 from unimse_jax.prediction import adjustment
+from unimse_jax.prediction.head_labeller import HeadLabeller
 from unimse_jax.prediction.labeller import Labeller
 from unimse_jax.prediction.prediction import Prediction
+from unimse_jax.rivals import Rival
 
 # A batch and the numbers of its rows in the split -> the batch that is read.
 Change = Callable[[Batch, Sequence[int]], Batch]
@@ -67,13 +75,8 @@ class Evaluator:
   def __init__(self, experiment: Experiment, mesh: Mesh):
     self._experiment = experiment
     pipeline = experiment.pipeline
-    self._labeller = Labeller(
-      pipeline.model,
-      pipeline.tokenizer,
-      pipeline.label_text,
-      pipeline.config.decoding,
-      mesh,
-    )
+    self._mesh = mesh
+    self._labeller = _labeller(pipeline, mesh)
     self._batchers: dict[str, Batcher] = {}
 
   def evaluate(
@@ -191,13 +194,13 @@ class Evaluator:
     if split not in self._batchers:
       self._batchers[split] = self._experiment.batcher(split)
     batcher = self._batchers[split]
-    size = self._labeller.batch_size
-    plans = plan_in_order(
-      batcher.lengths, self._experiment.config.data.buckets, size
-    )
+    plans, size, layout = self._plan(split, batcher.lengths)
     own = multihost.own_rows(size)
     batches = prefetch(
-      lambda number: batcher.batch(plans[number], size, own), range(len(plans))
+      lambda number: (
+        batcher.batch(plans[number], size, own) | layout(plans[number])
+      ),
+      range(len(plans)),
     )
     changed = (
       (change(arrays, plan.rows[own]), len(plan.rows))
@@ -224,3 +227,29 @@ class Evaluator:
       return predictions
     counts = self._experiment.pipeline.class_counts
     return adjustment.adjust(predictions, counts, power)
+
+  def _plan(
+    self, split: str, lengths: Sequence[int]
+  ) -> tuple[list[BatchPlan], int, Callable[[BatchPlan], Batch]]:
+    """Batches of a split, their size, and the arrays that a plan adds."""
+    buckets = self._experiment.config.data.buckets
+    size = self._labeller.batch_size
+    dialogues = self._experiment.dialogues(split)
+    if dialogues is None:
+      return plan_in_order(lengths, buckets, size), size, lambda plan: {}
+    divisor = sharding.batch_divisor(self._mesh)
+    # Of any size: nothing is learnt of it.
+    size = max(size, -(-dialogues.longest // divisor) * divisor)
+    return (
+      *(dialogues.plans(lengths, buckets, size), size),
+      lambda plan: dialogues.arrays(plan.rows, divisor),
+    )
+
+
+def _labeller(pipeline: Pipeline, mesh: Mesh) -> Labeller | HeadLabeller:
+  config = pipeline.config.decoding
+  if isinstance(pipeline.model, Rival):
+    return HeadLabeller(pipeline.model, pipeline.label_text, config, mesh)
+  return Labeller(
+    *(pipeline.model, pipeline.tokenizer, pipeline.label_text, config, mesh)
+  )

@@ -12,11 +12,17 @@ from jax.sharding import Mesh
 from unimse_jax import pretrained
 from unimse_jax.config import Config
 from unimse_jax.data import mixture
+from unimse_jax.data.annotations import Annotations
 from unimse_jax.data.batching import Batcher, Encoded
+from unimse_jax.data.dialogues import Dialogues
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.records import Record
 from unimse_jax.errors import InputError
-from unimse_jax.labels import NeighbouringNumbers, class_weights
+from unimse_jax.labels import (
+  ClassWeights,
+  NeighbouringNumbers,
+  class_weights,
+)
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import starting_model
 from unimse_jax.pipeline.pipeline import Pipeline, open_pipeline
@@ -46,12 +52,31 @@ class Experiment:
     """The split's examples, encoded."""
     encode = encode or self.pipeline.encode_example
     encoded = [encode(example) for example in self.mixture.examples[split]]
-    return Batcher(self.mixture, split, encoded, self.pipeline.collator)
+    annotate = None
+    if self.config.rival.system:
+      schema = self.pipeline.label_text.schema
+      annotate = Annotations(schema, self.class_weights).arrays
+    return Batcher(
+      *(self.mixture, split, encoded, self.pipeline.collator),
+      annotate=annotate,
+    )
+
+  def dialogues(self, split: str) -> Dialogues | None:
+    """The split by dialogue; None for a model that reads none."""
+    if not self.pipeline.reads_dialogues:
+      return None
+    return Dialogues.of(self.mixture.examples[split])
+
+  @property
+  def class_weights(self) -> ClassWeights:
+    """By loss.class_balance."""
+    counts = self.pipeline.class_counts
+    return class_weights(counts, self.config.loss.class_balance)
 
   def training_batcher(self) -> Batcher:
     """The training split, with the targets that the config's loss asks for."""
     loss, pipeline = self.config.loss, self.pipeline
-    weights = class_weights(pipeline.class_counts, loss.class_balance)
+    weights = self.class_weights
     encode = functools.partial(pipeline.encode_label, class_weights=weights)
     batcher = self.batcher(
       "train",

@@ -10,7 +10,9 @@ from typing import Any
 from unimse_jax.config import Config, layer_faults
 from unimse_jax.errors import InputError
 from unimse_jax.labels import LabelSchema, LabelText
-from unimse_jax.models import T5Config, UniMSEConfig
+from unimse_jax.models import T5Config, UniMSE, UniMSEConfig
+from unimse_jax.rivals import Rival, RivalShape, read_options
+from unimse_jax.rivals.rival import INTENSITY
 
 _LANES = 128  # vocabulary entries are padded to a multiple of it
 
@@ -54,6 +56,35 @@ def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
     contrastive=bool(config.loss.alpha or config.loss.beta),
     remat=config.train.remat,
   )
+
+
+def make_model(
+  config: Config, t5: T5Config, label_text: LabelText
+) -> UniMSE | Rival:
+  """UniMSE, or the system that the config names in its place.
+
+  Raises:
+    InputError: no such system, or the T5 does not fit the config.
+  """
+  if not config.rival.system:
+    return UniMSE(model_config(config, t5))
+  schema = label_text.schema
+  targets = [(INTENSITY, 1)] if schema.intensity else []
+  targets += [(each.name, len(each.classes)) for each in schema.schemes]
+  fields = config.rival
+  shape = RivalShape(
+    t5=dataclasses.replace(
+      t5, dtype=config.t5.dtype, dropout=config.t5.dropout
+    ),
+    system=fields.system,
+    width=fields.width,
+    dropout=fields.dropout,
+    options=read_options(fields.system, fields.options),
+    modalities=config.data.modalities,
+    targets=tuple(targets),
+    remat=config.train.remat,
+  )
+  return Rival(shape)
 
 
 def make_label_text(

@@ -23,7 +23,8 @@ from unimse_jax.labels import ClassWeights, LabelText, UniversalLabel
 from unimse_jax.models import T5Config, UniMSE
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline import model_file
-from unimse_jax.pipeline.model_shape import make_label_text, model_config
+from unimse_jax.pipeline.model_shape import make_label_text, make_model
+from unimse_jax.rivals import Rival, find
 from unimse_jax.rundir import RunDir
 
 _EQUAL: ClassWeights = types.MappingProxyType({})
@@ -36,7 +37,7 @@ class Pipeline:
   tokenizer: the vocabulary.
   label_text: writer and reader of label texts.
   collator: makes batches.
-  model: UniMSE.
+  model: UniMSE, or a system in its place.
   data_sha256: hash of the corpora and labels that it was made from.
   extraction: settings of the features that it was trained on ("audio",
     "video", "settings_sha256"); empty in runs that are older than the field.
@@ -48,7 +49,7 @@ class Pipeline:
   tokenizer: Tokenizer
   label_text: LabelText
   collator: Collator
-  model: UniMSE
+  model: UniMSE | Rival
   data_sha256: str
   extraction: Mapping[str, Any]
   class_counts: Mapping[str, Mapping[str, int]]
@@ -93,6 +94,21 @@ class Pipeline:
       start = end + len(separator.encode())
     return [*tokens, EOS], [*weights.tolist(), 1.0]
 
+  @property
+  def reads_dialogues(self) -> bool:
+    """Whether a batch must hold whole dialogues."""
+    system = self.config.rival.system
+    return bool(system) and find(system).dialogues
+
+  def require_unimse(self, what: str) -> None:
+    """Raises InputError where the run's model is another system."""
+    system = self.config.rival.system
+    if system:
+      raise InputError(
+        f"{what}: expected a run of UniMSE, found one of rival.system = "
+        f"{system}, which is trained to be compared with (eval, report)"
+      )
+
   def init(self, key: jax.Array) -> Any:
     """Fresh parameters, T5's among them."""
     return self.model.init(key, self._dummy_batch())["params"]
@@ -118,6 +134,8 @@ class Pipeline:
       width = self.collator.transform.width(name)
       batch[name] = jnp.zeros((1, 1, width))
       batch[f"{name}_mask"] = tokens > 0
+    if self.reads_dialogues:
+      batch["dialogue_rows"] = batch["dialogue_speakers"] = tokens - 1
     return batch
 
 
@@ -145,19 +163,20 @@ def open_pipeline(
     )
   run_dir.check_unchanged(config)
   stored = model_file.read(run_dir.model_file)
+  label_text = make_label_text(
+    config, stored["slots"], stored["grid"], stored["contradictions"]
+  )
   return Pipeline(
     config=config,
     tokenizer=Tokenizer(vocabulary),
-    label_text=make_label_text(
-      config, stored["slots"], stored["grid"], stored["contradictions"]
-    ),
+    label_text=label_text,
     collator=Collator(
       FeatureTransform.load(run_dir.features_file),
       config.data,
       config.augment,
       stored["target_length"],
     ),
-    model=UniMSE(model_config(config, T5Config(**stored["t5"]))),
+    model=make_model(config, T5Config(**stored["t5"]), label_text),
     data_sha256=stored["data_sha256"],
     extraction=stored.get("extraction", {}),
     class_counts=stored.get("class_counts", {}),

@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 
 from unimse_cli.storage import make_directory
-from unimse_jax import pretrained
+from unimse_jax import pretrained, rivals
 from unimse_jax.config import Config
 from unimse_jax.data import (
   features,
@@ -46,6 +46,9 @@ def check_inputs(config: Config) -> None:
     config.data.donor_classes,
   )
   checks = []
+  if config.rival.system:
+    fields = config.rival
+    checks.append(lambda: rivals.read_options(fields.system, fields.options))
   if config.train.init_from:
     checks.append(lambda: starting_model.open_model(config.train.init_from))
   elif config.t5.pretrained:

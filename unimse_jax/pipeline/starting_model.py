@@ -71,6 +71,7 @@ def open_model(source: str) -> StartingModel:
   run_dir = RunDir(storage.absolute(storage.user_path(source)))
   if run_dir.exists() and not packaged.is_package(run_dir.path):
     pipeline = open_pipeline(run_dir.read_config(), run_dir)
+    pipeline.require_unimse(_FIELD)
     return StartingModel(
       *(source, pipeline, run_dir.tokenizer_file),
       lambda mesh: restore_params(pipeline, mesh, run_dir),

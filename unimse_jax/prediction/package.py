@@ -59,6 +59,7 @@ def write(
   config = run_dir.read_config()
   _check_target(out, overwrite)
   pipeline = pipeline_lib.open_pipeline(config, run_dir)
+  pipeline.require_unimse("--workdir")
   mesh = mesh_lib.make_mesh(devices=1)
   params, source = pipeline_lib.restore_params(pipeline, mesh, run_dir)
   params = jax.tree.map(np.asarray, params)

@@ -108,6 +108,7 @@ class Predictor:
     mesh = _make_mesh(devices)
     config = _with_batch_size(run_dir.read_config(), batch_size)
     pipeline = pipeline_lib.open_pipeline(config, run_dir)
+    pipeline.require_unimse("--workdir")
     params, _ = pipeline_lib.restore_params(pipeline, mesh, run_dir)
     return cls(pipeline, params, mesh, backbone_weights, jobs, audio_model)
 

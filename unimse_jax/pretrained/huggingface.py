@@ -117,7 +117,7 @@ def place(path_or_hub_name: str, places: Any) -> Any:
 
   Args:
     path_or_hub_name: directory or hub name, as for `load`.
-    places: shardings in the structure of the parameters.
+    places: shardings in the structure of the parameters that are wanted.
 
   Returns:
     The parameters as float32 jax arrays.
@@ -128,6 +128,8 @@ def place(path_or_hub_name: str, places: Any) -> Any:
   flat = traverse_util.flatten_dict(places, sep="/")
   placed = {}
   for path, array in open_checkpoint(path_or_hub_name).arrays():
+    if path not in flat:  # a decoder, for a model that only reads
+      continue
     # Waits: the host's copy goes before the next one comes.
     placed[path] = jax.block_until_ready(jax.device_put(array, flat[path]))
   return traverse_util.unflatten_dict(placed, sep="/")

@@ -16,19 +16,17 @@ _SHARED = ("width", "dropout", "parent", "name")  # not set by an option
 @dataclasses.dataclass(frozen=True)
 class System:
   """Attributes:
-  title: what tables call it.
   module: the Linen module; its fields are `width`, `dropout` and the system's
     own, with defaults.
   dialogues: whether it reads whole dialogues, and not one utterance at a time.
   """
 
-  title: str
   module: type[nn.Module]
   dialogues: bool = False
 
 
 SYSTEMS = {
-  "early_fusion": System("Early fusion", EarlyFusion),
+  "early_fusion": System(EarlyFusion),
 }
 
 
@@ -51,6 +49,17 @@ def make(
 ) -> nn.Module:
   """The module of a system, without parameters."""
   return find(name).module(width=width, dropout=dropout, **dict(options))
+
+
+def memory(shape: Any, examples: int) -> dict[str, Any]:
+  """What a system keeps from step to step; {} where it keeps nothing.
+
+  Args:
+    shape: `RivalShape` of the system.
+    examples: utterances of the training split.
+  """
+  make_memory = getattr(find(shape.system).module, "memory", None)
+  return make_memory(shape, examples) if make_memory else {}
 
 
 def read_options(

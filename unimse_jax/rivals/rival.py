@@ -1,4 +1,4 @@
-"""Any system as a whole model: T5's encoder, the system, heads for the tasks."""
+"""Any system as a whole model: T5's encoder, the system, heads for tasks."""
 
 import dataclasses
 from typing import Any
@@ -91,6 +91,18 @@ class Rival(nn.Module):
     vector = self.drop(fused.vector, deterministic)
     scores = {name: head(vector) for name, head in self.head.items()}
     return RivalOutput(scores, fused.vector, fused.auxiliary)
+
+  def memory(self, examples: int) -> dict[str, Any]:
+    """What the system keeps from step to step, at the start of training.
+
+    Args:
+      examples: utterances of the training split.
+
+    Returns:
+      The collection `MEMORY`; {} of a system that keeps nothing.
+    """
+    own = registry.memory(self.config, examples)
+    return {"rival": own} if own else {}
 
   def _streams(
     self, batch: dict[str, jax.Array], deterministic: bool

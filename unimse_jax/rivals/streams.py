@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 
 TEXT = "text"
+MEMORY = "memory"  # Flax collection of what a system keeps from step to step
 
 
 @struct.dataclass

@@ -12,6 +12,12 @@ from unimse_jax.errors import InputError
 from unimse_jax.rundir import RunDir, config_file
 
 FULL = "full"  # the row that nothing is taken from
+# Word of --rows -> folder beside the parent's config, and the list there.
+_LISTS = {
+  "all": ("ablations", "ROWS"),
+  "table3": ("ablations", "TABLE_3"),
+  "rivals": ("rivals", "ROWS"),
+}
 # Flags of a config -> the config.
 Load = Callable[[Sequence[str]], Config]
 # (file of a row, its parent's config) -> the row's config.
@@ -98,35 +104,34 @@ def ablation_rows(
   Args:
     flags: overrides of the parent's fields. A row changes the parent after
       them, so that they cannot undo it.
-    parent_file: config of the parent; the rows lie in ablations/ beside it.
-    chosen: "all", "table3", or names with commas between them.
+    parent_file: config of the parent; the rows lie in ablations/ and rivals/
+      beside it.
+    chosen: "all", "table3", "rivals", or names with commas between them.
     root: runs live in root/<row>/seed_<k>.
     seeds: number of runs a row.
     load: reads a config.
     derive: makes a row's config.
 
   Returns:
-    The rows, and those of "all" and "table3" that do not apply to the parent
-    with the reason.
+    The rows, and those of a list that do not apply to the parent with the
+    reason.
 
   Raises:
     InputError: no rows there, unknown names, or a named row that does not
       apply or is the whole model.
   """
-  folder = parent_file.parent / "ablations"
-  names, titles = _choose(folder, chosen)
+  files = _choose(parent_file.parent, chosen)
   whole = (f"--config={parent_file}", *flags)
   rows = [_row(FULL, "UniMSE", whole, root, seeds, load)]
   parent, left_out = load(whole), {}
-  for name in names:
-    file = folder / f"{name}.py"
+  for file, title in files.items():
     try:
       own = _row_flags(file, parent_file.stem, parent, load, derive)
-      rows.append(_row(name, titles[name], own, root, seeds, load))
+      rows.append(_row(file.stem, title, own, root, seeds, load))
     except InputError as error:
-      if chosen not in ("all", "table3"):
+      if chosen not in _LISTS:
         raise
-      left_out[name] = str(error)
+      left_out[file.stem] = str(error)
   return rows, left_out
 
 
@@ -166,28 +171,37 @@ def _row_flags(
   ]
 
 
-def _choose(
-  folder: pathlib.Path, chosen: str
-) -> tuple[list[str], dict[str, str]]:
-  """Names in the order asked for, and the titles of all."""
+def _choose(folder: pathlib.Path, chosen: str) -> dict[pathlib.Path, str]:
+  """File -> title, in the order asked for."""
+  if chosen in _LISTS:
+    kind, name = _LISTS[chosen]
+    listed = _listed(folder / kind)
+    titles = dict(listed["ROWS"])
+    rows = [row if isinstance(row, str) else row[0] for row in listed[name]]
+    return {folder / kind / f"{row}.py": titles[row] for row in rows}
+  known = {
+    name: (folder / kind / f"{name}.py", title)
+    for kind in ("ablations", "rivals")
+    if (folder / kind).is_dir() or kind == "ablations"
+    for name, title in _listed(folder / kind)["ROWS"]
+  }
+  names = [name for name in chosen.split(",") if name != FULL]
+  unknown = [name for name in names if name not in known]
+  if unknown:
+    raise InputError(
+      f"--rows: expected {', '.join(_LISTS)}, or some of {', '.join(known)}; "
+      f"found {', '.join(unknown)}."
+    )
+  return dict(known[name] for name in names)
+
+
+def _listed(folder: pathlib.Path) -> dict[str, Any]:
+  """The names in a folder's list of rows."""
   path = folder / "__init__.py"
   if not path.is_file():
     raise InputError(
       f"--rows: expected the list of rows in {path}, found none; the folder "
-      "ablations lies beside the parent's config file."
+      f"{folder.name} lies beside the parent's config file."
     )
   # By its path: the package itself knows no config.
-  listed: dict[str, Any] = runpy.run_path(str(path))
-  titles = dict(listed["ROWS"])
-  if chosen == "all":
-    return list(titles), titles
-  if chosen == "table3":
-    return list(listed["TABLE_3"]), titles
-  names = [name for name in chosen.split(",") if name != FULL]
-  unknown = [name for name in names if name not in titles]
-  if unknown:
-    raise InputError(
-      f"--rows: expected all, table3, or some of {', '.join(titles)}; found "
-      f"{', '.join(unknown)}."
-    )
-  return names, titles
+  return runpy.run_path(str(path))

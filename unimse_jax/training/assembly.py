@@ -16,7 +16,10 @@ from jax.sharding import Mesh
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.parallel import sharding
+from unimse_jax.rivals import Rival
+from unimse_jax.training.losses import Objective, WrittenLabels
 from unimse_jax.training.optimizer import make_optimizer, what_learns
+from unimse_jax.training.rival_losses import Annotated
 from unimse_jax.training.train_state import TrainState, create
 from unimse_jax.training.train_step import Batch, Metrics, make_train_step
 
@@ -29,6 +32,7 @@ class Assembly:
   sharding: the places alone.
   step: the jitted step (state, batch, key) -> (state, metrics).
   averaged: whether the state keeps a moving average of the parameters.
+  memory: what the model keeps from step to step, at its start.
   """
 
   optimizer: optax.GradientTransformation
@@ -36,11 +40,12 @@ class Assembly:
   sharding: TrainState
   step: Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
   averaged: bool
+  memory: Any
 
   def create_state(self, params: Any) -> TrainState:
     """The state at step 0, placed on the mesh; reuses the parameters."""
     make = jax.jit(
-      lambda params: create(params, self.optimizer, self.averaged),
+      lambda params: create(params, self.optimizer, self.averaged, self.memory),
       out_shardings=self.sharding,
     )
     return make(params)
@@ -64,20 +69,25 @@ def assemble(
   abstract_params: Any,
   mesh: Mesh,
   total_steps: int,
+  examples: int = 0,
 ) -> Assembly:
   """Optimizer, state shapes and jitted step.
 
   Args:
     config: the run's; its optimizer, loss and train sections are read.
-    model: UniMSE.
+    model: UniMSE, or a system in its place.
     abstract_params: shapes and dtypes of its parameters.
     mesh: devices that the step runs on.
     total_steps: length of the learning rate schedule.
+    examples: utterances of the training split, of which some systems keep
+      something.
   """
   optimizer = make_optimizer(config.optimizer, abstract_params, total_steps)
   averaged = config.train.average > 0
+  memory = model.memory(examples) if isinstance(model, Rival) else {}
   shapes = jax.eval_shape(
-    lambda params: create(params, optimizer, averaged), abstract_params
+    lambda params: create(params, optimizer, averaged, memory),
+    abstract_params,
   )
   places = sharding.state_sharding(shapes, mesh)
   step = make_train_step(
@@ -85,10 +95,16 @@ def assemble(
     mesh,
     model=model,
     optimizer=optimizer,
-    loss=config.loss,
+    objective=_objective(config, model),
     microbatches=config.train.microbatches,
     average_decay=config.train.average,
     learns=what_learns(config.optimizer, abstract_params),
   )
   state = sharding.placed(shapes, places)
-  return Assembly(optimizer, state, places, step, averaged)
+  return Assembly(optimizer, state, places, step, averaged, memory)
+
+
+def _objective(config: Config, model: nn.Module) -> Objective:
+  if isinstance(model, Rival):
+    return Annotated(tuple(slot for slot, _ in model.config.targets))
+  return WrittenLabels(config.loss)

@@ -3,12 +3,15 @@
 import functools
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from unimse_jax.config import Config
 from unimse_jax.data import packing
 from unimse_jax.data.batching import Batch, BatchPlan, plan_epoch
+from unimse_jax.data.dialogues import Dialogues
+from unimse_jax.errors import InputError
 from unimse_jax.parallel import multihost, sharding
 
 
@@ -21,6 +24,7 @@ class BatchOrder:
     corpora: Sequence[str],
     config: Config,
     mesh: Mesh,
+    dialogues: Dialogues | None = None,
   ):
     """Plans the first epoch.
 
@@ -29,12 +33,25 @@ class BatchOrder:
       corpora: corpus of each row.
       config: the run's; its data, train and model sections are read.
       mesh: devices that share a batch; each packs its own texts.
+      dialogues: the split's, for a model that reads them whole; its texts are
+        not packed.
+
+    Raises:
+      InputError: a batch holds no whole dialogue, or several processes would
+        share one.
     """
     self._lengths, self._corpora = np.asarray(lengths), corpora
-    self._config = config
+    self._config, self._dialogues = config, dialogues
+    self._divisor = sharding.batch_divisor(mesh)
+    if dialogues is not None and jax.process_count() > 1:
+      raise InputError(
+        f"config.rival.system: {config.rival.system} reads whole dialogues, "
+        "which are not shared out over processes: expected 1, found "
+        f"{jax.process_count()}"
+      )
     self._groups = packing.group_rows(
       config.train.batch_size,
-      sharding.batch_divisor(mesh),
+      self._divisor,
       config.train.microbatches,
     )
     # Two epochs: the thread that reads ahead is in the next one first.
@@ -43,6 +60,11 @@ class BatchOrder:
 
   def _epoch(self, number: int) -> list[BatchPlan]:
     config = self._config
+    if self._dialogues is not None:
+      return self._dialogues.plans(
+        *(self._lengths, config.data.buckets, config.train.batch_size),
+        np.random.default_rng([config.seed, number]),
+      )
     return plan_epoch(
       self._lengths,
       self._corpora,
@@ -61,7 +83,13 @@ class BatchOrder:
     return self.epoch(epoch)[place]
 
   def layout(self, plan: BatchPlan) -> Batch:
-    """`packing.arrays` of this process's texts; {} of a plan without."""
+    """What leads from the batch's rows to those of the encoder or to dialogues.
+
+    `packing.arrays` of this process's texts, or `Dialogues.arrays`; {} where
+    there is neither.
+    """
+    if self._dialogues is not None:
+      return self._dialogues.arrays(plan.rows, self._divisor)
     if plan.packed is None:
       return {}
     found = packing.arrays(

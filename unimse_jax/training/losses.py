@@ -1,5 +1,8 @@
 """The training loss (Eq. 5): sums and weights until the last division."""
 
+import dataclasses
+from typing import Any, Protocol
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -9,6 +12,33 @@ from unimse_jax.models import UniMSEOutput, masks
 from unimse_jax.models.contrastive import info_nce
 
 Batch = dict[str, jax.Array]
+
+
+class Objective(Protocol):
+  """What a training step asks of a loss."""
+
+  def divisors(self, batch: Batch) -> dict[str, jax.Array]:
+    """What each part of the loss is divided by, over the whole batch."""
+
+  def total(
+    self, output: Any, batch: Batch, divisors: dict[str, jax.Array]
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The loss of a part of the batch, and what it was made of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WrittenLabels:
+  """UniMSE's objective: `weights` and `total`."""
+
+  config: LossConfig
+
+  def divisors(self, batch: Batch) -> dict[str, jax.Array]:
+    return weights(batch, self.config.absent == "as_zeros")
+
+  def total(
+    self, output: UniMSEOutput, batch: Batch, divisors: dict[str, jax.Array]
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    return total(output, batch, divisors, self.config)
 
 
 def weights(

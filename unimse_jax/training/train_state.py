@@ -15,12 +15,15 @@ class TrainState:
   params: nested dict of float32 arrays.
   opt_state: optimizer state (moments, counts).
   average: moving average of the parameters; {} where none is kept.
+  memory: what a model keeps from step to step without learning it by gradient
+    (`rivals.MEMORY`); {} where it keeps nothing.
   """
 
   step: jax.Array
   params: Any
   opt_state: Any
   average: Any
+  memory: Any = struct.field(default_factory=dict)
 
   @property
   def evaluated(self) -> Any:
@@ -29,7 +32,10 @@ class TrainState:
 
 
 def create(
-  params: Any, optimizer: optax.GradientTransformation, averaged: bool = False
+  params: Any,
+  optimizer: optax.GradientTransformation,
+  averaged: bool = False,
+  memory: Any = None,
 ) -> TrainState:
   """The state at step 0.
 
@@ -37,10 +43,11 @@ def create(
     params: the parameters.
     optimizer: gradient transformation that will move them.
     averaged: whether a moving average of them is kept.
+    memory: what the model keeps from step to step, at its start.
   """
   average = jax.tree.map(jnp.copy, params) if averaged else {}
   step = jnp.zeros((), jnp.int32)
-  return TrainState(step, params, optimizer.init(params), average)
+  return TrainState(step, params, optimizer.init(params), average, memory or {})
 
 
 def move_average(

@@ -10,10 +10,11 @@ import optax
 from flax import linen as nn
 from jax.sharding import Mesh
 
-from unimse_jax.config import LossConfig
 from unimse_jax.models.signal import COLLECTION
 from unimse_jax.parallel import sharding
-from unimse_jax.training import losses, signal
+from unimse_jax.rivals import MEMORY
+from unimse_jax.training import signal
+from unimse_jax.training.losses import Objective
 from unimse_jax.training.train_state import TrainState, move_average
 
 Batch = dict[str, jax.Array]
@@ -27,7 +28,7 @@ def train_step(
   *,
   model: nn.Module,
   optimizer: optax.GradientTransformation,
-  loss: LossConfig,
+  objective: Objective,
   microbatches: int,
   average_decay: float,
   gather: Callable[[Any], Any],
@@ -40,9 +41,9 @@ def train_step(
     batch: arrays with B rows.
     key: the run's key; dropout draws from fold_in(key, n), so that a resumed
       run draws the same.
-    model: UniMSE.
+    model: UniMSE, or a system in its place.
     optimizer: built outside of jit.
-    loss: weights and kind of the losses.
+    objective: the loss that is minimised.
     microbatches: parts that B is worked off in.
     average_decay: of `move_average`, where the state keeps an average.
     gather: parameters as the state has them -> as the model reads them, see
@@ -50,27 +51,28 @@ def train_step(
     learns: tree of bools, False where no gradient is asked for; None: all do.
 
   Returns:
-    The state at step n + 1 and float32 scalars (`losses.total`, `signal`).
+    The state at step n + 1 and float32 scalars (of the objective, `signal`).
   """
   key = jax.random.fold_in(key, state.step)
-  divisors = losses.weights(batch, loss.absent == "as_zeros")
+  divisors = objective.divisors(batch)
 
   def part_loss(params: Any, part: Batch, part_key: jax.Array):
     output, sown = model.apply(
-      {"params": gather(_hold(params, learns))},
+      {"params": gather(_hold(params, learns)), MEMORY: state.memory},
       part,
       False,
       rngs={"dropout": part_key},
-      mutable=[COLLECTION],
+      mutable=[COLLECTION, MEMORY],
     )
-    value, parts = losses.total(output, part, divisors, loss)
-    return value, (parts, signal.add_up(sown, part))
+    value, parts = objective.total(output, part, divisors)
+    memory = sown.get(MEMORY, {})
+    return value, (parts, signal.add_up(sown, part), memory)
 
   gradient = jax.grad(part_loss, has_aux=True)
   if microbatches == 1:
-    grads, (metrics, sums) = gradient(state.params, batch, key)
+    grads, (metrics, sums, memory) = gradient(state.params, batch, key)
   else:
-    grads, (metrics, sums) = _accumulate(
+    grads, (metrics, sums, memory) = _accumulate(
       functools.partial(gradient, state.params), batch, key, microbatches
     )
   updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -78,7 +80,8 @@ def train_step(
   metrics |= signal.gradient_norms(grads) | signal.figures(sums)
   params = optax.apply_updates(state.params, updates)
   average = move_average(state.average, params, state.step, average_decay)
-  return TrainState(state.step + 1, params, opt_state, average), metrics
+  state = TrainState(state.step + 1, params, opt_state, average, memory)
+  return state, metrics
 
 
 def _hold(params: Any, learns: Any) -> Any:
@@ -123,7 +126,7 @@ def make_train_step(
   *,
   model: nn.Module,
   optimizer: optax.GradientTransformation,
-  loss: LossConfig,
+  objective: Objective,
   microbatches: int,
   average_decay: float = 0.0,
   learns: Any = None,
@@ -133,7 +136,7 @@ def make_train_step(
     train_step,
     model=model,
     optimizer=optimizer,
-    loss=loss,
+    objective=objective,
     microbatches=microbatches,
     average_decay=average_decay,
     gather=functools.partial(

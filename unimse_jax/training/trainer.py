@@ -109,7 +109,8 @@ class _Training:
     self.checkpointer, self.guard = checkpointer, guard
     self.batcher = experiment.training_batcher()
     self.order = BatchOrder(
-      self.batcher.lengths, self.batcher.corpora, config, mesh
+      *(self.batcher.lengths, self.batcher.corpora, config, mesh),
+      experiment.dialogues("train"),
     )
     self.total_steps = self.order.steps_per_epoch * config.train.epochs
     self.evaluator = Evaluator(experiment, mesh)
@@ -121,6 +122,7 @@ class _Training:
       experiment.pipeline.abstract_params(),
       mesh,
       self.total_steps,
+      len(self.batcher.encoded),
     )
     # Made on the mesh: a key of one process cannot be put on all of them.
     self.key = jax.jit(

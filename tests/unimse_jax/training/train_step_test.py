@@ -12,6 +12,7 @@ from unimse_jax.benchmarking.collectives import count_traffic
 from unimse_jax.config import LossConfig
 from unimse_jax.parallel import sharding, trees
 from unimse_jax.parallel.mesh import make_mesh
+from unimse_jax.training.losses import WrittenLabels
 from unimse_jax.training.train_state import create
 from unimse_jax.training.train_step import make_train_step
 
@@ -55,7 +56,7 @@ def run(model, params, batch, mesh, microbatches=1, loss=_LOSS, steps=1):
     mesh,
     model=model,
     optimizer=optimizer,
-    loss=loss,
+    objective=WrittenLabels(loss),
     microbatches=microbatches,
   )
   # Copies: the step takes the memory of the state it is given.
@@ -99,7 +100,12 @@ def test_fsdp_sends_parameters_and_not_the_rows_of_the_batch(
   state = jax.eval_shape(lambda: create(params, optimizer))
   places = sharding.state_sharding(state, mesh)
   step = make_train_step(
-    places, mesh, model=model, optimizer=optimizer, loss=_PLAIN, microbatches=1
+    places,
+    mesh,
+    model=model,
+    optimizer=optimizer,
+    objective=WrittenLabels(_PLAIN),
+    microbatches=1,
   )
   key = jax.eval_shape(lambda: jax.random.key(0))
   compiled = step.lower(state, make_batch(rows=64), key).compile()
@@ -203,7 +209,12 @@ def test_dropout_is_drawn_anew_each_step_and_again_after_a_restart(
   state = create(params, optimizer)
   places = sharding.state_sharding(jax.eval_shape(lambda: state), mesh)
   step = make_train_step(
-    places, mesh, model=model, optimizer=optimizer, loss=_LOSS, microbatches=1
+    places,
+    mesh,
+    model=model,
+    optimizer=optimizer,
+    objective=WrittenLabels(_LOSS),
+    microbatches=1,
   )
   key = jax.device_put(jax.random.key(3), sharding.replicated(mesh))
   rows = sharding.shard_batch(batch, mesh)
@@ -232,7 +243,7 @@ def test_frozen_parameters_cost_no_gradient(tiny_model, tiny_t5, fill, batch):
       mesh,
       model=model,
       optimizer=optimizer,
-      loss=_LOSS,
+      objective=WrittenLabels(_LOSS),
       microbatches=1,
       learns=tree,
     )
