@@ -11,4 +11,10 @@ from configs.ablations import load_parent
 __all__ = ["ROWS", "load_parent"]
 
 # (file, title), in the order of docs/rivals.md.
-ROWS = (("early_fusion", "Early fusion"),)
+ROWS = (
+  ("tfidf", "TF-IDF"),
+  ("mel_svm", "Mel statistics, SVM"),
+  ("faces", "Mean face, linear"),
+  ("late_fusion", "Late fusion"),
+  ("early_fusion", "Early fusion"),
+)

@@ -14,29 +14,12 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
-from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from unimse_jax.data.records import CorpusRecords
-
-
-def mel_statistics(mel: np.ndarray) -> np.ndarray:
-  """float[A, 64] -> mean, deviation, delta deviation, 90 and 10 percentile."""
-  mel = mel.astype(np.float64)
-  return np.concatenate(
-    [
-      mel.mean(0),
-      mel.std(0),
-      np.diff(mel, axis=0).std(0),
-      np.percentile(mel, 90, axis=0),
-      np.percentile(mel, 10, axis=0),
-    ]
-  )
+from unimse_jax.evaluation.classical import kinds, mel_statistics
 
 
 def svm(records: CorpusRecords, split: str) -> tuple[np.ndarray, list[str]]:
@@ -80,28 +63,15 @@ def faces(records: CorpusRecords, split: str) -> tuple[np.ndarray, list[str]]:
   return np.stack(inputs), [text.emotion for text in records.texts[split]]
 
 
+# The package has the same models (unimse_jax.baseline) but for sentences.
 MODELS = {
-  "svm": (svm, make_pipeline(StandardScaler(), SVC(C=10))),
-  "tfidf": (
-    tfidf,
-    make_pipeline(
-      make_union(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
-        TfidfVectorizer(
-          analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True
-        ),
-      ),
-      LogisticRegression(C=10, class_weight="balanced", max_iter=2000),
-    ),
-  ),
+  "svm": (svm, kinds()["mel_svm"].classifier()),
+  "tfidf": (tfidf, kinds()["tfidf"].classifier()),
   "sentences": (
     sentences,
     LogisticRegression(C=10, class_weight="balanced", max_iter=2000),
   ),
-  "faces": (
-    faces,
-    make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000)),
-  ),
+  "faces": (faces, kinds()["faces"].classifier()),
 }
 LATE_FUSION = "late_fusion"
 FUSED = ("svm", "tfidf", "faces")  # unless others are named

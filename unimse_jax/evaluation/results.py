@@ -13,6 +13,8 @@ import numpy as np
 from absl import logging
 
 from unimse_jax import config as config_lib
+from unimse_jax.config import Config
+from unimse_jax.data.mixture import Mixture
 from unimse_jax.evaluation.evaluator import Evaluation
 from unimse_jax.pipeline import Experiment
 from unimse_jax.prediction.prediction import Prediction
@@ -24,11 +26,16 @@ _PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def provenance(experiment: Experiment) -> dict[str, Any]:
+  """Where a score of a run comes from, see `source_of`."""
+  return source_of(experiment.config, experiment.mixture)
+
+
+def source_of(config: Config, mixture: Mixture) -> dict[str, Any]:
   """Where a score comes from: config, data hashes, versions, commit."""
   return {
-    "config": config_lib.to_dict(experiment.config),
-    "seed": experiment.config.seed,
-    "data": experiment.mixture.provenance,
+    "config": config_lib.to_dict(config),
+    "seed": config.seed,
+    "data": mixture.provenance,
     "versions": {name: importlib.metadata.version(name) for name in _PACKAGES}
     | {"python": platform.python_version()},
     "commit": commit(),

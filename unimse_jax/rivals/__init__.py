@@ -9,11 +9,17 @@ To add one: its file, its line in `registry.SYSTEMS`, its config in
 configs/rivals/, its row in docs/rivals.md.
 """
 
-from unimse_jax.rivals.registry import SYSTEMS, find, read_options
+from unimse_jax.rivals.registry import (
+  CLASSICAL,
+  SYSTEMS,
+  find,
+  read_options,
+)
 from unimse_jax.rivals.rival import Rival, RivalOutput, RivalShape
 from unimse_jax.rivals.streams import MEMORY
 
 __all__ = [
+  "CLASSICAL",
   "MEMORY",
   "SYSTEMS",
   "Rival",

@@ -29,13 +29,21 @@ SYSTEMS = {
   "early_fusion": System(EarlyFusion),
 }
 
+# Fitted by scikit-learn (`evaluation.classical`), not trained by steps.
+CLASSICAL = ("tfidf", "mel_svm", "faces", "late_fusion")
+
 
 def find(name: str) -> System:
   """The system of this name.
 
   Raises:
-    InputError: there is none.
+    InputError: there is none that is trained.
   """
+  if name in CLASSICAL:
+    raise InputError(
+      f"config.rival.system: {name} is not trained by steps; fit it with "
+      "python -m unimse_jax.baseline"
+    )
   if name not in SYSTEMS:
     raise InputError(
       f"config.rival.system: expected one of {', '.join(SYSTEMS)}, or '' for "

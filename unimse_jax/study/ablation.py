@@ -24,8 +24,7 @@ def commands(
   # The seeds of a row share their labels.
   lines = [*dict.fromkeys(lines)]
   for run in runs:
-    both = (run.command("train"), run.command("eval", "--split", split))
-    lines.append(" && ".join(map(launch.written, both)))
+    lines.append(" && ".join(map(launch.written, run.commands(split))))
   return lines + [
     f"# left out: {name}: {' '.join(reason.split())}"
     for name, reason in left_out.items()
@@ -80,5 +79,4 @@ def _one(run: PlannedRun, split: str) -> int:
       return 2
     if status:
       return status
-  both = [run.command("train"), run.command("eval", "--split", split)]
-  return launch.run_all(both)
+  return launch.run_all(run.commands(split))

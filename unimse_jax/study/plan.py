@@ -9,6 +9,7 @@ from typing import Any
 from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
+from unimse_jax.rivals import CLASSICAL
 from unimse_jax.rundir import RunDir, config_file
 
 FULL = "full"  # the row that nothing is taken from
@@ -42,6 +43,12 @@ class PlannedRun:
     """Arguments of python for `unimse_jax.<module>`."""
     where = ("--workdir", str(self.run_dir.path))
     return ["-m", f"unimse_jax.{module}", *self.flags, *where, *more]
+
+  def commands(self, split: str) -> list[list[str]]:
+    """What trains and scores it: arguments of python for each command."""
+    if self.config.rival.system in CLASSICAL:
+      return [self.command("baseline", "--split", split)]
+    return [self.command("train"), self.command("eval", "--split", split)]
 
   def is_evaluated(self, split: str) -> bool:
     """Whether the results of this very config and newest checkpoint exist."""

@@ -105,3 +105,11 @@ def test_a_run_is_done_while_config_and_checkpoint_stay(make_rows, evaluate):
   later = time.time() + 60
   os.utime(manifest, (later, later))
   assert not run.is_evaluated("test")
+
+
+def test_what_a_classical_row_runs_is_one_command(config_file, tmp_path):
+  flags = (f"--config={config_file}", "--config.rival.system=tfidf")
+  (run,) = plan.seed_runs(flags, tmp_path, 1, command_line.load_config)
+  (command,) = run.commands("validation")
+  assert command[:2] == ["-m", "unimse_jax.baseline"]
+  assert command[-2:] == ["--split", "validation"]

@@ -1,0 +1,14 @@
+"""The face alone: the mean embedding and a linear model."""
+
+from ml_collections import ConfigDict
+
+from configs import rivals
+
+
+def change(config: ConfigDict) -> ConfigDict:
+  config.rival.system = "faces"
+  return config
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  return change(rivals.load_parent(parent, __file__))

@@ -1,0 +1,14 @@
+"""The words alone: TF-IDF and a linear model."""
+
+from ml_collections import ConfigDict
+
+from configs import rivals
+
+
+def change(config: ConfigDict) -> ConfigDict:
+  config.rival.system = "tfidf"
+  return config
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  return change(rivals.load_parent(parent, __file__))
