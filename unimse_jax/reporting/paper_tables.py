@@ -5,7 +5,7 @@ tables of their own.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from unimse_jax.evaluation.confidence import in_words
@@ -233,9 +233,13 @@ def _incomparable(run: EvaluatedRun, corpus: str) -> list[str]:
   return reasons
 
 
-def table3(ablation: Mapping[str, Any]) -> list[Table]:
-  """Table 3 on MOSI beside ours, and ours on the other corpora."""
-  rows = {row["row"]: row for row in ablation["rows"]}
+def table3(ablation: Sequence[Mapping[str, Any]]) -> list[Table]:
+  """Table 3 on MOSI beside ours, and ours on the other corpora.
+
+  Args:
+    ablation: rows of the study.
+  """
+  rows = {row["row"]: row for row in ablation}
   source = published.load()["table3"]
   corpus = source["corpus"]
   corpora = {name: None for row in rows.values() for name in row["corpora"]}
@@ -276,23 +280,67 @@ def _table3(
   )
 
 
-def _other_table3(rows: Mapping[str, Mapping], corpora: Sequence[str]) -> Table:
-  """Our rows on corpora that Table 3 does not have: their primary scores."""
-  shown: list[tuple[str, Score]] = [
+def systems(rows: Sequence[Mapping[str, Any]]) -> Table:
+  """UniMSE and the systems that were trained on the same records.
+
+  Args:
+    rows: UniMSE's row of a study and those of the systems.
+  """
+  corpora = {name: None for row in rows for name in row["corpora"]}
+  shown = _primary_columns(rows, [*corpora])
+  body = [
+    (
+      *_spread_cells(row, shown),
+      _number(row.get("parameters"), "{:,}"),
+      _number(row.get("seconds_a_step"), "{:.3f}"),
+      str(len(row["seeds"])),
+    )
+    for row in rows
+  ]
+  heads = (f"{name} {score.title}" for name, score in shown)
+  return Table(
+    f"Trained here on the same records, {rows[0]['split']} split, mean ± "
+    "standard deviation over seeds",
+    (("", *heads, "parameters", "s a step", "seeds"), *body),
+    "systems",
+  )
+
+
+def _number(value: float | None, form: str) -> str:
+  return "-" if value is None else form.format(value)
+
+
+def _primary_columns(
+  rows: Iterable[Mapping[str, Any]], corpora: Sequence[str]
+) -> list[tuple[str, Score]]:
+  """(corpus, primary score) of all that any row has."""
+  kept = list(rows)
+  return [
     (name, score)
     for name in corpora
     for score in PRIMARY
-    if any(score.name in row["corpora"].get(name, {}) for row in rows.values())
+    if any(score.name in row["corpora"].get(name, {}) for row in kept)
   ]
+
+
+def _spread_cells(
+  row: Mapping[str, Any], shown: Sequence[tuple[str, Score]]
+) -> tuple[str, ...]:
+  """The row's title, and mean and deviation of each column."""
+  return (
+    row["title"],
+    *(
+      format_spread(score, row["corpora"].get(name, {}).get(score.name))
+      for name, score in shown
+    ),
+  )
+
+
+def _other_table3(rows: Mapping[str, Mapping], corpora: Sequence[str]) -> Table:
+  """Our rows on corpora that Table 3 does not have: their primary scores."""
+  shown = _primary_columns(rows.values(), corpora)
   body = [
-    (
-      row["title"],
-      *(
-        format_spread(score, row["corpora"].get(name, {}).get(score.name))
-        for name, score in shown
-      ),
-      str(len(row["seeds"])),
-    )
+    (*_spread_cells(row, shown), str(len(row["seeds"])))
     for row in rows.values()
   ]
   split = next(iter(rows.values()))["split"]

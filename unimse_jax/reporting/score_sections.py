@@ -27,36 +27,64 @@ _WITHHELD = {
 
 
 def table2_section(runs: Sequence[EvaluatedRun]) -> Section:
-  """The runs' rows and the paper's Table 2, side by side where they may be."""
-  return Section("table2", "Table 2", paper_tables.table2(runs))
+  """The runs' rows and the paper's Table 2, side by side where they may be.
+
+  After what was trained here in UniMSE's place, if anything was.
+  """
+  rows = _study_rows(runs[0], systems=True)
+  parts: list[Table | Gallery | str] = []
+  if len(rows) > 1:
+    parts.append(paper_tables.systems(rows))
+    parts += _difference_parts("systems", rows, "UniMSE")
+  return Section("table2", "Table 2", [*parts, *paper_tables.table2(runs)])
 
 
 def ablation_section(run: EvaluatedRun) -> Section:
   """Table 3, and how sure its differences are."""
   title = "Table 3: ablations"
-  if run.ablation is None:
+  rows = _study_rows(run, systems=False)
+  if len(rows) < 2:
     command = (
       f"python -m unimse_jax.ablate --config configs/{run.config['name']}.py "
       f"--rows all --workdir {run.root}"
     )
     return Section("table3", title, [how_to("No ablation was run.", command)])
-  rows = {
+  parts = [
+    *paper_tables.table3(rows),
+    *_difference_parts("table3", rows, "the whole model"),
+  ]
+  return Section("table3", title, parts)
+
+
+def _study_rows(run: EvaluatedRun, systems: bool) -> list[Mapping[str, Any]]:
+  """The whole model's row, and those of the systems or of the ablation."""
+  rows = run.ablation["rows"] if run.ablation else ()
+  return [
+    row
+    for row in rows
+    if row["row"] == FULL or bool(row.get("system")) == systems
+  ]
+
+
+def _difference_parts(
+  slug: str, rows: Sequence[Mapping[str, Any]], whole: str
+) -> list[Table | Gallery | str]:
+  """How sure the rows' differences from the whole model are."""
+  different = {
     row["title"]: (row["differences"], row.get("resampled", {}))
-    for row in run.ablation["rows"]
+    for row in rows
     if row["row"] != FULL and row.get("differences")
   }
-  parts: list[Table | Gallery | str] = [*paper_tables.table3(run.ablation)]
-  if rows:
-    parts += score_tables.difference_tables(
-      "the row minus the whole model, with the 95 % interval of a paired "
-      "bootstrap, seeds pooled",
-      rows,
-      "table3_differences",
-    )
-    parts.append(
-      Gallery(_difference_charts("table3", rows, "row minus whole model"))
-    )
-  return Section("table3", title, parts)
+  if not different:
+    return []
+  tables = score_tables.difference_tables(
+    f"the row minus {whole}, with the 95 % interval of a paired bootstrap, "
+    "seeds pooled",
+    different,
+    f"{slug}_differences",
+  )
+  pictures = _difference_charts(slug, different, f"row minus {whole}")
+  return [*tables, Gallery(pictures)]
 
 
 def _difference_charts(

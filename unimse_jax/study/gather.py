@@ -1,5 +1,7 @@
 """Scores of several runs: means, deviations, differences with intervals."""
 
+import json
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from unimse_jax.checkpoints.step_directory import StepDirectory
 from unimse_jax.evaluation import comparison
 from unimse_jax.rundir import RunDir
 from unimse_jax.study.plan import PlannedRun, Row
@@ -80,6 +83,8 @@ def write_ablation(
         "corpora": summarize([*runs.values()], split),
         "differences": compared.differences if compared else {},
         "resampled": compared.resampled if compared else {},
+        "system": next(iter(runs.values())).config.rival.system,
+        **_cost([*runs.values()]),
       }
     )
   content = {"rows": gathered, "left_out": dict(left_out)}
@@ -89,3 +94,37 @@ def write_ablation(
 
 def _evaluated(row: Row, split: str) -> dict[int, PlannedRun]:
   return {k: run for k, run in enumerate(row.runs) if run.is_evaluated(split)}
+
+
+def _cost(runs: Sequence[PlannedRun]) -> dict[str, Any]:
+  """What a row's model is and takes.
+
+  Returns:
+    "parameters": their number; "seconds_a_step": median over the logged steps
+    of all runs, waiting and other work of the machine included. None of a
+    model that is not trained by steps.
+  """
+  sizes = [_parameters(run.run_dir) for run in runs]
+  seconds = [
+    run.config.train.batch_size / line["examples_per_second"]
+    for run in runs
+    for line in run.run_dir.metrics()
+    if line.get("examples_per_second")
+  ]
+  return {
+    "parameters": sizes[0],
+    "seconds_a_step": float(np.median(seconds)) if seconds else None,
+  }
+
+
+def _parameters(run_dir: RunDir) -> int | None:
+  """Number of the model's parameters; None without a checkpoint."""
+  manifests = StepDirectory(run_dir.checkpoints).manifests()
+  if not manifests:
+    return None
+  shapes = manifests[max(manifests)]["arrays"]  # path -> "float32[4, 8]"
+  return sum(
+    math.prod(json.loads(text[text.index("[") :]))
+    for path, text in shapes.items()
+    if path.startswith("params/")
+  )

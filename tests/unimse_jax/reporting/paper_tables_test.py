@@ -151,7 +151,7 @@ def test_cells_are_in_the_papers_manner(scores, key, cell):
 def test_table3_has_the_papers_rows_beside_ours_on_mosi(gathered_runs):
   text = (gathered_runs / "ablation.json").read_text()
   ablation = json.loads(text.replace("demo_mosi", "mosi"))
-  table, other = paper_tables.table3(ablation)
+  table, other = paper_tables.table3(ablation["rows"])
   row = _row(table, "w/o PMF")
   assert row[1:5] == (".722", ".785", "85.13/86.59", "85.03/86.37")
   found = ablation["rows"][2]["corpora"]["mosi"]["mae"]
@@ -168,7 +168,7 @@ def test_table3_has_the_papers_rows_beside_ours_on_mosi(gathered_runs):
 
 def test_on_other_corpora_ours_are_a_table_of_their_own(gathered_runs):
   ablation = json.loads((gathered_runs / "ablation.json").read_text())
-  table, other = paper_tables.table3(ablation)
+  table, other = paper_tables.table3(ablation["rows"])
   assert table.spans == (("", 1), ("the paper, MOSI", 4))
   assert {len(row) for row in table.rows} == {5}
   assert "not comparable with the paper" in other.title
@@ -181,5 +181,24 @@ def test_on_other_corpora_ours_are_a_table_of_their_own(gathered_runs):
 def test_a_row_of_one_seed_has_no_deviation():
   cell = {"mae": {"mean": 0.5, "sd": None, "values": [0.5]}}
   row = {"row": "full", "title": "UniMSE", "seeds": [0], "split": "test"}
-  (table,) = paper_tables.table3({"rows": [row | {"corpora": {"mosi": cell}}]})
+  (table,) = paper_tables.table3([row | {"corpora": {"mosi": cell}}])
   assert _row(table, "UniMSE")[5] == ".500"
+
+
+def test_systems_stand_with_what_they_are_and_take():
+  def row(name, title, mean, **cost):
+    scores = {"wf1": {"mean": mean, "sd": 0.01, "values": [mean]}}
+    own = {"row": name, "title": title, "seeds": [0, 1, 2], "split": "test"}
+    return own | {"corpora": {"meld": scores}} | cost
+
+  table = paper_tables.systems(
+    [
+      row("full", "UniMSE", 0.557, parameters=1234567, seconds_a_step=0.1234),
+      row("tfidf", "TF-IDF", 0.554, parameters=None, seconds_a_step=None),
+    ]
+  )
+  heads = ("", "meld WF1", "parameters", "s a step", "seeds")
+  assert table.rows[0] == heads
+  unimse = ("UniMSE", "55.70 ± 1.00", "1,234,567", "0.123", "3")
+  assert table.rows[1] == unimse
+  assert table.rows[2] == ("TF-IDF", "55.40 ± 1.00", "-", "-", "3")
