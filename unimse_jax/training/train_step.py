@@ -65,8 +65,7 @@ def train_step(
       mutable=[COLLECTION, MEMORY],
     )
     value, parts = objective.total(output, part, divisors)
-    memory = sown.get(MEMORY, {})
-    return value, (parts, signal.add_up(sown, part), memory)
+    return value, (parts, signal.add_up(sown, part), sown.get(MEMORY, {}))
 
   gradient = jax.grad(part_loss, has_aux=True)
   if microbatches == 1:
