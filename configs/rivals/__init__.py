@@ -17,4 +17,6 @@ ROWS = (
   ("faces", "Mean face, linear"),
   ("late_fusion", "Late fusion"),
   ("early_fusion", "Early fusion"),
+  ("tfn", "TFN"),
+  ("lmf", "LMF"),
 )
