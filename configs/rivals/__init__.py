@@ -19,4 +19,5 @@ ROWS = (
   ("early_fusion", "Early fusion"),
   ("tfn", "TFN"),
   ("lmf", "LMF"),
+  ("mult", "MulT"),
 )

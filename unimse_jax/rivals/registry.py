@@ -10,6 +10,7 @@ from flax import linen as nn
 from unimse_jax.errors import InputError
 from unimse_jax.rivals.early_fusion import EarlyFusion
 from unimse_jax.rivals.lmf import LMF
+from unimse_jax.rivals.mult import MulT
 from unimse_jax.rivals.tfn import TFN
 
 _SHARED = ("width", "dropout", "parent", "name")  # not set by an option
@@ -31,6 +32,7 @@ SYSTEMS = {
   "early_fusion": System(EarlyFusion),
   "tfn": System(TFN),
   "lmf": System(LMF),
+  "mult": System(MulT),
 }
 
 # Fitted by scikit-learn (`evaluation.classical`), not trained by steps.

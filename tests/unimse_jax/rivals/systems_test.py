@@ -14,7 +14,10 @@ from unimse_jax.rivals.streams import TEXT, Stream
 NAMES = [name for name, system in SYSTEMS.items() if not system.dialogues]
 WIDTH = 16
 # Smaller than the papers', where that saves time.
-OPTIONS = {"tfn": {"text_embedding": 8, "embedding": 8}}
+OPTIONS = {
+  "tfn": {"text_embedding": 8, "embedding": 8},
+  "mult": {"layers": 1, "heads": 2},
+}
 EXAMPLES = 10  # in the training split
 LENGTHS = {TEXT: 6, "audio": 9, "video": 4}
 SIZES = {TEXT: 5, "audio": 3, "video": 4}
@@ -32,7 +35,7 @@ def make_system(name: str, dropout: float = 0.0):
   return registry.make(name, WIDTH, dropout, options)
 
 
-def make_streams(names=ALL, longer: int = 0, garbage: float = 0.0):
+def make_streams(longer: int = 0, garbage: float = 0.0) -> dict[str, Stream]:
   """Streams of `ROWS`, padded by `longer` more frames filled with `garbage`."""
   rng = np.random.default_rng(0)
   streams = {}
@@ -42,8 +45,7 @@ def make_streams(names=ALL, longer: int = 0, garbage: float = 0.0):
     mask = np.arange(frames.shape[1]) < np.array(ROWS[name])[:, None]
     frames[:, : LENGTHS[name]] = real
     frames = np.where(mask[..., None], frames, garbage).astype(np.float32)
-    if name in names:
-      streams[name] = Stream(jnp.asarray(frames), jnp.asarray(mask))
+    streams[name] = Stream(jnp.asarray(frames), jnp.asarray(mask))
   return streams
 
 
@@ -58,16 +60,18 @@ def make_batch() -> dict[str, jax.Array]:
   }
 
 
-@functools.cache
-def _started(name: str, names: tuple[str, ...]) -> dict:
-  streams = make_streams(names)
-  system = make_system(name)
-  return jax.jit(lambda: system.init(jax.random.key(1), streams, {}, True))()
-
-
 def start(name: str, streams: dict[str, Stream]) -> dict:
-  """Variables: parameters, and the memory where the system has one."""
-  return dict(_started(name, tuple(streams))) | memory_of(name, streams)
+  """Random parameters, and the memory where the system has one."""
+  system = make_system(name)
+  shapes = jax.eval_shape(
+    lambda: system.init(jax.random.key(0), streams, {}, True)
+  )
+  rng = np.random.default_rng(1)
+  params = jax.tree.map(
+    lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape), leaf.dtype),
+    shapes["params"],
+  )
+  return {"params": params} | memory_of(name, streams)
 
 
 def memory_of(name: str, streams: dict[str, Stream]) -> dict:
@@ -94,7 +98,7 @@ def _reader(name: str):
   @jax.jit
   def read(variables, streams):
     # jit sorts the keys of a dict; a model makes its own, the words first.
-    streams = {each: streams[each] for each in ALL if each in streams}
+    streams = {each: streams[each] for each in ALL}
     return system.apply(variables, streams, {}, True).vector
 
   return read
@@ -145,10 +149,9 @@ def test_every_modality_is_read(name):
     assert (moved[has] > 1e-6).all() and (moved[~has] == 0).all()
 
 
-@pytest.mark.parametrize("names", [(TEXT,), ALL])
 @pytest.mark.parametrize("name", NAMES)
-def test_gradients_are_finite_and_reach_every_parameter(name, names):
-  streams, batch, step = make_streams(names), make_batch(), train_step(name)
+def test_gradients_are_finite_and_reach_every_parameter(name):
+  streams, batch, step = make_streams(), make_batch(), train_step(name)
   variables = start(name, streams)
   weights = np.random.default_rng(3).standard_normal((5, WIDTH))
 

@@ -1,0 +1,60 @@
+"""Scaled dot-product attention with several heads (Vaswani et al. 2017)."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from unimse_jax.errors import InputError
+from unimse_jax.models.dense import Dense
+from unimse_jax.models.layers import Dropout
+
+
+class Attention(nn.Module):
+  """Each query reads the valid places of its own row."""
+
+  heads: int
+  dropout: float
+
+  @nn.compact
+  def __call__(
+    self,
+    queries: jax.Array,
+    source: jax.Array,
+    mask: jax.Array,
+    deterministic: bool,
+  ) -> jax.Array:
+    """Attends.
+
+    Args:
+      queries: float32[B, Q, W].
+      source: float32[B, F, N], from which keys and values are made.
+      mask: bool[B, F], places that may be read.
+      deterministic: False drops weights of the attention.
+
+    Returns:
+      float32[B, Q, W]; zeros where there is nothing to read.
+    """
+    width = queries.shape[-1]
+    if width % self.heads:
+      raise InputError(
+        f"config.rival.options: expected a number of heads that divides the "
+        f"width {width}, found heads={self.heads}; change it or "
+        f"config.rival.width"
+      )
+
+    def split(name: str, x: jax.Array) -> jax.Array:
+      projected = Dense(width, name=name)(x)
+      return projected.reshape(*x.shape[:-1], self.heads, -1)
+
+    query, key = split("query", queries), split("key", source)
+    logits = jnp.einsum("BQHK,BFHK->BHQF", query, key)
+    logits *= (width // self.heads) ** -0.5
+    valid = mask[:, None, None, :]
+    lowest = jnp.finfo(logits.dtype).min
+    weights = nn.softmax(jnp.where(valid, logits, lowest))
+    weights = Dropout(self.dropout)(
+      jnp.where(valid, weights, 0.0), deterministic
+    )
+    mixed = jnp.einsum("BHQF,BFHK->BQHK", weights, split("value", source))
+    out = Dense(width, name="out")(mixed.reshape(queries.shape))
+    return jnp.where(mask.any(axis=1)[:, None, None], out, 0.0)
