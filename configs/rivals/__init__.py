@@ -20,4 +20,5 @@ ROWS = (
   ("tfn", "TFN"),
   ("lmf", "LMF"),
   ("mult", "MulT"),
+  ("misa", "MISA"),
 )

@@ -10,6 +10,7 @@ from flax import linen as nn
 from unimse_jax.errors import InputError
 from unimse_jax.rivals.early_fusion import EarlyFusion
 from unimse_jax.rivals.lmf import LMF
+from unimse_jax.rivals.misa import MISA
 from unimse_jax.rivals.mult import MulT
 from unimse_jax.rivals.tfn import TFN
 
@@ -33,6 +34,7 @@ SYSTEMS = {
   "tfn": System(TFN),
   "lmf": System(LMF),
   "mult": System(MulT),
+  "misa": System(MISA),
 }
 
 # Fitted by scikit-learn (`evaluation.classical`), not trained by steps.
