@@ -21,4 +21,5 @@ ROWS = (
   ("lmf", "LMF"),
   ("mult", "MulT"),
   ("misa", "MISA"),
+  ("mag", "MAG"),
 )

@@ -10,6 +10,7 @@ from flax import linen as nn
 from unimse_jax.errors import InputError
 from unimse_jax.rivals.early_fusion import EarlyFusion
 from unimse_jax.rivals.lmf import LMF
+from unimse_jax.rivals.mag import MAG
 from unimse_jax.rivals.misa import MISA
 from unimse_jax.rivals.mult import MulT
 from unimse_jax.rivals.tfn import TFN
@@ -35,6 +36,7 @@ SYSTEMS = {
   "lmf": System(LMF),
   "mult": System(MulT),
   "misa": System(MISA),
+  "mag": System(MAG),
 }
 
 # Fitted by scikit-learn (`evaluation.classical`), not trained by steps.
