@@ -22,4 +22,5 @@ ROWS = (
   ("mult", "MulT"),
   ("misa", "MISA"),
   ("mag", "MAG"),
+  ("self_mm", "Self-MM"),
 )

@@ -13,6 +13,7 @@ from unimse_jax.rivals.lmf import LMF
 from unimse_jax.rivals.mag import MAG
 from unimse_jax.rivals.misa import MISA
 from unimse_jax.rivals.mult import MulT
+from unimse_jax.rivals.self_mm import SelfMM
 from unimse_jax.rivals.tfn import TFN
 
 _SHARED = ("width", "dropout", "parent", "name")  # not set by an option
@@ -37,6 +38,7 @@ SYSTEMS = {
   "mult": System(MulT),
   "misa": System(MISA),
   "mag": System(MAG),
+  "self_mm": System(SelfMM),
 }
 
 # Fitted by scikit-learn (`evaluation.classical`), not trained by steps.
