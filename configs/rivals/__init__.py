@@ -23,4 +23,5 @@ ROWS = (
   ("misa", "MISA"),
   ("mag", "MAG"),
   ("self_mm", "Self-MM"),
+  ("mmim", "MMIM"),
 )

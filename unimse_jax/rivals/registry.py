@@ -12,6 +12,7 @@ from unimse_jax.rivals.early_fusion import EarlyFusion
 from unimse_jax.rivals.lmf import LMF
 from unimse_jax.rivals.mag import MAG
 from unimse_jax.rivals.misa import MISA
+from unimse_jax.rivals.mmim import MMIM
 from unimse_jax.rivals.mult import MulT
 from unimse_jax.rivals.self_mm import SelfMM
 from unimse_jax.rivals.tfn import TFN
@@ -39,6 +40,7 @@ SYSTEMS = {
   "misa": System(MISA),
   "mag": System(MAG),
   "self_mm": System(SelfMM),
+  "mmim": System(MMIM),
 }
 
 # Fitted by scikit-learn (`evaluation.classical`), not trained by steps.

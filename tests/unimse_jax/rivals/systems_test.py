@@ -17,6 +17,7 @@ WIDTH = 16
 OPTIONS = {
   "tfn": {"text_embedding": 8, "embedding": 8},
   "mult": {"layers": 1, "heads": 2},
+  "mmim": {"history": 4},  # full after the second step
 }
 EXAMPLES = 10  # in the training split
 LENGTHS = {TEXT: 6, "audio": 9, "video": 4}

@@ -1,0 +1,14 @@
+"""MMIM (Han et al. 2021) in UniMSE's place."""
+
+from ml_collections import ConfigDict
+
+from configs import rivals
+
+
+def change(config: ConfigDict) -> ConfigDict:
+  config.rival.system = "mmim"
+  return config
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  return change(rivals.load_parent(parent, __file__))
