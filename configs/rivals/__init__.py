@@ -24,4 +24,5 @@ ROWS = (
   ("mag", "MAG"),
   ("self_mm", "Self-MM"),
   ("mmim", "MMIM"),
+  ("dialogue_gcn", "DialogueGCN"),
 )
