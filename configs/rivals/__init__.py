@@ -25,4 +25,5 @@ ROWS = (
   ("self_mm", "Self-MM"),
   ("mmim", "MMIM"),
   ("dialogue_gcn", "DialogueGCN"),
+  ("dialogue_crn", "DialogueCRN"),
 )

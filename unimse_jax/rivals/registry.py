@@ -8,6 +8,7 @@ from typing import Any
 from flax import linen as nn
 
 from unimse_jax.errors import InputError
+from unimse_jax.rivals.dialogue_crn import DialogueCRN
 from unimse_jax.rivals.dialogue_gcn import DialogueGCN
 from unimse_jax.rivals.early_fusion import EarlyFusion
 from unimse_jax.rivals.lmf import LMF
@@ -43,6 +44,7 @@ SYSTEMS = {
   "self_mm": System(SelfMM),
   "mmim": System(MMIM),
   "dialogue_gcn": System(DialogueGCN, dialogues=True),
+  "dialogue_crn": System(DialogueCRN, dialogues=True),
 }
 
 # Fitted by scikit-learn (`evaluation.classical`), not trained by steps.

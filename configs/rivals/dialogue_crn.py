@@ -1,0 +1,15 @@
+"""DialogueCRN (Hu, Wei and Huai, ACL 2021)."""
+
+from ml_collections import ConfigDict
+
+from configs import rivals
+
+
+def change(config: ConfigDict) -> ConfigDict:
+  config.rival.system = "dialogue_crn"
+  config.text.window = 0  # its two encoders have the context
+  return config
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  return change(rivals.load_parent(parent, __file__))
