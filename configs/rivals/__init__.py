@@ -26,4 +26,5 @@ ROWS = (
   ("mmim", "MMIM"),
   ("dialogue_gcn", "DialogueGCN"),
   ("dialogue_crn", "DialogueCRN"),
+  ("mmgcn", "MMGCN"),
 )
