@@ -27,4 +27,5 @@ ROWS = (
   ("dialogue_gcn", "DialogueGCN"),
   ("dialogue_crn", "DialogueCRN"),
   ("mmgcn", "MMGCN"),
+  ("mm_dfn", "MM-DFN"),
 )

@@ -18,6 +18,7 @@ from unimse_jax.rivals.mmim import MMIM
 from unimse_jax.rivals.mult import MulT
 from unimse_jax.rivals.self_mm import SelfMM
 from unimse_jax.rivals.tfn import TFN
+from unimse_jax.rivals.mm_dfn import MMDFN
 from unimse_jax.rivals.mmgcn import MMGCN
 
 _SHARED = ("width", "dropout", "parent", "name")  # not set by an option
@@ -47,6 +48,7 @@ SYSTEMS = {
   "dialogue_gcn": System(DialogueGCN, dialogues=True),
   "dialogue_crn": System(DialogueCRN, dialogues=True),
   "mmgcn": System(MMGCN, dialogues=True),
+  "mm_dfn": System(MMDFN, dialogues=True),
 }
 
 # Fitted by scikit-learn (`evaluation.classical`), not trained by steps.
