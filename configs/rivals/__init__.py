@@ -28,4 +28,5 @@ ROWS = (
   ("dialogue_crn", "DialogueCRN"),
   ("mmgcn", "MMGCN"),
   ("mm_dfn", "MM-DFN"),
+  ("dag_erc", "DAG-ERC"),
 )
