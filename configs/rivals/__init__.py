@@ -29,4 +29,5 @@ ROWS = (
   ("mmgcn", "MMGCN"),
   ("mm_dfn", "MM-DFN"),
   ("dag_erc", "DAG-ERC"),
+  ("cogmen", "COGMEN"),
 )

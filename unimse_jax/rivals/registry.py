@@ -8,6 +8,7 @@ from typing import Any
 from flax import linen as nn
 
 from unimse_jax.errors import InputError
+from unimse_jax.rivals.cogmen import COGMEN
 from unimse_jax.rivals.dag_erc import DAGERC
 from unimse_jax.rivals.dialogue_crn import DialogueCRN
 from unimse_jax.rivals.dialogue_gcn import DialogueGCN
@@ -51,6 +52,7 @@ SYSTEMS = {
   "mmgcn": System(MMGCN, dialogues=True),
   "mm_dfn": System(MMDFN, dialogues=True),
   "dag_erc": System(DAGERC, dialogues=True),
+  "cogmen": System(COGMEN, dialogues=True),
 }
 
 # Fitted by scikit-learn (`evaluation.classical`), not trained by steps.
