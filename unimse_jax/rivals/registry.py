@@ -16,12 +16,12 @@ from unimse_jax.rivals.early_fusion import EarlyFusion
 from unimse_jax.rivals.lmf import LMF
 from unimse_jax.rivals.mag import MAG
 from unimse_jax.rivals.misa import MISA
+from unimse_jax.rivals.mm_dfn import MMDFN
+from unimse_jax.rivals.mmgcn import MMGCN
 from unimse_jax.rivals.mmim import MMIM
 from unimse_jax.rivals.mult import MulT
 from unimse_jax.rivals.self_mm import SelfMM
 from unimse_jax.rivals.tfn import TFN
-from unimse_jax.rivals.mm_dfn import MMDFN
-from unimse_jax.rivals.mmgcn import MMGCN
 
 _SHARED = ("width", "dropout", "parent", "name")  # not set by an option
 
