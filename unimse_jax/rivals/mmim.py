@@ -9,6 +9,7 @@ from flax import linen as nn
 from unimse_jax.models.contrastive import info_nce
 from unimse_jax.models.dense import Dense
 from unimse_jax.models.layers import Dropout
+from unimse_jax.rivals.intensities import annotated_intensity
 from unimse_jax.rivals.row_statistics import mean_of_rows
 from unimse_jax.rivals.streams import MEMORY, TEXT, Fused, Stream
 from unimse_jax.rivals.utterance_vectors import UtteranceVectors
@@ -129,7 +130,9 @@ class MMIM(nn.Module):
         Dense(self.entropy_width, name=f"{name}_narrow")(vector)
       )
       if not deterministic:
-        entropy += self._entropy(name, narrow, present, batch)
+        label, annotated = annotated_intensity(streams, batch)
+        signs = jnp.where(annotated & present, jnp.sign(label), 0.0)
+        entropy += self._entropy(name, narrow, signs)
     if deterministic:
       return Fused(fused)
     return Fused(
@@ -142,19 +145,21 @@ class MMIM(nn.Module):
     )
 
   def _entropy(
-    self,
-    name: str,
-    narrow: jax.Array,
-    present: jax.Array,
-    batch: dict[str, jax.Array],
+    self, name: str, narrow: jax.Array, signs: jax.Array
   ) -> jax.Array:
     """H(Y) of section 3.3, of two Gaussians, less a constant; 0 at the start.
 
     One Gaussian is of the rows with positive intensities, one of those with
     negative ones, in batch and history. It counts once the history is full.
+
+    Args:
+      name: of the modality.
+      narrow: float32[B, entropy_width], its vectors.
+      signs: float32[B], of the intensities; 0: not to be used.
+
+    Returns:
+      float32[].
     """
-    annotated = present & (batch["intensity_weight"] > 0)
-    signs = jnp.where(annotated, jnp.sign(batch["intensity"]), 0.0)
     old_rows = self.get_variable(MEMORY, f"{name}_rows")
     old_signs = self.get_variable(MEMORY, f"{name}_signs")
     written = self.get_variable(MEMORY, f"{name}_written")

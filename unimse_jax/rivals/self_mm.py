@@ -8,6 +8,7 @@ from flax import linen as nn
 
 from unimse_jax.models.dense import Dense
 from unimse_jax.models.layers import Dropout
+from unimse_jax.rivals.intensities import annotated_intensity
 from unimse_jax.rivals.row_statistics import mean_of_rows
 from unimse_jax.rivals.streams import MEMORY, TEXT, Fused, Stream
 from unimse_jax.rivals.utterance_vectors import UtteranceVectors
@@ -113,8 +114,10 @@ class SelfMM(nn.Module):
       predicted[name] = Dense(1, name=f"{name}_head")(vectors[name])[:, 0]
     if deterministic:
       return Fused(vectors[_FUSION])
+    label, annotated = annotated_intensity(streams, batch)
     present = {name: stream.present for name, stream in streams.items()}
-    loss = self._learn(vectors, predicted, present, batch)
+    examples = jnp.where(annotated, batch["example"], -1)
+    loss = self._learn(vectors, predicted, present, label, examples)
     return Fused(vectors[_FUSION], {"modalities": loss})
 
   def _learn(
@@ -122,18 +125,29 @@ class SelfMM(nn.Module):
     vectors: dict[str, jax.Array],
     predicted: dict[str, jax.Array],
     present: dict[str, jax.Array],
-    batch: dict[str, jax.Array],
+    label: jax.Array,
+    examples: jax.Array,
   ) -> jax.Array:
     """The second term of Eq. 14; then the memory takes the step in.
 
     A row counts with the weight tanh |y_s - y_m|, of its labels before the
     step (Eq. 15).
+
+    Args:
+      vectors: F* of the fusion and of each modality, float32[B, W], by name.
+      predicted: the modalities' own intensities, float32[B].
+      present: bool[B], rows that have the modality.
+      label: float32[B], y_m.
+      examples: int32[B], numbers of the utterances in the training split; -1
+        where y_m is not annotated.
+
+    Returns:
+      float32[], the mean over the annotated rows.
     """
-    annotated = (batch["intensity_weight"] > 0) & (batch["example"] >= 0)
+    annotated = examples >= 0
     known = self.get_variable(MEMORY, "visits")
-    places = jnp.where(annotated, batch["example"], len(known))
+    places = jnp.where(annotated, examples, len(known))
     visits = known.at[places].get(mode="fill", fill_value=0)
-    label = batch["intensity"]
 
     def keep(name: str, values: jax.Array) -> None:
       old = self.get_variable(MEMORY, name)

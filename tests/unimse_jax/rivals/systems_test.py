@@ -170,3 +170,20 @@ def test_gradients_are_finite_and_reach_every_parameter(name):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
   for path, leaf in jax.tree_util.tree_leaves_with_path(found):
     assert np.abs(leaf).max() > 0, jax.tree_util.keystr(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_corpora_without_intensities_will_do(name):
+  streams = make_streams()
+  batch = {
+    field: values
+    for field, values in make_batch().items()
+    if not field.startswith("intensity")
+  }
+  fused, variables = jax.eval_shape(
+    lambda: train_step(name)(
+      start(name, streams), streams, batch, jax.random.key(0)
+    )
+  )
+  assert all(loss.shape == () for loss in fused.auxiliary.values())
+  assert "params" in variables
