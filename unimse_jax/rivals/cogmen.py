@@ -27,7 +27,7 @@ from unimse_jax.rivals.streams import Fused, Stream
 
 
 class COGMEN(nn.Module):
-  """Section 3 of the paper.
+  """The paper's context extractor, graph and classifier.
 
   Attributes:
     past: P, utterances before that an utterance has edges from.
@@ -59,9 +59,10 @@ class COGMEN(nn.Module):
       layer = _TransformerLayer(self.dropout, name=f"layer_{number}")
       states = layer(states, dialogues.pairs, deterministic)
     states = Dense(self.width, name="context")(states)
+    # Relational GCN (Schlichtkrull et al. 2018), then graph Transformer.
     near = dialogues.window(self.past, self.future)
     weights = per_neighbour(dialogues.relations(near))
-    states = RelationalSum(self.width, name="relational")(  # Eq. 1
+    states = RelationalSum(self.width, name="relational")(
       states, weights
     ) + Dense(self.width, name="relational_own")(states)
     graph = GraphTransformer(self.width, self.heads, name="graph")(states, near)
@@ -96,7 +97,7 @@ class _TransformerLayer(nn.Module):
 
 
 class GraphTransformer(nn.Module):
-  """Shi et al. 2021: attention along the edges (Eq. 2 and 3)."""
+  """Shi et al. 2021: attention along the edges."""
 
   width: int
   heads: int

@@ -25,7 +25,7 @@ from unimse_jax.rivals.streams import Fused, Stream
 
 
 class DAGERC(nn.Module):
-  """Section 3 of the paper.
+  """The paper's graph layers and classifier.
 
   Attributes:
     layers: L, of the graph; the authors have 2 for MELD and 4 for IEMOCAP.
@@ -54,14 +54,14 @@ class DAGERC(nn.Module):
     for number in range(self.layers):
       layer = _Layer(self.width, name=f"layer_{number}")
       states.append(layer(states[-1], before, dialogues.same_speaker))
-    joined = jnp.concatenate(states, -1)  # Eq. 8
+    joined = jnp.concatenate(states, -1)
     joined = Dropout(self.dropout)(joined, deterministic)
-    hidden = nn.relu(Dense(self.width, name="hidden")(joined))  # Eq. 9
+    hidden = nn.relu(Dense(self.width, name="hidden")(joined))
     return Fused(rows_of(hidden, dialogues, streams))
 
 
 def predecessors(dialogues: Dialogues, turns: int) -> jax.Array:
-  """Edges of the graph (section 3.2, Algorithm 1).
+  """Edges of the graph (Algorithm 1 of the paper).
 
   Args:
     dialogues: order and speakers.
@@ -79,7 +79,7 @@ def predecessors(dialogues: Dialogues, turns: int) -> jax.Array:
 
 
 class _Layer(nn.Module):
-  """Section 3.3: each utterance reads what its predecessors just became."""
+  """Each utterance reads what its predecessors just became."""
 
   width: int
 
@@ -120,23 +120,24 @@ class _Step(nn.Module):
 
     Args:
       carry: float32[N, U, W], H^l up to the utterance, and float32[N, U], its
-        scores in Eq. 3.
+        scores as predecessors.
       inputs: int32[], the place; float32[N, W], H_i^(l-1); bool[N, U], the
         predecessors, and bool[N, U], whether they are the same speaker's.
     """
     above, scores = carry
     place, state, before, same = inputs
-    weights = masked_softmax(scores, before)  # Eq. 3
-    messages = [  # Eq. 4
+    weights = masked_softmax(scores, before)  # alpha_ij
+    messages = [  # relation-aware: W_0 or W_1 by the speakers
       Dense(self.width, use_bias=False, name=name)(
         jnp.einsum("NU,NUW->NW", jnp.where(which, weights, 0.0), above)
       )
       for name, which in (("same", same), ("other", ~same))
     ]
     message = sum(messages)
-    node = nn.GRUCell(self.width, name="node")(message, state)[1]  # Eq. 5
-    context = nn.GRUCell(self.width, name="context")(state, message)[1]  # Eq. 6
-    new = node + context  # Eq. 7
+    # The nodal and the contextual information unit.
+    node = nn.GRUCell(self.width, name="node")(message, state)[1]
+    context = nn.GRUCell(self.width, name="context")(state, message)[1]
+    new = node + context
     # W_alpha on H_j; on H_i it adds the same to every j of the softmax.
     score = Dense(1, use_bias=False, name="score")(new)[:, 0]
     above = above.at[:, place].set(new)

@@ -25,7 +25,7 @@ from unimse_jax.rivals.streams import Fused, Stream
 
 
 class DialogueCRN(nn.Module):
-  """Section 3 of the paper.
+  """The paper's perception phase and cognition phase.
 
   Attributes:
     situation_turns: T^s, of reasoning about the dialogue.
@@ -47,7 +47,7 @@ class DialogueCRN(nn.Module):
     batch: dict[str, jax.Array],
     deterministic: bool,
   ) -> Fused:
-    """See `streams`; the vector is 4 width long, [q^s; q^v] (section 3.5)."""
+    """See `streams`; the vector is 4 width long, [q^s; q^v]."""
     dialogues = Dialogues.of(batch)
     utterances = JoinedUtterances(self.width, self.dropout, name="utterances")(
       streams, dialogues, deterministic
@@ -57,7 +57,7 @@ class DialogueCRN(nn.Module):
       ("situation", dialogues.mask, self.situation_turns),
       ("speaker", dialogues.speaker_sequences, self.speaker_turns),
     ):
-      # Section 3.3, the perception phase: the context c_i in the dialogue, and
+      # The perception phase: the context c_i in the dialogue, and
       # among what the same speaker says.
       context = SequenceEncoder(
         self.width, self.layers, self.dropout, "lstm", name=name
@@ -71,7 +71,7 @@ class DialogueCRN(nn.Module):
 
 
 class Reasoning(nn.Module):
-  """Section 3.4, the cognition phase."""
+  """The cognition phase: T turns of reasoning and retrieving."""
 
   width: int
   turns: int

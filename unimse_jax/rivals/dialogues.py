@@ -87,7 +87,7 @@ class Dialogues:
 
 
 class JoinedUtterances(nn.Module):
-  """u_i = [x^t; x^a; x^v], as systems for one vector an utterance read them."""
+  """u_i = [x^t; x^a; x^v], for systems that read one vector an utterance."""
 
   width: int
   dropout: float

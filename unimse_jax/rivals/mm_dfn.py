@@ -29,7 +29,7 @@ from unimse_jax.rivals.utterance_vectors import UtteranceVectors
 
 
 class MMDFN(nn.Module):
-  """Section 2 of the paper.
+  """The paper's encoders, dynamic fusion and classifier.
 
   Attributes:
     layers: K, of the graph; the authors try 16 and 32 on IEMOCAP.
@@ -70,7 +70,7 @@ class MMDFN(nn.Module):
     nodes = nodes.reshape(len(nodes), -1, self.width)
     dropped = Dropout(self.dropout)(nodes, deterministic)
     fused = self._fuse(dropped, edges, deterministic)
-    # Section 2.4: [x; g] of all modalities.
+    # The classifier reads [x; g] of all modalities.
     joined = side_by_side(jnp.concatenate([dropped, fused], -1), mask)
     return Fused(rows_of(joined, dialogues, streams))
 
@@ -80,7 +80,11 @@ class MMDFN(nn.Module):
     dialogues: Dialogues,
     deterministic: bool,
   ) -> jax.Array:
-    """float32[N, M, U, width], x = c + gamma s (sections 2.1 and 2.2)."""
+    """float32[N, M, U, width], x = c + gamma s.
+
+    c is the context (for text alone, else the vector itself), s the state in
+    what the same speaker says.
+    """
 
     def encoder(name):
       return SequenceEncoder(
@@ -103,7 +107,7 @@ class MMDFN(nn.Module):
   def _fuse(
     self, nodes: jax.Array, edges: jax.Array, deterministic: bool
   ) -> jax.Array:
-    """Section 2.3, graph-based dynamic fusion: [N, M U, W] -> [N, M U, W]."""
+    """Graph-based dynamic fusion: [N, M U, W] -> [N, M U, W]."""
     first = nn.relu(Dense(self.width, name="first")(nodes))
     states = Dropout(self.dropout)(first, deterministic)
     # Its gates update, forget and put out; its cell is what was fused so far.

@@ -3,7 +3,7 @@
 Each utterance has a node for each modality in one deep graph convolutional
 network. In place of the paper's sentence vectors, openSMILE and DenseNet
 features come the vectors of `UtteranceVectors`, whose last linear maps are
-those of Eq. 2 and 3.
+its encoders of voice and face.
 
 Where its public code differs, this is the paper: the code adds the speaker's
 embedding to the text alone, gives edges between modalities no weight of their
@@ -30,7 +30,7 @@ from unimse_jax.rivals.utterance_vectors import UtteranceVectors
 
 
 class MMGCN(nn.Module):
-  """Section 3 of the paper.
+  """The paper's modality encoders, graph and classifier.
 
   Attributes:
     layers: of the graph.
@@ -66,12 +66,12 @@ class MMGCN(nn.Module):
     first = states = nn.relu(Dense(self.width, name="first")(dropped))
     for number in range(1, self.layers + 1):
       states = Dropout(self.dropout)(states, deterministic)
-      states = nn.relu(  # Eq. 7
+      states = nn.relu(
         GraphLayer(number, self.alpha, self.eta, name=f"layer_{number}")(
           states, first, edges
         )
       )
-    # Section 3.4: [h'; g] of all modalities, and a hidden layer.
+    # The emotion classifier: a hidden layer on [h'; g] of all modalities.
     joined = side_by_side(jnp.concatenate([dropped, states], -1), mask)
     joined = Dropout(self.dropout)(joined, deterministic)
     hidden = nn.relu(Dense(self.width, name="hidden")(joined))
@@ -83,14 +83,14 @@ class MMGCN(nn.Module):
     dialogues: Dialogues,
     deterministic: bool,
   ) -> jax.Array:
-    """float32[N, M, U, 2 width], h' = [h; S] (sections 3.1 to 3.3)."""
+    """float32[N, M, U, 2 width], h' = [h; S] of speaker S."""
     vectors = UtteranceVectors(self.width, self.dropout, name="vectors")(
       streams, deterministic
     )
     vectors = {
       name: to_dialogues(each, dialogues.rows) for name, each in vectors.items()
     }
-    vectors[TEXT] = SequenceEncoder(  # Eq. 1; the other modalities have none
+    vectors[TEXT] = SequenceEncoder(  # the other modalities have none
       self.width, 1, self.dropout, "lstm", name="context"
     )(vectors[TEXT], dialogues.mask, deterministic)
     speaker = nn.Embed(self.speakers, self.width, name="speaker")(

@@ -1,4 +1,4 @@
-"""The graph of MMGCN, of which MM-DFN's is a copy: a node for each modality.
+"""The graph of MMGCN and MM-DFN: a node for each modality of an utterance.
 
 Letters beside those of `streams`: M modalities, so M U nodes a dialogue.
 """

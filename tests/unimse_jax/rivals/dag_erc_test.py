@@ -42,7 +42,7 @@ def gru(params, x, hidden) -> np.ndarray:
   return (1 - keep) * new + keep * hidden
 
 
-def test_equations_3_to_7(fill):
+def test_a_layer_reads_predecessors_in_order(fill):
   below = np.random.default_rng(0).standard_normal((1, 6, WIDTH))
   below = below.astype(np.float32)
   args = below, predecessors(DIALOGUES, 1), DIALOGUES.same_speaker

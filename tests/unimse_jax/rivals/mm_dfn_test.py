@@ -11,7 +11,7 @@ WIDTH = 3
 
 
 class Fusion(MMDFN):
-  """Section 2.3 alone."""
+  """The graph-based dynamic fusion alone."""
 
   @nn.compact
   def __call__(self, nodes, edges):
