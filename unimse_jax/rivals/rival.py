@@ -25,7 +25,7 @@ class RivalShape:
   Attributes:
     t5: shape of T5, of which the encoder is used.
     system: name in `registry.SYSTEMS`.
-    width: W, of the vector that the heads read.
+    width: W, of the vectors of an utterance.
     dropout: share of that vector, and inside of the system, that a step drops.
     options: fields of the system's module and their values, where they are not
       its defaults.
@@ -51,7 +51,7 @@ class RivalOutput:
   Attributes:
     scores: slot -> float32[B, C], the classes' logits; the intensity's is
       float32[B, 1], in points of the score.
-    vector: float32[B, W], which the heads read.
+    vector: float32[B, V], which the heads read.
     auxiliary: see `streams.Fused`.
   """
 

@@ -42,7 +42,8 @@ class Fused:
   """What a system gives back.
 
   Attributes:
-    vector: float32[B, W], which the heads read.
+    vector: float32[B, V], which the heads read; V is W where the paper does not
+      have them read several vectors of that width side by side.
     auxiliary: name -> float32[], the system's own losses, each a mean over the
       rows with an utterance, times its weight; of use in training alone.
   """
