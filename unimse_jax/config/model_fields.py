@@ -175,8 +175,8 @@ class RivalConfig:
 
   system: str = ""
   """Which one: a name of docs/rivals.md; "" trains UniMSE."""
-  width: int = field(64, at_least=1)
-  """Of the vectors of each modality and of what the heads read."""
+  width: int = field(64, at_least=2)
+  """Of the vectors of each modality and of a system's layers."""
   dropout: float = field(0.1, at_least=0, below=1)
   """Share of its activations that a training step drops."""
   options: tuple[str, ...] = ()

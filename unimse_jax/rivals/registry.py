@@ -1,6 +1,7 @@
 """The systems by name."""
 
 import dataclasses
+import math
 import typing
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,8 @@ from unimse_jax.rivals.self_mm import SelfMM
 from unimse_jax.rivals.tfn import TFN
 
 _SHARED = ("width", "dropout", "parent", "name")  # not set by an option
+# Counts that may be none: neighbours in a dialogue, turns of reasoning.
+_FROM_ZERO = ("past", "future", "situation_turns", "speaker_turns")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,15 +126,21 @@ def read_options(
         f"config.rival.options: {name} has the options "
         f"{', '.join(known) or 'none'}; found {text!r}"
       )
-    found[field] = _value(known[field], value, text)
+    found[field] = _value(field, known[field], value, text)
   return tuple(sorted(found.items()))
 
 
-def _value(kind: type, value: str, text: str) -> Any:
+def _value(field: str, kind: type, value: str, text: str) -> Any:
+  least = 0 if kind is float or field in _FROM_ZERO else 1
   truths = {"True": True, "False": False}
   try:
-    return truths[value] if kind is bool else kind(value)
+    found = truths[value] if kind is bool else kind(value)
   except (KeyError, ValueError):
     raise InputError(
       f"config.rival.options: expected {kind.__name__}, found {text!r}"
     ) from None
+  if kind in (int, float) and not least <= found < math.inf:  # NaN is not
+    raise InputError(
+      f"config.rival.options: expected at least {least}, found {text!r}"
+    )
+  return found

@@ -59,6 +59,11 @@ def shifted_label(
   return jnp.clip(jnp.where(tiny, label, shifted), -_LIMIT, _LIMIT)
 
 
+def moved_label(old: jax.Array, new: jax.Array, epoch: jax.Array) -> jax.Array:
+  """Eq. 13: the label before, moved towards the new one, from epoch 2 on."""
+  return ((epoch - 1) * old + 2 * new) / (epoch + 1)
+
+
 class SelfMM(nn.Module):
   """A head for each modality keeps its own view, with a label made for it.
 
@@ -172,9 +177,7 @@ class SelfMM(nn.Module):
       error = jnp.where(annotated & present[name], error, 0.0)
       loss += mean_of_rows(error, annotated)
       new = shifted_label(label, of_fusion, of_modality)
-      epoch = visits + 1  # Eq. 13: from the second on the new label counts
-      new = ((epoch - 1) * old + 2 * new) / (epoch + 1)
-      new = jnp.where(visits > 0, new, label)
+      new = jnp.where(visits > 0, moved_label(old, new, visits + 1), label)
       keep(f"{name}_labels", jnp.where(present[name], new, 0.0))
     keep(f"{_FUSION}_labels", label)
     for name, vector in vectors.items():
