@@ -6,7 +6,11 @@ from feature_export.corpora.importers import ImportOptions
 from feature_export.corpora.utterance import Corpus
 from feature_export.extraction.flags import RunOptions
 from feature_export.features.efficientnet import find_weights
-from feature_export.features.settings import AudioSettings, ExtractionSettings
+from feature_export.features.settings import (
+  AudioSettings,
+  ExtractionSettings,
+  FaceSettings,
+)
 
 
 def _describe_stored(corpus: Corpus) -> str:
@@ -27,6 +31,11 @@ def _describe_voice(audio: AudioSettings) -> str:
     f"{speech.kind}, {audio.mels} wide, layer {speech.layer}, {speech.pool} "
     f"states averaged, sha256 {speech.sha256[:12]}"
   )
+
+
+def _describe_faces(faces: FaceSettings) -> str:
+  choice = "" if faces.speaker is None else ", the speaking one"
+  return f"faces by {faces.detector}{choice}"
 
 
 def describe_run(
@@ -56,7 +65,7 @@ def describe_run(
       "video: left out"
       if not importing.video
       else f"video: {video.frames} frames of {video.image_size} px, "
-      f"faces by {video.faces.detector}, {video.backbone}, weights "
+      f"{_describe_faces(video.faces)}, {video.backbone}, weights "
       f"{find_weights(video.backbone, settings.weights).name} (sha256 "
       f"{video.weights_sha256[:12]})",
     ]

@@ -21,6 +21,7 @@ from feature_export.features.findings import (
 from feature_export.features.settings import (
   AudioSettings,
   ExtractionSettings,
+  SpeakerSettings,
   VideoSettings,
 )
 from feature_export.features.video import MAX_FRAMES
@@ -81,6 +82,12 @@ class FeatureOptions:
   )
   faces: str = option(
     "Face detector; none: whole frames.", DETECTORS[0], choices=DETECTORS
+  )
+  faces_choice: str = option(
+    "Which of several faces: the largest, or the one whose mouth moves with "
+    "the voice in the same file.",
+    "largest",
+    choices=("largest", "speaking"),
   )
   face_model: Path | None = option("File of the detector yunet, .onnx.", None)
   backbone: str = option(
@@ -161,12 +168,13 @@ def build_settings(
     "max_seconds": options.max_seconds,
     "far_seconds": options.far_seconds,
   }
+  speaker = SpeakerSettings() if options.faces_choice == "speaking" else None
   video = VideoSettings(
     backbone=options.backbone,
     weights_sha256=hash_weights(weights),
     image_size=options.image_size,
     frames=options.frames,
-    faces=describe_faces(options.faces, options.face_model),
+    faces=describe_faces(options.faces, options.face_model, speaker),
     policies=policies["video"],
     **limits,
     **describe_network(options.backbone, weights),

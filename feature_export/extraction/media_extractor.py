@@ -32,6 +32,7 @@ from feature_export.features.faces import (
 )
 from feature_export.features.findings import Inspection
 from feature_export.features.settings import ExtractionSettings
+from feature_export.features.speaking_face import SpeakingFaces, find_speaker
 from feature_export.features.speech import SpeechEncoder, load_encoder
 from feature_export.features.video import extract_frames
 from feature_export.features.weights import hash_weights
@@ -77,7 +78,8 @@ class MediaExtractor:
   @cached_property
   def _detector(self) -> Detector:
     settings, model = self._settings.video.faces, self._settings.face_model
-    if describe_faces(settings.detector, model) != settings:
+    described = describe_faces(settings.detector, model, settings.speaker)
+    if described != settings:
       raise InputError(
         f"The face detector {settings.detector} on {socket.gethostname()} is "
         "not the one that the export began with. Install the same OpenCV on "
@@ -88,17 +90,22 @@ class MediaExtractor:
   def _embed_video(self, media: Media, inspection: Inspection) -> np.ndarray:
     """The embeddings of the faces in a clip's frames, float16[V, D]."""
     settings = self._settings.video
-    pictures, faceless = [], 0
-    find = self._detector
+    pictures, faceless, spoken = [], 0, 0
+    find, speaking = self._detector, SpeakingFaces()
+    if settings.faces.speaker is not None:
+      speaking = find_speaker(media, settings, find)
     if settings.faces.detector != "none":
       find = follow(find)
     # One frame at a time: 32 of 1920 x 1080 would be 200 MB.
-    for frame in extract_frames(media, settings, inspection):
-      face = crop_largest(frame, find(frame))
+    for time, frame in extract_frames(media, settings, inspection):
+      box = speaking.box_at(time)
+      face = crop_largest(frame, find(frame) if box is None else [box])
+      spoken += box is not None
       if face is None:
         faceless += 1
       else:
         pictures.append(resize_picture(face, settings.image_size))
+    speaking.report(inspection, spoken)
     if not pictures:
       raise MediaError("no_face", "no face in any frame")
     if faceless:

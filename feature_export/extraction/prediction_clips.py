@@ -37,6 +37,7 @@ from feature_export.features.settings import (
   AudioSettings,
   ExtractionSettings,
   FaceSettings,
+  SpeakerSettings,
   VideoSettings,
 )
 from feature_export.features.speech import SpeechSettings, find_model
@@ -146,6 +147,8 @@ def build_settings(
       audio = replace(audio, speech=SpeechSettings(**stored["audio"]["speech"]))
     video = VideoSettings(**stored["video"])
     faces = FaceSettings(**stored["video"]["faces"])
+    if faces.speaker is not None:
+      faces = replace(faces, speaker=SpeakerSettings(**faces.speaker))
   except (KeyError, TypeError) as error:
     raise InputError(
       "The features of this run were not made by this exporter's audio and "

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from feature_export.errors import InputError
-from feature_export.features.settings import FaceSettings
+from feature_export.features.settings import FaceSettings, SpeakerSettings
 from feature_export.files import hash_file
 from unimse_cli import storage
 
@@ -45,8 +45,9 @@ _YUNET = {"side": 640, "score": 0.7, "overlap": 0.3}
 Box = tuple[int, int, int, int]
 
 
-# (picture, least side of a box in pixels, 0: the detector's own) -> boxes
-Detector = Callable[[np.ndarray, int], list[Box]]
+# (picture, least side of a box in pixels, 0: the detector's own; every=True:
+# small faces beside large ones, too) -> boxes
+Detector = Callable[..., list[Box]]
 
 
 def _import_opencv():
@@ -74,18 +75,26 @@ def _cascade_files() -> list[Path]:
   return files
 
 
-def describe_faces(detector: str, model: Path | None) -> FaceSettings:
+def describe_faces(
+  detector: str, model: Path | None, speaker: SpeakerSettings | None = None
+) -> FaceSettings:
   """The settings of a detector by name.
 
   Args:
     detector: one of `DETECTORS`.
     model: YuNet's file, face_detection_yunet_*.onnx.
+    speaker: how the speaking face is found; None: the largest face is taken.
 
   Raises:
     InputError: missing package or file, or a file that nothing uses.
   """
   if detector != "yunet" and model is not None:
     raise InputError("--face_model goes with --faces yunet only.")
+  if detector == "none" and speaker is not None:
+    raise InputError(
+      "--faces_choice speaking: expected --faces haar or yunet, found none: "
+      "without a detector there are no faces to choose from."
+    )
   if detector == "none":
     return FaceSettings()
   if detector == "haar":
@@ -104,6 +113,7 @@ def describe_faces(detector: str, model: Path | None) -> FaceSettings:
     {file.name: hash_file(file) for file in files},
     dict(parameters),
     "largest box, followed through the clip; no margin, no alignment",
+    speaker,
   )
 
 
@@ -140,20 +150,22 @@ def _load_haar(settings: FaceSettings) -> Detector:
     )
     return [tuple(map(int, box)) for box in boxes]
 
-  def search_front(grey, least: int) -> list[Box]:
+  def search_front(grey, least: int, every: bool) -> list[Box]:
     large = round(_LARGE_SHARE * min(grey.shape))
-    if least < large:
+    if least < large and not every:
       boxes = search(front, grey, large)
       if any(box[2] >= _LARGE_CERTAIN * large for box in boxes):
         return boxes
     return search(front, grey, least)
 
-  def find(picture: np.ndarray, least: int = 0) -> list[Box]:
+  def find(
+    picture: np.ndarray, least: int = 0, every: bool = False
+  ) -> list[Box]:
     reduced, scale = _reduce(picture, int(chosen["side"]))
     grey = cv2.equalizeHist(cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY))
     own = round(chosen["least_share"] * min(grey.shape))
     least = max(20, own, round(least * scale))
-    boxes = search_front(grey, least) or search(profile, grey, least)
+    boxes = search_front(grey, least, every) or search(profile, grey, least)
     if not boxes:
       mirrored = np.ascontiguousarray(grey[:, ::-1])
       boxes = [
@@ -179,7 +191,9 @@ def _load_yunet(settings: FaceSettings, model: Path) -> Detector:
       f"{model} is no YuNet model: {error}. Correct --face_model."
     ) from error
 
-  def find(picture: np.ndarray, least: int = 0) -> list[Box]:
+  def find(
+    picture: np.ndarray, least: int = 0, every: bool = False
+  ) -> list[Box]:
     reduced, scale = _reduce(picture, int(chosen["side"]))
     network.setInputSize(reduced.shape[1::-1])
     _, faces = network.detect(cv2.cvtColor(reduced, cv2.COLOR_RGB2BGR))

@@ -78,6 +78,14 @@ KINDS: dict[str, Kind] = {
   "frames_without_face": Kind(
     ("cut", "absent"), ("video",), "frames left out", damage=False
   ),
+  "speaking_face": Kind(
+    ("keep",), ("video",), "of several faces, the one that moves with the voice"
+  ),
+  "speaker_unsure": Kind(
+    ("keep",),
+    ("video",),
+    "several faces, none of which clearly does: the largest",
+  ),
   "no_face": Kind(_ABSENT, ("video",), "no face in any frame", damage=False),
 }
 

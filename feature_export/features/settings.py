@@ -50,6 +50,30 @@ class AudioSettings:
 
 
 @dataclass(frozen=True)
+class SpeakerSettings:
+  """How the speaking face is told from others, see `speaking_face`.
+
+  Attributes:
+    rate: frames/s that are looked at; more than are kept.
+    search_every: frames from one search of the whole picture to the next;
+      between them boxes are interpolated.
+    overlap: least intersection over union of a face's neighbouring boxes.
+    smoothing: frames over which movement and voice are averaged.
+    seconds: least time for which a face is in sight, to be judged.
+    least: least correlation of mouth and voice of a speaking face.
+    lead: by how much more its mouth must follow the voice than any other's.
+  """
+
+  rate: float = 12.5
+  search_every: int = 6
+  overlap: float = 0.3
+  smoothing: int = 3
+  seconds: float = 1.0
+  least: float = 0.3
+  lead: float = 0.1
+
+
+@dataclass(frozen=True)
 class FaceSettings:
   """Everything that changes which part of a frame is used.
 
@@ -59,6 +83,7 @@ class FaceSettings:
     files: name -> sha256 of the detector's files.
     parameters: parameters of the search.
     crop: rule by which a box becomes a picture.
+    speaker: how the speaking face is found; None: the largest face is taken.
   """
 
   detector: str = "none"
@@ -66,6 +91,7 @@ class FaceSettings:
   files: dict[str, str] = field(default_factory=dict)
   parameters: dict[str, float] = field(default_factory=dict)
   crop: str = "whole frame"
+  speaker: SpeakerSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -127,10 +153,13 @@ class ExtractionSettings:
 
   def describe(self) -> dict[str, dict]:
     """The settings that the dataset's metadata keep: no paths, no device."""
-    audio = asdict(self.audio)
+    audio, video = asdict(self.audio), asdict(self.video)
+    # What is not used is left out, so that older features keep their hash.
     if audio["speech"] is None:
-      del audio["speech"]  # so that spectrograms keep their hash
-    return {"audio": audio, "video": asdict(self.video)}
+      del audio["speech"]
+    if video["faces"]["speaker"] is None:
+      del video["faces"]["speaker"]
+    return {"audio": audio, "video": video}
 
   def width(self, modality: str) -> int:
     """D of a modality's features."""

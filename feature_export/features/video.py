@@ -6,6 +6,7 @@ encoded) are read first, which costs next to nothing. Their times tell which
 frames are wanted, and only what those depend on is decoded.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -214,8 +215,8 @@ class _Decoder:
 
 def _shown_at(
   frames: Iterator[tuple[float, object]], times: np.ndarray
-) -> Iterator[object]:
-  """Yields the frame that is shown at each time, none of them twice.
+) -> Iterator[tuple[float, object]]:
+  """Picks the frame that is shown at each time, none of them twice.
 
   Args:
     frames: (time in s, frame), ascending.
@@ -229,7 +230,7 @@ def _shown_at(
         position += 1
     if position == len(times):
       return
-    shown = frame
+    shown = time, frame
   if shown is not None and position < len(times):
     yield shown
 
@@ -287,14 +288,19 @@ def _find_stretch(
 
 
 def _pick_frames(
-  container, media: Media, settings: VideoSettings, inspection: Inspection
-) -> Iterator:
-  """Yields the wanted frames of an open container."""
+  container,
+  media: Media,
+  settings: VideoSettings,
+  inspection: Inspection,
+  rate: float | None,
+) -> Iterator[tuple[float, object]]:
+  """Yields the wanted frames of an open container, with their times in s."""
   stream = _open_track(container)
   start = media.start or 0.0
   stretch, end = _find_stretch(container, stream, media, settings, inspection)
   # The middles of equal parts of the stretch do not depend on the frame rate.
-  parts = (np.arange(settings.frames) + 0.5) / settings.frames
+  count = settings.frames if rate is None else math.ceil(rate * (end - start))
+  parts = (np.arange(count) + 0.5) / count
   times = start + parts * (end - start)
   order = np.sort(stretch.times)
   # Times were rounded to the container's ticks; half a microsecond of grace
@@ -304,10 +310,10 @@ def _pick_frames(
   decoder = _Decoder(stream)
   frames = _timed_frames(stretch, np.isin(stretch.times, chosen), decoder)
   picked = corrupt = 0
-  for frame in _shown_at(frames, chosen + _ROUNDING):
+  for time, frame in _shown_at(frames, chosen + _ROUNDING):
     picked += 1
     corrupt += frame.is_corrupt
-    yield frame
+    yield time, frame
   if not picked:
     raise MediaError("unreadable", "no picture can be decoded")
   lost = len(chosen) - picked
@@ -376,18 +382,22 @@ class _Look:
 
 
 def extract_frames(
-  media: Media, settings: VideoSettings, inspection: Inspection
-) -> Iterator[np.ndarray]:
+  media: Media,
+  settings: VideoSettings,
+  inspection: Inspection,
+  rate: float | None = None,
+) -> Iterator[tuple[float, np.ndarray]]:
   """Decodes evenly spaced frames of a clip, one at a time.
 
   Args:
     media: file with start and end in seconds, and the half of the picture.
     settings: number of frames (`frames`), and the limits in seconds.
     inspection: takes the findings.
+    rate: frames/s; None: `settings.frames` of them.
 
   Yields:
-    uint8[H, W, 3], RGB. No frame is repeated: a clip with fewer frames gives
-    fewer.
+    Time in s by the player's clock, and uint8[H, W, 3], RGB. No frame is
+    repeated: a clip with fewer frames gives fewer.
 
   Raises:
     MediaError: unreadable, no pictures, or all of them black (at the end).
@@ -398,11 +408,12 @@ def extract_frames(
   look = _Look()
   try:
     with av.open(str(media.path)) as container:
-      for frame in _pick_frames(container, media, settings, inspection):
+      picked = _pick_frames(container, media, settings, inspection, rate)
+      for time, frame in picked:
         aspect = float(container.streams.video[0].sample_aspect_ratio or 1)
         picture = _to_rgb(frame, aspect, media.region)
         look.see(picture)
-        yield picture
+        yield time, picture
   except (av.FFmpegError, OSError) as error:
     # Without the path, so that the report can group equal reasons.
     raise MediaError("unreadable", str(error.strerror or error)) from error

@@ -12,8 +12,13 @@ from feature_export.extraction import prediction_clips
 from feature_export.extraction.store import FeatureStore
 from feature_export.features.audio import extract_audio
 from feature_export.features.efficientnet import find_weights
+from feature_export.features.faces import describe_faces
 from feature_export.features.findings import Inspection, default_policies
-from feature_export.features.settings import AudioSettings, VideoSettings
+from feature_export.features.settings import (
+  AudioSettings,
+  SpeakerSettings,
+  VideoSettings,
+)
 from feature_export.files import hash_file
 
 
@@ -207,6 +212,19 @@ def test_other_weights_are_refused(extract, settings, capsys):
 def test_settings_of_another_exporter_are_refused(extract, capsys):
   assert extract({"text": "a"}, audio={"source": "covarep"})[0] == 2
   assert "--features" in capsys.readouterr().err
+
+
+def test_the_choice_among_faces_is_the_runs_own(settings):
+  rule = {**dataclasses.asdict(SpeakerSettings()), "lead": 0.2}
+  faces = dataclasses.asdict(describe_faces("haar", None))
+  stored = {**settings, "video": {**settings["video"], "faces": faces}}
+  built = prediction_clips.build_settings(stored, None, None)
+  assert built.video.faces.speaker is None
+  assert "speaker" not in built.describe()["video"]["faces"]
+  faces["speaker"] = rule
+  built = prediction_clips.build_settings(stored, None, None)
+  assert built.video.faces.speaker == SpeakerSettings(lead=0.2)
+  assert built.describe()["video"]["faces"]["speaker"] == rule
 
 
 def test_the_extra_that_is_not_installed_is_named(extract, monkeypatch, capsys):

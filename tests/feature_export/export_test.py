@@ -137,6 +137,12 @@ def test_wrong_flags_and_folders(tmp_path, capsys):
   assert not (tmp_path / "data").exists()
 
 
+def test_a_speaking_face_needs_a_detector(export_raw, tmp_path, capsys):
+  assert export_raw("--faces_choice", "speaking") == 2
+  assert "expected --faces haar or yunet" in capsys.readouterr().err
+  assert not (tmp_path / "data").exists()
+
+
 def test_names_and_schemes_are_checked(export_raw, tmp_path, capsys):
   assert export_raw("--name", "My Set") == 2
   assert "cannot name a dataset" in capsys.readouterr().err

@@ -335,7 +335,7 @@ def _shown(path: Path, count: int, *interval, **more) -> list[int]:
   media = Media(path, *interval, **more)
   frames = list(extract_frames(media, _frames(count), inspection))
   assert [each.kind for each in inspection.findings()] == []
-  return [_number(each) for each in frames]
+  return [_number(each) for _, each in frames]
 
 
 def _number(picture: np.ndarray) -> int:
@@ -429,7 +429,7 @@ def test_phones_turn_their_pictures(tmp_path):
   for turn, corner in ((90, (-1, 0)), (-90, (0, -1)), (180, (-1, -1))):
     path = _write_pictures(tmp_path / f"{turn}.mp4", [0, 4, 8], turn=turn)
     inspection = Inspection(default_policies("video"))
-    frame = next(extract_frames(Media(path), _frames(1), inspection))
+    _, frame = next(extract_frames(Media(path), _frames(1), inspection))
     assert frame.shape[:2] == ((64, 96) if turn == 180 else (96, 64))
     # FFmpeg turns counter-clockwise; the white corner goes along.
     assert frame[corner].mean() > 240, turn
@@ -442,7 +442,7 @@ def test_oblong_pixels_and_halves(tmp_path):
   )
   inspection = Inspection(default_policies("video"))
   left, right = (
-    next(extract_frames(Media(path, region=half), _frames(1), inspection))
+    next(extract_frames(Media(path, region=half), _frames(1), inspection))[1]
     for half in ("left", "right")
   )
   assert left.shape == right.shape == (64, 72, 3)

@@ -16,7 +16,8 @@ def extract_frames(
   """All frames at once; the kinds of findings are put into `kinds`."""
   inspection = Inspection(default_policies("video"))
   settings = VideoSettings("none", "0" * 64, frames=count)
-  frames = list(video.extract_frames(media, settings, inspection))
+  found = list(video.extract_frames(media, settings, inspection))
+  frames = [frame for _, frame in found]
   if kinds is not None:
     kinds += [each.kind for each in inspection.findings()]
   return np.stack(frames)
