@@ -58,7 +58,8 @@ def main() -> int:
     # A service manager's way to stop; as after Ctrl-C, files are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"Open {served.url} in a browser; Ctrl-C ends it.", flush=True)
-    served.serve_forever()
+    with predictor.exporter.process:  # started by the first file, for all
+      served.serve_forever()
   return 0
 
 

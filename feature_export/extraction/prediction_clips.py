@@ -207,7 +207,7 @@ def _collect(
 
 
 def _extract(
-  clips: Sequence[Utterance], settings: ExtractionSettings, jobs: int
+  clips: Sequence[Utterance], settings: ExtractionSettings, workers: Workers
 ) -> Iterator[tuple[Utterance, Extraction | LostFeaturesError]]:
   """Yields the features of all clips, in order, or why a clip's are lost.
 
@@ -218,10 +218,7 @@ def _extract(
   """
   from tqdm import tqdm
 
-  with (
-    tempfile.TemporaryDirectory(prefix="unimse_features_") as folder,
-    Workers(settings, jobs, _CLIP_SECONDS) as workers,
-  ):
+  with tempfile.TemporaryDirectory(prefix="unimse_features_") as folder:
     store = open_store(Path(folder), settings)
     extractor = ClipExtractor(settings, store, workers)
     total = sum(len(media_of(clip)) for clip in clips)
@@ -264,8 +261,17 @@ def read_settings(path: Path) -> dict:
     ) from error
 
 
+def open_workers(settings: ExtractionSettings, jobs: int) -> Workers:
+  """The processes that `extract_clips` has extract media, `jobs` of them."""
+  return Workers(settings, jobs, _CLIP_SECONDS)
+
+
 def extract_clips(
-  manifest: Path, root: Path, settings: ExtractionSettings, out: Path, jobs: int
+  manifest: Path,
+  root: Path,
+  settings: ExtractionSettings,
+  out: Path,
+  workers: Workers,
 ) -> None:
   """Extracts everything; rows.jsonl is written last, when all is there.
 
@@ -274,13 +280,13 @@ def extract_clips(
     root: folder that the paths in it are relative to.
     settings: how features are made.
     out: empty folder for the features.
-    jobs: number of processes.
+    workers: from `open_workers`, with the same settings.
 
   Raises:
     InputError: a user's mistake that concerns all rows.
   """
   answers, clips = read_clips(manifest, root)
-  for clip, extraction in _extract([*clips.values()], settings, jobs):
+  for clip, extraction in _extract([*clips.values()], settings, workers):
     answer = answers[int(clip.id)]
     if isinstance(extraction, LostFeaturesError):
       answer["error"] = "a media file changed while it was read; try again"

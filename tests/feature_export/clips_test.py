@@ -227,6 +227,14 @@ def test_the_choice_among_faces_is_the_runs_own(settings):
   assert built.describe()["video"]["faces"]["speaker"] == rule
 
 
+def test_a_manifest_or_requests(tmp_path, capsys):
+  settings = ["--settings", str(tmp_path / "settings.json")]
+  assert clips.main(settings) == 2
+  assert "expected --manifest and --out, or --serve" in capsys.readouterr().err
+  assert clips.main([*settings, "--serve", "--out", str(tmp_path)]) == 2
+  assert "do not go with --serve" in capsys.readouterr().err
+
+
 def test_the_extra_that_is_not_installed_is_named(extract, monkeypatch, capsys):
   monkeypatch.setattr(prediction_clips, "_NEEDED", ("no_such_package",))
   assert extract({"text": "a"})[0] == 2

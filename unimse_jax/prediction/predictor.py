@@ -162,16 +162,17 @@ class Predictor:
   ) -> Iterator[Prediction]:
     """The same, reading a few batches of clips at a time.
 
-    Memory does not grow with their number. The exporter is started for each of
-    these reads that has media files.
+    Memory does not grow with their number. The exporter is started once, if one
+    of them has media files, and stays until the last is answered.
 
     Args:
       clips: clips; in place of one an InputError, which is its answer.
     """
     size = _BATCHES_AHEAD * self._labeller.batch_size
     waiting = iter(clips)
-    while chunk := list(itertools.islice(waiting, size)):
-      yield from self._answer(self._extract(chunk))
+    with self.exporter.process:
+      while chunk := list(itertools.islice(waiting, size)):
+        yield from self._answer(self._extract(chunk))
 
   def predict_files(
     self, files: Iterable[recordings.Path | Recording]
@@ -186,12 +187,13 @@ class Predictor:
       InputError: a recording that cannot be cut, or as for `predict`.
     """
     answers = []
-    for each in files:
-      if not isinstance(each, Recording):
-        each = Recording(media=each)
-      with self.cut(each) as cut:
-        predicted = self.predict_iter(cut.extraction.clips())
-        answers.append([*cut.with_times(predicted)])
+    with self.exporter.process:
+      for each in files:
+        if not isinstance(each, Recording):
+          each = Recording(media=each)
+        with self.cut(each) as cut:
+          predicted = self.predict_iter(cut.extraction.clips())
+          answers.append([*cut.with_times(predicted)])
     return answers
 
   def cut(self, recording: Recording) -> contextlib.AbstractContextManager[Cut]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib.util
 import json
 import pathlib
@@ -17,6 +18,7 @@ import numpy as np
 from unimse_jax.errors import InputError
 from unimse_jax.prediction import clips as clips_lib
 from unimse_jax.prediction.clips import Clip
+from unimse_jax.prediction.exporter_process import ExporterProcess
 
 _EXPORTER = "feature_export"
 _ROWS = "rows.jsonl"
@@ -72,11 +74,29 @@ class Exporter:
   jobs: int = 1
   audio_model: str | None = None
 
+  @functools.cached_property
+  def process(self) -> ExporterProcess:
+    """The process that extracts; it stays for the time of a block of its own.
+
+    Without such a block each call of `extract` has a new one.
+    """
+    return ExporterProcess(self._command)
+
+  def _command(self, folder: pathlib.Path) -> list[str]:
+    settings = folder / "settings.json"
+    settings.write_text(json.dumps(dict(self.settings)))
+    arguments = {"settings": str(settings), "jobs": str(self.jobs)}
+    if self.weights:
+      arguments["backbone_weights"] = self.weights
+    if self.audio_model:
+      arguments["audio_model"] = self.audio_model
+    return [*_command_line("clips", arguments), "--serve"]
+
   @contextlib.contextmanager
   def extract(
     self, manifest: pathlib.Path, root: pathlib.Path
   ) -> Iterator[Extraction]:
-    """Runs the exporter; its files are there until the block ends.
+    """Asks the exporter; its files are there until the block ends.
 
     Args:
       manifest: file of JSON lines, see docs/prediction.md.
@@ -85,18 +105,14 @@ class Exporter:
     Raises:
       InputError: no exporter here, or it refuses; its message is on stderr.
     """
+    self._check_possible()
     with tempfile.TemporaryDirectory(prefix="unimse_clips_") as name:
       folder = pathlib.Path(name)
-      settings = folder / "settings.json"
-      settings.write_text(json.dumps(dict(self.settings)))
-      arguments = {"manifest": str(manifest), "root": str(root)}
-      arguments |= {"settings": str(settings), "out": str(folder)}
-      arguments["jobs"] = str(self.jobs)
-      if self.weights:
-        arguments["backbone_weights"] = self.weights
-      if self.audio_model:
-        arguments["audio_model"] = self.audio_model
-      self.run("clips", arguments)
+      request = {"manifest": manifest, "root": root, "out": folder}
+      with self.process as process:
+        process.ask(
+          {key: str(path.absolute()) for key, path in request.items()}
+        )
       lines = (folder / _ROWS).read_text(encoding="utf-8").splitlines()
       first, *rows = map(json.loads, lines)
       self._check_settings(first["settings_sha256"])
@@ -113,8 +129,7 @@ class Exporter:
       InputError: no exporter here, or it refuses; its message is on stderr.
     """
     self._check_possible()
-    flags = [f"--{name}={value}" for name, value in arguments.items()]
-    line = [sys.executable, "-m", f"{_EXPORTER}.{command}", *flags]
+    line = _command_line(command, arguments)
     status = subprocess.run(line, check=False).returncode
     if status:
       raise InputError(
@@ -124,7 +139,7 @@ class Exporter:
   def extract_files(self, clips: Sequence[Clip]) -> list[Clip | InputError]:
     """The clips with the frames of the files that they name, or why not.
 
-    One process of the exporter extracts them all.
+    One request to the exporter is for all of them.
 
     Raises:
       InputError: as for `extract`.
@@ -177,6 +192,11 @@ class Exporter:
         f"Features: expected the extraction settings {expected} of the run, "
         f"found {actual}: this exporter makes other features."
       )
+
+
+def _command_line(command: str, arguments: Mapping[str, str]) -> list[str]:
+  flags = [f"--{name}={value}" for name, value in arguments.items()]
+  return [sys.executable, "-m", f"{_EXPORTER}.{command}", *flags]
 
 
 def _with_frames(

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import subprocess
 import textwrap
 
 import numpy as np
@@ -13,7 +14,13 @@ from feature_export.features.audio import extract_audio
 from feature_export.features.findings import Inspection, default_policies
 from feature_export.features.settings import AudioSettings
 from unimse_jax.errors import InputError
-from unimse_jax.prediction import Clip, Predictor, corpus, raw_media
+from unimse_jax.prediction import (
+  Clip,
+  Predictor,
+  corpus,
+  exporter_process,
+  raw_media,
+)
 from unimse_jax.prediction.raw_media import Exporter
 
 _ROOT = pathlib.Path(__file__).parents[3]
@@ -39,17 +46,17 @@ def folder(tmp_path, monkeypatch) -> pathlib.Path:
 
 
 @pytest.fixture
-def calls(monkeypatch) -> list:
+def started(monkeypatch) -> list[subprocess.Popen]:
   """The exporter's processes."""
-  commands = []
-  run = raw_media.subprocess.run
+  processes = []
 
-  def count(command, **options):
-    commands.append(command)
-    return run(command, **options)
+  class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+      super().__init__(*arguments, **options)
+      processes.append(self)
 
-  monkeypatch.setattr(raw_media.subprocess, "run", count)
-  return commands
+  monkeypatch.setattr(exporter_process.subprocess, "Popen", Popen)
+  return processes
 
 
 def exported_audio(path: pathlib.Path, start: float, end: float) -> np.ndarray:
@@ -59,7 +66,9 @@ def exported_audio(path: pathlib.Path, start: float, end: float) -> np.ndarray:
   return extract_audio(Media(path, start, end), audio, inspection)
 
 
-def test_files_of_a_list_are_extracted_by_one_process(predictor, folder, calls):
+def test_files_of_a_list_are_extracted_by_one_process(
+  predictor, folder, started
+):
   given = [
     Clip(text="so", audio="a.wav", video=folder / "a.mp4"),
     Clip(text="words alone"),
@@ -74,7 +83,8 @@ def test_files_of_a_list_are_extracted_by_one_process(predictor, folder, calls):
     None,
   ]
   answers = predictor.predict(given)
-  assert len(calls) == 1
+  (process,) = started
+  assert process.returncode == 0
   both, words, voice, lost, broken, frames = answers[:6]
   backwards, times, named, array, none = answers[6:]
   assert both.notes == (
@@ -96,6 +106,35 @@ def test_files_of_a_list_are_extracted_by_one_process(predictor, folder, calls):
   assert named == array
   assert named.notes == ("audio: 24 frames are averaged to 4",)
   assert none.error == "expected a Clip, found None"
+
+
+def test_one_process_stays_and_is_replaced_when_it_dies(
+  predictor, folder, started
+):
+  clips = [Clip(text="so", audio="a.wav", video="a.mp4")]
+  with predictor.exporter.process:
+    (first,) = predictor.predict(clips)
+    assert predictor.predict(clips) == [first]
+    assert len(started) == 1 and started[0].poll() is None
+    started[0].kill()
+    assert predictor.predict(clips) == [first]
+    assert len(started) == 2 and started[1].poll() is None
+  assert [each.returncode for each in started] == [-9, 0]
+
+
+def test_what_the_exporter_refuses_is_told_and_it_stays(
+  predictor, folder, started
+):
+  (folder / "latin.jsonl").write_bytes(b"\xff")
+  with predictor.exporter.process:
+    with (
+      pytest.raises(InputError, match="UTF-8"),
+      predictor.exporter.extract(folder / "latin.jsonl", folder),
+    ):
+      pass
+    (answer,) = predictor.predict([Clip(text="so", audio="a.wav")])
+  assert answer.error is None
+  assert [each.returncode for each in started] == [0]
 
 
 def test_a_stream_of_clips_is_extracted_by_the_read(predictor, monkeypatch):

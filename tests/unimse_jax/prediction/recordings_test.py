@@ -9,6 +9,7 @@ import pytest
 
 from unimse_jax.errors import InputError
 from unimse_jax.prediction import Predictor, Recording, corpus
+from unimse_jax.prediction.exporter_process import ExporterProcess
 from unimse_jax.prediction.raw_media import Exporter
 
 _ROOT = pathlib.Path(__file__).parents[3]
@@ -96,12 +97,14 @@ def test_utterances_are_answered_in_order_with_their_neighbours(
 
 def test_files_are_answered_from_python_too(predictor, talk, monkeypatch):
   commands = []
-  run = Exporter.run
+  start = ExporterProcess._start
+
+  def count(process):
+    commands.append("clips")
+    start(process)
 
   def find_speech(exporter, command, arguments):
     commands.append(command)
-    if command == "clips":
-      return run(exporter, command, arguments)
     # What voice activity would find.
     row = {"id": "talk_1", "text": "", "audio": str(talk), "video": str(talk)}
     row |= {"start": 0.5, "end": 1.0}
@@ -109,8 +112,9 @@ def test_files_are_answered_from_python_too(predictor, talk, monkeypatch):
     return pathlib.Path(arguments["out"]).write_text(json.dumps(row) + "\n")
 
   monkeypatch.setattr(Exporter, "run", find_speech)
+  monkeypatch.setattr(ExporterProcess, "_start", count)
   first, second = predictor.predict_files([str(talk), Recording(media=talk)])
-  assert commands == ["utterances", "clips"] * 2
+  assert commands == ["utterances", "clips", "utterances"]
   assert first == second
   (answer,) = first
   assert (answer.start, answer.end, answer.text) == (0.5, 1.0, "")

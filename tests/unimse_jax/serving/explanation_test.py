@@ -1,5 +1,6 @@
 """A clip's answer, and the same with each modality withheld."""
 
+import contextlib
 import dataclasses
 import pathlib
 import types
@@ -35,9 +36,10 @@ def predictor(opened, monkeypatch):
     frames = {name: extracted[name] for name in ("audio", "video")}
     return [dataclasses.replace(clip, media=None, notes=notes, **frames)]
 
-  monkeypatch.setattr(
-    opened, "exporter", types.SimpleNamespace(extract_files=extract)
+  exporter = types.SimpleNamespace(
+    extract_files=extract, process=contextlib.nullcontext()
   )
+  monkeypatch.setattr(opened, "exporter", exporter)
   opened.extracted = extracted
   return opened
 
