@@ -25,20 +25,16 @@ from unimse_jax.prediction import Clip
 from unimse_jax.prediction.raw_media import Exporter
 
 
-def cpu_seconds(process: int) -> float:
-  """CPU seconds of a process and all below it, the ended ones too."""
+def seconds_below(process: int) -> float:
+  """CPU seconds of all processes below one, the ended ones too."""
   total = 0.0
-  with contextlib.suppress(OSError):
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    total = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+  with contextlib.suppress(OSError):  # it has just ended
     for task in Path(f"/proc/{process}/task").iterdir():
-      for child in (task / "children").read_text().split():
-        total += cpu_seconds(int(child))
+      for child in map(int, (task / "children").read_text().split()):
+        stat = Path(f"/proc/{child}/stat").read_text()
+        ticks = map(int, stat.rpartition(")")[2].split()[11:15])
+        total += sum(ticks) / os.sysconf("SC_CLK_TCK") + seconds_below(child)
   return total
-
-
-def own_seconds() -> float:
-  return time.process_time()
 
 
 def main() -> None:
@@ -53,7 +49,7 @@ def main() -> None:
   spent = 0.0
   print("| clip | CPU s | wall s |")
   print("|---|---|---|")
-  with tempfile.TemporaryDirectory() as folder, exporter.process as process:
+  with tempfile.TemporaryDirectory() as folder, exporter.process:
     path = Path(folder) / "clip.mp4"
     write_clip(path, 0)
     for number in range(1, options.clips + 1):
@@ -61,7 +57,7 @@ def main() -> None:
       (clip,) = exporter.extract_files([Clip(text="so", media=path)])
       seconds = time.monotonic() - started
       assert len(clip.audio) and len(clip.video)
-      now = cpu_seconds(os.getpid()) - own_seconds()
+      now = seconds_below(os.getpid())
       print(f"| {number} | {now - spent:.2f} | {seconds:.2f} |", flush=True)
       spent = now
 
