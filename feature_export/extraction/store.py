@@ -29,7 +29,7 @@ from unimse_cli import storage
 _EXTRACTION_VERSION = 6
 _DEPENDENCIES = (
   *("av", "librosa", "numpy", "opencv-python-headless", "pillow"),
-  *("soundfile", "timm", "torch"),
+  *("onnxruntime", "soundfile", "timm", "torch"),
 )
 
 

@@ -111,6 +111,7 @@ class VideoSettings:
     far_seconds: length from which on a file without an interval is no single
       utterance.
     faces: settings of the part of a frame that is used.
+    engine: what computes the network, "torch" or "onnxruntime".
     policies: kind of finding -> action.
   """
 
@@ -125,6 +126,7 @@ class VideoSettings:
   max_seconds: float = 20.0
   far_seconds: float = 120.0
   faces: FaceSettings = field(default_factory=FaceSettings)
+  engine: str = "torch"
   policies: dict[str, str] = field(
     default_factory=partial(default_policies, "video")
   )
@@ -157,6 +159,8 @@ class ExtractionSettings:
     # What is not used is left out, so that older features keep their hash.
     if audio["speech"] is None:
       del audio["speech"]
+    if video["engine"] == "torch":
+      del video["engine"]
     if video["faces"]["speaker"] is None:
       del video["faces"]["speaker"]
     return {"audio": audio, "video": video}

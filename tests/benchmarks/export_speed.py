@@ -234,7 +234,7 @@ def measure_stages(options: argparse.Namespace) -> None:
   from feature_export.features import audio
 
   stages = Stages()
-  settings = build_settings(FeatureOptions())
+  settings = build_settings(FeatureOptions(engine=options.engine))
   write_corpus(options.folder, options.stages, options.files)
   media = [
     Media(options.folder / "media" / f"{n % options.files}.mp4")
@@ -284,6 +284,7 @@ def main() -> None:
   add("--jobs", default="1,2")
   add("--files", type=int, default=_FILES, help="raw media behind the clips")
   add("--stages", type=int, default=20, help="clips of the breakdown; 0: none")
+  add("--engine", default="torch", help="of the face network, in the breakdown")
   add("--memory", type=int, default=0, help="N, beside 10 N; 0: not measured")
   options = parser.parse_args()
   if options.stages:

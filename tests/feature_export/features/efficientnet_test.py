@@ -1,5 +1,8 @@
 """Tests of the frame-embedding network."""
 
+import dataclasses
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -13,7 +16,12 @@ from feature_export.features.efficientnet import (
   normalise_pictures,
   resize_picture,
 )
-from feature_export.features.settings import VideoSettings
+from feature_export.features.onnx_engine import check_engine
+from feature_export.features.settings import (
+  AudioSettings,
+  ExtractionSettings,
+  VideoSettings,
+)
 from feature_export.files import hash_file
 
 SETTINGS = VideoSettings(DEFAULT_BACKBONE, "", 96)
@@ -90,6 +98,51 @@ def test_a_faster_network_gives_the_values_of_the_published_one(side):
     found = loaded.features(pictures)
   # Values are up to 6; sums of some hundred products in another order.
   np.testing.assert_allclose(found, expected, rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize("name", [DEFAULT_BACKBONE, "timm:tf_efficientnet_b0"])
+def test_onnx_runtime_gives_the_same_values(name, tmp_path):
+  pytest.importorskip("onnx")
+  pytest.importorskip("onnxruntime")
+  import torch
+
+  weights = find_weights(DEFAULT_BACKBONE, None)
+  if name != DEFAULT_BACKBONE:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    weights = tmp_path / "weights.pt"
+    torch.save(timm.create_model(name[5:]).state_dict(), weights)
+  settings = VideoSettings(name, "", 75, **describe_network(name))
+  loaded = load_backbone(settings, weights, "cpu")
+  engine = dataclasses.replace(settings, engine="onnxruntime")
+  compiled = load_backbone(engine, weights, "auto")
+  pictures = _pictures(5, 75)
+  expected = embed_pictures(pictures, settings, loaded)
+  found = embed_pictures(pictures, engine, compiled)
+  # Values are up to 6: a step of float16 is 0.004 there.
+  np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+  assert (found == expected).mean() > 0.97
+
+
+def test_an_engine_that_cannot_run_is_refused(monkeypatch):
+  with pytest.raises(InputError, match="cpu or auto, found cuda"):
+    check_engine("onnxruntime", "cuda", False)
+  with pytest.raises(InputError, match="found clip or dinov2"):
+    check_engine("onnxruntime", "cpu", True)
+  monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+  with pytest.raises(InputError, match=r"onnx and onnxruntime: pip install"):
+    check_engine("onnxruntime", "cpu", False)
+  check_engine("torch", "cuda", True)
+
+
+def test_an_engine_is_in_the_settings_and_only_there_where_it_is_chosen():
+  engine = dataclasses.replace(SETTINGS, engine="onnxruntime")
+  described = [
+    ExtractionSettings(AudioSettings(), each).describe()["video"]
+    for each in (SETTINGS, engine)
+  ]
+  assert "engine" not in described[0]
+  assert described[1] == {**described[0], "engine": "onnxruntime"}
 
 
 def test_pictures_are_resized_and_normalised():
