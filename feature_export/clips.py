@@ -90,9 +90,8 @@ def _open_answers() -> TextIO:
   Ctrl-C goes to whoever asks, too, who then ends this process by SIGTERM.
   """
   signal.signal(signal.SIGINT, signal.SIG_IGN)
-  signal.signal(
-    signal.SIGTERM, lambda *_: sys.exit(0)
-  )  # with its files removed
+  # So that its files are removed.
+  signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
   answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
   os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
   return answers

@@ -98,7 +98,6 @@ class FeatureOptions:
   backbone_weights: Path | None = option(
     "Weights file of hsemotion or timm, folder of clip or dinov2.", None
   )
-
   engine: str = option(
     "What computes the face network; onnxruntime: half the time, CPU alone.",
     ENGINES[0],
