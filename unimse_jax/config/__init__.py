@@ -7,12 +7,13 @@ config (configs/base.py), the checks, --help_config and docs/configuration.md
 are made from there. Nothing below the entry points sees a ConfigDict.
 """
 
+from unimse_jax.config.earlier import REMOVED, StoredConfig, read_stored
 from unimse_jax.config.input_fields import (
   AugmentConfig,
   DataConfig,
   TextConfig,
 )
-from unimse_jax.config.limits import layer_faults
+from unimse_jax.config.limits import flat, layer_faults
 from unimse_jax.config.model_fields import LossConfig, ModelConfig
 from unimse_jax.config.reading import default_values, to_dict, validate
 from unimse_jax.config.run_fields import (
@@ -26,6 +27,7 @@ from unimse_jax.config.run_fields import (
 __all__ = [
   "FIELDS",
   "FREE_FIELDS",
+  "REMOVED",
   "AugmentConfig",
   "Config",
   "DataConfig",
@@ -33,9 +35,12 @@ __all__ = [
   "LossConfig",
   "ModelConfig",
   "OptimizerConfig",
+  "StoredConfig",
   "TextConfig",
   "default_values",
+  "flat",
   "layer_faults",
+  "read_stored",
   "to_dict",
   "validate",
 ]

@@ -5,6 +5,9 @@ A field is one entry of the dataclass of its section, as `window` of
 D-number of docs/decisions.md) as the docstring below it. They stand there and
 nowhere else. Where only some texts are legal, the type is a `Literal` of them;
 `field` is left out where a field has neither bounds nor freedom.
+
+A field that is new says in `before` what runs did that were made without it: a
+run or a package of an earlier version is then read as it was (`earlier.py`).
 """
 
 import ast
@@ -34,6 +37,7 @@ def field(
   at_most: float | None = None,
   below: float | None = None,
   free: bool = False,
+  before: Any = dataclasses.MISSING,
 ) -> Any:
   """A field with bounds, or one that may change between runs of a workdir.
 
@@ -46,11 +50,14 @@ def field(
     free: whether runs of one workdir may differ in it, because it changes how
       long or how fast a run is, how it is read out or what it prints, but not
       what is learnt at a step.
+    before: value with which today's code does what was done before the field
+      came; left out, runs that have no such field cannot be read.
   """
   given = zip(_BOUNDS, (at_least, above, at_most, below), strict=True)
   bounds = {name: bound for name, bound in given if bound is not None}
   return dataclasses.field(
-    default=default, metadata={"bounds": bounds, "free": free}
+    default=default,
+    metadata={"bounds": bounds, "free": free, "before": before},
   )
 
 
@@ -66,6 +73,7 @@ class Field:
     choices: legal texts; empty where any value of the type is legal.
     bounds: keyword of `field` -> number.
     free: whether it may change between runs, as for `field`.
+    before: value that it had before it came, as for `field`.
   """
 
   section: type
@@ -75,6 +83,7 @@ class Field:
   choices: tuple[str, ...]
   bounds: dict[str, float]
   free: bool
+  before: Any
 
   def faults(self, value: Any) -> list[str]:
     """What is wrong with a value of the right type."""
@@ -124,6 +133,7 @@ def define(section: type, prefix: str = "") -> Iterator[Field]:
       choices=choices,
       bounds=each.metadata.get("bounds", {}),
       free=each.metadata.get("free", False),
+      before=each.metadata.get("before", dataclasses.MISSING),
     )
   for hint, path in inside:
     yield from define(hint, path)

@@ -6,6 +6,7 @@ from typing import Any
 
 from unimse_cli.storage import user_path
 from unimse_jax.config.input_fields import DataConfig, TextConfig
+from unimse_jax.config.paths import flatten
 from unimse_jax.config.run_fields import FIELDS, Config
 from unimse_jax.errors import InputError
 
@@ -18,13 +19,7 @@ PATHS = (
 
 def flat(config: Config) -> dict[str, Any]:
   """Path of each field, as "text.window", -> its value."""
-  values = {}
-  for section, fields in dataclasses.asdict(config).items():
-    if isinstance(fields, dict):
-      values |= {f"{section}.{name}": value for name, value in fields.items()}
-    else:
-      values[section] = fields
-  return values
+  return flatten(dataclasses.asdict(config))
 
 
 def find_faults(config: Config) -> list[str]:

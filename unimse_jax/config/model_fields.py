@@ -157,7 +157,7 @@ class LossConfig:
   completed_weight: float = field(1.0, at_least=0)
   """Weight in L^task of label fields that are a donor's; annotated ones weigh
   1. Lower it where completed labels are little better than a guess."""
-  class_balance: float = field(0.0, at_least=0, at_most=1)
+  class_balance: float = field(0.0, at_least=0, at_most=1, before=0.0)
   """Makes up for rare emotions: an emotion weighs the inverse frequency of its
   class among the training labels to this power, 1 on average. 0: all weigh the
   same; 1: each class weighs the same. Macro F1 gains, accuracy loses."""
@@ -173,12 +173,12 @@ class RivalConfig:
   T5's encoder and reads what UniMSE reads; the model section and what of the
   loss is not its own are not read then."""
 
-  system: str = ""
+  system: str = field("", before="")
   """Which one: a name of docs/rivals.md; "" trains UniMSE."""
-  width: int = field(64, at_least=2)
+  width: int = field(64, at_least=2, before=64)
   """Of the vectors of each modality and of a system's layers."""
-  dropout: float = field(0.1, at_least=0, below=1)
+  dropout: float = field(0.1, at_least=0, below=1, before=0.1)
   """Share of its activations that a training step drops."""
-  options: tuple[str, ...] = ()
+  options: tuple[str, ...] = field((), before=())
   """What a system has of its own, where it is not to be the paper's: "rank=4"
   (docs/rivals.md)."""

@@ -63,7 +63,7 @@ class OptimizerConfig:
 class TrainConfig:
   """How long and in what portions; when to look and to save."""
 
-  init_from: str = ""
+  init_from: str = field("", before="")
   """A trained run, a package or its hub name, to train on from: other corpora,
   other labels. Its vocabulary, T5 and scale of frames are taken and
   tokenizer.path, t5.pretrained, t5.warm_start and the shape of T5 are not read;
@@ -75,11 +75,13 @@ class TrainConfig:
   """The batch is worked off in this many parts, to save memory; contrastive
   negatives then come from the part alone: of 96 utterances in 4 parts, 23 and
   not 95. parallel.fsdp and train.remat save memory and keep all."""
-  average: float = field(0.0, at_least=0, below=1)
+  average: float = field(0.0, at_least=0, below=1, before=0.0)
   """Above 0, a moving average of the parameters is kept, of which a step leaves
   this share as it is (less in the first steps), and it is what is evaluated and
   given away; 0.999 is usual. It takes as much memory as the parameters."""
-  remat: Literal["none", "dots", "full"] = field("none", free=True)
+  remat: Literal["none", "dots", "full"] = field(
+    "none", free=True, before="none"
+  )
   """What T5's layers compute twice, to save memory: "none"; "dots", all but the
   products with weight matrices; "full", everything between one layer and the
   next. The loss stays the same; a step takes longer."""
@@ -93,7 +95,7 @@ class TrainConfig:
   evaluate_every_epochs: int = field(1, at_least=1, free=True)
   """Epochs from one decoding of the validation split to the next. It takes
   time, and is the only moment at which a best checkpoint can be found."""
-  patience: int = field(0, at_least=0, free=True)
+  patience: int = field(0, at_least=0, free=True, before=0)
   """Evaluations in a row without a better one, by train.selection, after which
   training ends; 0: it goes on to the last epoch."""
   checkpoint_every_steps: int = field(500, at_least=1, free=True)
@@ -101,7 +103,7 @@ class TrainConfig:
   killed run loses at most."""
   log_every_steps: int = field(10, at_least=1, free=True)
   """Steps from one line of metrics.jsonl and TensorBoard to the next."""
-  wandb_project: str = field("", free=True)
+  wandb_project: str = field("", free=True, before="")
   """A project of Weights & Biases that the same scalars go to; "" for none."""
 
 
@@ -125,7 +127,7 @@ class DecodingConfig:
   """Texts kept at every place; 1: greedy (D26)."""
   length_penalty: float = field(0.0, at_least=0, free=True)
   """Above 0 favours longer texts in beams."""
-  logit_adjustment: float = field(0.0, at_least=0, free=True)
+  logit_adjustment: float = field(0.0, at_least=0, free=True, before=0.0)
   """Above 0, an emotion is chosen by its probability over the frequency of its
   class in training to this power: 1 makes up for it wholly, as macro F1 wants,
   and costs accuracy. 0: the emotion that was written."""

@@ -221,13 +221,16 @@ class RunDir:
       )
 
   def read_config(self) -> Config:
-    """The config of the run.
+    """The config of the run; the log says which fields came since it was made.
 
     Raises:
-      InputError: there is none, or it is damaged.
+      InputError: there is none, it is damaged, or another version's that this
+        one cannot read.
     """
     self._check_exists()
-    return config_lib.validate(config_file.read(self.config_file))
+    stored = config_file.read(self.config_file)
+    config_file.tell_what_came_since(self.config_file, stored.added)
+    return stored.config
 
   def _check_exists(self) -> None:
     if not self.exists():
@@ -261,7 +264,9 @@ class RunDir:
       file.relative_to(self.path).as_posix(): hash_file(file)
       for file in self.pipeline_files
     }
-    text = json.dumps(config_file.fixed_fields(config), sort_keys=True)
+    stored = config_file.read(self.config_file)
+    fields = config_file.fixed_fields(config, stored)
+    text = json.dumps(fields, sort_keys=True)
     hashes[self.config_file.name] = hashlib.sha256(text.encode()).hexdigest()
     return {_IDENTITY: hashes}
 
@@ -410,12 +415,12 @@ class RunDir:
       return False
     if stored.get("selection", {}).get("checkpoint") == "chosen":
       return False
-    wanted = config_file.json_values(config)
     # A directory of a bucket has no time of its own, its manifest has.
     sealed = self.checkpoints.glob("[0-9]*/manifest.json")
     newest = max((file.stat().st_mtime for file in sealed), default=0.0)
     written = self.results_file(split).stat().st_mtime
-    return stored["provenance"]["config"] == wanted and written >= newest
+    config_then = stored["provenance"]["config"]
+    return config_file.means(config_then, config) and written >= newest
 
   # What a study gathers
 

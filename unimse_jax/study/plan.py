@@ -6,7 +6,6 @@ import runpy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.rivals import CLASSICAL
@@ -163,16 +162,14 @@ def _row_flags(
 ) -> list[str]:
   """The row's file, and overrides that make it what the row is of `parent`."""
   config = derive(file, parent)
-  wanted = config_lib.to_dict(config)
-  changed = config_file.differing_fields(config_lib.to_dict(parent), wanted)
+  changed = config_file.differing_fields(parent, config)
   if changed.keys() <= {"name"}:
     raise InputError(
       f"--rows: {file.stem} changes nothing of the whole model with these "
       "overrides; leave the row or the override out."
     )
   flags = [f"--config={file}:{parent_name}"]
-  plain = config_lib.to_dict(load(flags))
-  changes = config_file.differing_fields(plain, wanted)
+  changes = config_file.differing_fields(load(flags), config)
   return flags + [
     f"--config.{field}={value}" for field, (_, value) in changes.items()
   ]

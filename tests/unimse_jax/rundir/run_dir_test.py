@@ -9,12 +9,13 @@ import subprocess
 import sys
 
 import pytest
+from absl import logging
 
 from unimse_jax import config as config_lib
-from unimse_jax.config import Config
+from unimse_jax.config import Config, StoredConfig
 from unimse_jax.errors import InputError
 from unimse_jax.rundir import RunDir
-from unimse_jax.rundir.config_file import differing_fields, fixed_fields
+from unimse_jax.rundir.config_file import fixed_fields
 
 _ROOT = pathlib.Path(__file__).parents[3]
 _CONFIG = Config()
@@ -56,8 +57,8 @@ def test_another_config_is_refused_with_every_field(tmp_path):
   file = RunDir(tmp_path).config_file
   stored = json.loads(file.read_text())
   stored["seed"] = 1
-  stored["old"] = {}
-  del stored["model"]["pmf_layers"]
+  stored["model"]["pmf_layers"] = 2
+  stored["data"]["corpora"] = ["meld"]
   file.write_text(json.dumps(stored))
   for opened in (RunDir(tmp_path).hold, RunDir(tmp_path).check_config):
     with pytest.raises(InputError) as error, opened(_CONFIG):
@@ -65,8 +66,8 @@ def test_another_config_is_refused_with_every_field(tmp_path):
     message = str(error.value).splitlines()
     assert "3 field(s)" in message[0]
     assert message[1:-1] == [
-      "  model.pmf_layers: was '(absent)', now 3",
-      "  old: was {}, now '(absent)'",
+      "  data.corpora: was ('meld',), now ('mosi', 'mosei', 'meld', 'iemocap')",
+      "  model.pmf_layers: was 2, now 3",
       "  seed: was 1, now 0",
     ]
     assert "new --workdir" in message[-1]
@@ -98,10 +99,53 @@ def test_a_field_that_is_not_free_may_not_differ(tmp_path):
 def test_the_identity_of_a_run_is_that_of_its_fixed_fields():
   longer = changed("train", epochs=_CONFIG.train.epochs + 6)
   other = changed("train", batch_size=_CONFIG.train.batch_size + 1)
-  fixed = fixed_fields(_CONFIG)
+  stored = StoredConfig(_CONFIG, {}, {})
+  fixed = fixed_fields(_CONFIG, stored)
   assert fixed["train.batch_size"] == _CONFIG.train.batch_size
   assert "train.epochs" not in fixed
-  assert fixed_fields(longer) == fixed != fixed_fields(other)
+  assert fixed_fields(longer, stored) == fixed != fixed_fields(other, stored)
+
+
+def test_the_identity_of_an_older_run_is_that_of_the_fields_it_had():
+  since, gone = {"train.average": 0.0}, {"data.mixing": 0.85}
+  now = fixed_fields(_CONFIG, StoredConfig(_CONFIG, {}, {}))
+  then = fixed_fields(_CONFIG, StoredConfig(_CONFIG, since, gone))
+  assert now.pop("train.average") == 0.0
+  assert then == now | gone
+
+
+def test_an_older_run_keeps_its_fields_until_one_is_used(tmp_path, caplog):
+  logging.set_verbosity(logging.INFO)
+  file = RunDir(tmp_path).config_file
+  values = config_lib.to_dict(_CONFIG)
+  del values["train"]["patience"], values["train"]["average"]
+  file.write_text(json.dumps(values))
+  with RunDir(tmp_path).hold(_CONFIG):
+    assert json.loads(file.read_text()) == values
+  assert RunDir(tmp_path).read_config() == _CONFIG
+  line = "older than 2 field(s), which are set to keep what was: "
+  line += "train.average = 0.0, train.patience = 0."
+  assert caplog.text.count(line) == 2
+  with RunDir(tmp_path).hold(changed("train", patience=2)):
+    values["train"]["patience"] = 2
+    assert json.loads(file.read_text()) == values
+  with pytest.raises(InputError, match="train.average: was 0.0, now 0.9"):
+    RunDir(tmp_path).check_config(changed("train", average=0.9))
+
+
+def test_a_run_with_a_field_that_is_gone_is_read_but_not_trained_on(tmp_path):
+  file = RunDir(tmp_path).config_file
+  values = config_lib.to_dict(_CONFIG)
+  values["data"]["mixing"] = 0.85
+  file.write_text(json.dumps(values))
+  assert RunDir(tmp_path).read_config() == _CONFIG
+  RunDir(tmp_path).check_config(_CONFIG)
+  with (
+    pytest.raises(InputError, match=r"data\.mixing \(how rows were dealt"),
+    RunDir(tmp_path).hold(_CONFIG),
+  ):
+    pass
+  assert json.loads(file.read_text()) == values
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]"])
@@ -167,13 +211,3 @@ def test_the_lock_ends_with_the_block(tmp_path):
     RunDir(tmp_path).hold(_CONFIG),
   ):
     pass
-
-
-def test_differing_fields_tells_empty_from_absent():
-  old = {"a": {"b": {}}, "c": None}
-  assert differing_fields(old, old) == {}
-  assert differing_fields(old, {"a": {"b": {"d": 1}}}) == {
-    "a.b": ({}, "(absent)"),
-    "a.b.d": ("(absent)", 1),
-    "c": (None, "(absent)"),
-  }
