@@ -10,9 +10,14 @@ from unimse_jax.data.label_file import Slots
 from unimse_jax.models import T5Config
 from unimse_jax.rundir import json_file
 
-_ADVICE = "put the file back, or train again in a new --workdir"
+_ADVICE = (
+  "put the file back, or train again in a new --workdir; a field that is not "
+  "permitted is a newer version's: update unimse_jax"
+)
 _FORBID = {"extra": "forbid"}  # a field of another version is not let through
 
+# A field that comes later is NotRequired, here as below: T5Config's default of
+# it must then be what was done before.
 T5Fields = TypedDict("T5Fields", typing.get_type_hints(T5Config))
 T5Fields.__pydantic_config__ = _FORBID
 

@@ -23,6 +23,7 @@ from unimse_jax.rundir import RunDir
 OWN = "unimse"
 FUSION_FILE = f"{OWN}/fusion.safetensors"
 MANIFEST = f"{OWN}/export.json"
+VERSION = 1  # of this form of a directory; higher where older code misreads it
 # The card is the user's to edit; everything else is what was trained.
 CARD = "README.md"
 _ADVICE = "package or copy the run again"
@@ -31,6 +32,7 @@ _ADVICE = "package or copy the run again"
 class _Manifest(TypedDict):
   """What is read of export.json."""
 
+  version: int
   files: dict[str, str]
   source: dict[str, Any]
 
@@ -70,7 +72,14 @@ def is_package(directory: pathlib.Path) -> bool:
 
 
 def _read_manifest(directory: pathlib.Path) -> _Manifest:
-  return read_json(directory / MANIFEST, _ADVICE, _Manifest)
+  manifest = read_json(directory / MANIFEST, _ADVICE, _Manifest)
+  if manifest["version"] > VERSION:
+    raise InputError(
+      f"Package {directory}: expected form {VERSION} or an earlier one, found "
+      f"{manifest['version']}: a newer version of unimse_jax made it; update "
+      "this one."
+    )
+  return manifest
 
 
 def checkpoint(directory: pathlib.Path) -> dict[str, Any]:

@@ -163,6 +163,12 @@ def open_pipeline(
     )
   run_dir.check_unchanged(config)
   stored = model_file.read(run_dir.model_file)
+  if config.decoding.logit_adjustment and "class_counts" not in stored:
+    raise InputError(
+      "config.decoding.logit_adjustment: expected class_counts in "
+      f"{run_dir.model_file}, found none: the run is older than the field and "
+      "knows no frequencies of its emotions; leave the field at 0"
+    )
   label_text = make_label_text(
     config, stored["slots"], stored["grid"], stored["contradictions"]
   )

@@ -27,12 +27,11 @@ from unimse_jax.pipeline.packaged import (
   FUSION_FILE,
   MANIFEST,
   OWN,
+  VERSION,
   is_package,
 )
 from unimse_jax.prediction import model_card
 from unimse_jax.rundir import RunDir
-
-_VERSION = 1
 
 
 def write(
@@ -71,7 +70,7 @@ def write(
     (draft / CARD).write_text(card, encoding="utf-8")
     files = sorted(path for path in draft.rglob("*") if path.is_file())
     content.update(
-      version=_VERSION,
+      version=VERSION,
       source=source,
       files={
         path.relative_to(draft).as_posix(): hash_file(path) for path in files

@@ -55,6 +55,6 @@ def test_all_that_does_not_fit_is_named_with_its_place(tmp_path, content):
   for place in (
     *("data_sha256: field required", "t5.width: ", "t5.depth: "),
     *("slots.emotions.moods.glad: ", "grid.1: ", "other: "),
-    *(str(path), "put the file back"),
+    *(str(path), "put the file back", "a newer version's: update"),
   ):
     assert place in message

@@ -173,3 +173,13 @@ def test_a_manifest_of_another_form_is_one_message(tmp_path, content):
   with pytest.raises(InputError, match="export.json, found .*again") as caught:
     Predictor.from_pretrained(tmp_path)
   assert "\n" not in str(caught.value)
+
+
+def test_a_package_of_a_newer_version_is_refused(directory, tmp_path):
+  newer = shutil.copytree(directory, tmp_path / "newer")
+  manifest = newer / packaged.MANIFEST
+  content = json.loads(manifest.read_text())
+  content["version"] += 1
+  manifest.write_text(json.dumps(content))
+  with pytest.raises(InputError, match="found 2: a newer version of unimse"):
+    packaged.load(newer)
