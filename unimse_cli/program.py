@@ -4,6 +4,7 @@ Nothing is imported here that takes long, so that a wrong flag is told at once.
 """
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -44,9 +45,17 @@ def parse(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
     The program's name alone, which absl hands on to the command.
 
   Raises:
-    flags.Error: an unknown flag, an illegal value, a missing or a stray one.
+    flags.Error: an unknown flag, an illegal value, missing or stray ones.
   """
-  rest = values(arguments)
+  try:
+    rest = values(arguments)
+  except flags.Error as error:
+    absent = re.findall(r"Flag (--\w+) must have a value other", str(error))
+    if not absent:
+      raise
+    raise flags.Error(
+      f"expected a value of {', '.join(absent)}, found none"
+    ) from error
   if len(rest) > 1:
     raise flags.Error(f"expected flags only, found {' '.join(rest[1:])!r}")
   return rest

@@ -76,3 +76,14 @@ def test_help_is_no_error(capsys, monkeypatch, asked):
 def test_help_is_shown_only_where_it_is_asked_for(capsys):
   program.help_if_asked(["--help", "--jobs=2"], lambda: "")
   assert capsys.readouterr().out == ""
+
+
+def test_flags_that_must_be_given_are_named_in_one_sentence(values):
+  for name in ("data", "out"):
+    flags.DEFINE_string(name, None, "A place.", flag_values=values)
+    flags.mark_flag_as_required(name, flag_values=values)
+  with pytest.raises(flags.Error) as refused:
+    program.parse(values, ["program", "--jobs=2"])
+  assert str(refused.value) == "expected a value of --data, --out, found none"
+  with pytest.raises(flags.Error, match="jobs=two"):
+    program.parse(values, ["program", "--data=d", "--out=o", "--jobs=two"])
