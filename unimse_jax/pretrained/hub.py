@@ -28,9 +28,19 @@ def snapshot(
   Raises:
     InputError: it is neither there nor to be had.
   """
-  import huggingface_hub  # takes half a second, and only this needs it
+  # They take half a second, and only this needs them.
+  import huggingface_hub
+  from huggingface_hub.errors import HFValidationError
+  from huggingface_hub.utils import validate_repo_id
 
   repository, _, revision = name.partition("@")
+  try:
+    validate_repo_id(repository)
+  except HFValidationError as error:
+    raise InputError(
+      f"{what}: expected a directory or a name of the Hugging Face hub "
+      f"(owner/name), found {name!r}, which is neither: correct the path"
+    ) from error
   find = {"allow_patterns": patterns, "revision": revision or None}
   if prefer_cache:
     try:
@@ -39,7 +49,7 @@ def snapshot(
           repository, local_files_only=True, **find
         )
       )
-    except Exception:  # not cached, or not a hub name at all
+    except Exception:  # not cached
       logging.getLogger(__name__).info("%s is not in the hub cache.", name)
     print(f"Downloading {name} from the Hugging Face hub ...", flush=True)
   try:

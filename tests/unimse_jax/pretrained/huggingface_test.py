@@ -264,10 +264,11 @@ def test_a_name_that_cannot_be_reached_names_the_commands(
     assert part in message
 
 
-def test_a_path_that_is_missing_is_no_traceback(monkeypatch):
-  monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-  with pytest.raises(InputError, match="is not a directory"):
-    load("/no/such/directory/at/all")
+@pytest.mark.parametrize("path", ["/no/such/directory", "no/such/t5", "no t5"])
+def test_a_path_that_is_missing_is_told_and_not_asked_for(path, capsys):
+  with pytest.raises(InputError, match=f"found '{path}', which is neither"):
+    load(path)
+  assert capsys.readouterr().out == ""  # nothing is downloaded
 
 
 def test_half_precision_that_overflows_is_refused(torch_model, tmp_path):
