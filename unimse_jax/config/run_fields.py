@@ -77,8 +77,9 @@ class TrainConfig:
   not 95. parallel.fsdp and train.remat save memory and keep all."""
   average: float = field(0.0, at_least=0, below=1, before=0.0)
   """Above 0, a moving average of the parameters is kept, of which a step leaves
-  this share as it is (less in the first steps), and it is what is evaluated and
-  given away; 0.999 is usual. It takes as much memory as the parameters."""
+  this share as it is (step n at most (1 + n) / (10 + n)), and it is what is
+  evaluated and given away; 0.999 is usual. It takes as much memory as the
+  parameters."""
   remat: Literal["none", "dots", "full"] = field(
     "none", free=True, before="none"
   )
@@ -97,7 +98,8 @@ class TrainConfig:
   time, and is the only moment at which a best checkpoint can be found."""
   patience: int = field(0, at_least=0, free=True, before=0)
   """Evaluations in a row without a better one, by train.selection, after which
-  training ends; 0: it goes on to the last epoch."""
+  training ends; 0: it goes on to the last epoch. From random weights less than
+  5 stops too early."""
   checkpoint_every_steps: int = field(500, at_least=1, free=True)
   """Steps from one checkpoint to the next, besides those of evaluations: what a
   killed run loses at most."""
@@ -129,8 +131,9 @@ class DecodingConfig:
   """Above 0 favours longer texts in beams."""
   logit_adjustment: float = field(0.0, at_least=0, free=True, before=0.0)
   """Above 0, an emotion is chosen by its probability over the frequency of its
-  class in training to this power: 1 makes up for it wholly, as macro F1 wants,
-  and costs accuracy. 0: the emotion that was written."""
+  class in training to this power, among those that may follow the polarity that
+  was written: 1 makes up for it wholly, as macro F1 wants. 0: the emotion that
+  was written. On MELD's words loss.class_balance gave more."""
   intensity: Literal["greedy", "mean", "median"] = field("median", free=True)
   """The predicted number (D26): as written ("greedy"), or of the distribution
   over all numbers the "mean", which has the least expected squared error, or
