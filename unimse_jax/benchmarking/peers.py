@@ -17,8 +17,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from jax.sharding import Mesh
@@ -28,17 +26,15 @@ from unimse_jax import processes
 from unimse_jax.benchmarking import synthetic
 from unimse_jax.benchmarking.throughput import time_runs
 from unimse_jax.benchmarking.workload import (
-  init_params,
+  make_lstms,
+  make_step,
   make_workload,
-  random_params,
-  synthetic_model,
 )
 from unimse_jax.config import Config
 from unimse_jax.data.batching import Batch
 from unimse_jax.errors import InputError
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline.mesh import config_mesh
-from unimse_jax.training.assembly import assemble
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "tests/peers/timed_torch.py"
 DECODING_SCRIPT = SCRIPT.with_name("timed_generate.py")
@@ -119,9 +115,9 @@ def measure(config: Config, name: str, part: str, steps: int) -> dict[str, Any]:
   mesh = config_mesh(config)
   _check(mesh, SCRIPT)
   if part == "train":
-    tasks, run = _train_tasks(config, mesh), _make_step(config, mesh)
+    tasks, run = _train_tasks(config, mesh), make_step(config, mesh)
   else:
-    tasks, run = _lstm_tasks(config), _make_lstms(config, mesh)
+    tasks, run = _lstm_tasks(config), make_lstms(config, mesh)
   with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
     values = json.dumps(config_lib.to_dict(config))
@@ -314,51 +310,6 @@ def _with_drawn_voices(config: Config, batch: Batch) -> tuple[Batch, str]:
     f"voices of {counts.min()} to {counts.max()} frames (mean "
     f"{counts.mean():.0f})",
   )
-
-
-def _make_step(config: Config, mesh: Mesh) -> Callable[[Batch], Any]:
-  """Our training step, which goes on with the state that it leaves."""
-  model = synthetic_model(config)
-  shapes = jax.eval_shape(
-    functools.partial(init_params, config, model), jax.random.key(0)
-  )
-  assembly = assemble(config, model, shapes, mesh, total_steps=1)
-  state = assembly.create_state(random_params(config, model, mesh))
-  key = jax.device_put(jax.random.key(config.seed), sharding.replicated(mesh))
-
-  def step(batch: Batch):
-    nonlocal state
-    state, metrics = assembly.step(state, batch, key)
-    return state, metrics
-
-  return step
-
-
-def _make_lstms(config: Config, mesh: Mesh) -> Callable[[Batch], Any]:
-  """Forward and backward of our LSTMs alone."""
-  model = synthetic_model(config)
-  params = random_params(config, model, mesh)
-  readers = {
-    name: values
-    for name, values in params.items()
-    if name.startswith("modality_encoder")
-  }
-
-  def total(readers: Any, batch: Batch) -> jax.Array:
-    read = model.apply(
-      {"params": {**params, **readers}},
-      batch,
-      False,
-      rngs={"dropout": jax.random.key(config.seed)},
-      method="_read_modalities",
-    )
-    return sum(
-      jnp.square(array).sum()
-      for each in read.values()
-      for array in (each.vector, each.states)
-    )
-
-  return functools.partial(jax.jit(jax.grad(total)), readers)
 
 
 def format_report(report: dict[str, Any]) -> str:

@@ -5,10 +5,11 @@ nothing beyond jax, flax, optax, numpy and ml_collections.
 """
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -40,6 +41,8 @@ from unimse_jax.pipeline.mesh import config_mesh
 from unimse_jax.training.assembly import Assembly, assemble, check_batch_size
 from unimse_jax.training.train_state import TrainState
 
+WAYS = ("greedy", "constrained", "beam")  # of decoding
+
 
 @dataclasses.dataclass(frozen=True)
 class Timed:
@@ -70,7 +73,13 @@ class Timed:
 
 
 def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
-  """Times the train step in every bucket, and decoding in one.
+  """`measure_training` and, as "decoding", `measure_decoding`."""
+  report = measure_training(config, steps, warmup)
+  return report | {"decoding": measure_decoding(config, steps, warmup)}
+
+
+def measure_training(config: Config, steps: int, warmup: int) -> dict[str, Any]:
+  """Times the train step in every bucket.
 
   A batch lies on the devices before the clock starts, and the clock stops
   when the new state is there: the input's own cost is not measured, and the
@@ -97,22 +106,37 @@ def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
     functools.partial(init_params, config, model), jax.random.key(0)
   )
   assembly = assemble(config, model, shapes, mesh, len(workload.plans))
-  device = mesh.devices.flat[0]
   report = _describe(config, mesh, shapes) | {"steps": steps}
-  try:
+  device = mesh.devices.flat[0]
+  with _explained(device):
     state = assembly.create_state(random_params(config, model, mesh))
-    timed, state = _time_training(
+    timed = _time_training(
       config, mesh, assembly, state, workload, steps, warmup
     )
-    report["train"] = _train_report(config, model, mesh, workload, timed)
-    report["memory"] = _memory(device, timed)
-    report["decoding"] = _time_decoding(
-      config, mesh, model, state.params, workload, steps, warmup
-    )
-  except jax.errors.JaxRuntimeError as error:
-    _explain(error, device)
-    raise
-  return report
+  report["train"] = _train_report(config, model, mesh, workload, timed)
+  return report | {"memory": _memory(device, timed)}
+
+
+def measure_decoding(
+  config: Config, steps: int, warmup: int, ways: Sequence[str] = WAYS
+) -> dict[str, Any]:
+  """Times encoding and decoding of a full batch of the commonest bucket.
+
+  Args:
+    config: as of `measure_training`, and so are the next two.
+    steps: timed runs.
+    warmup: runs before them.
+    ways: searches that are timed.
+
+  Returns:
+    Values of JSON types, times in s; `throughput_table` names them.
+
+  Raises:
+    InputError: as `measure_training`.
+  """
+  mesh = config_mesh(config)
+  with _explained(mesh.devices.flat[0]):
+    return _time_decoding(config, mesh, steps, warmup, ways)
 
 
 def _describe(config: Config, mesh: Mesh, shapes: Any) -> dict[str, Any]:
@@ -127,9 +151,14 @@ def _describe(config: Config, mesh: Mesh, shapes: Any) -> dict[str, Any]:
   }
 
 
-def _explain(error: jax.errors.JaxRuntimeError, device: jax.Device) -> None:
-  """Raises InputError where the error is a lack of memory."""
-  if lacks_memory(error):
+@contextlib.contextmanager
+def _explained(device: jax.Device) -> Iterator[None]:
+  """Raises InputError where an error is a lack of memory."""
+  try:
+    yield
+  except jax.errors.JaxRuntimeError as error:
+    if not lacks_memory(error):
+      raise
     raise InputError(
       f"Expected the config to fit into the memory of {device.device_kind}, "
       f"found: {str(error).splitlines()[0]} Lower config.train.batch_size or "
@@ -145,7 +174,7 @@ def _time_training(
   workload: Workload,
   steps: int,
   warmup: int,
-) -> tuple[dict[int, Timed], TrainState]:
+) -> dict[int, Timed]:
   """Bucket -> times of the train step; the state is donated and goes on."""
   key = jax.device_put(jax.random.key(config.seed), sharding.replicated(mesh))
   timed = {}
@@ -173,19 +202,14 @@ def _time_training(
       seconds,
       timed[length].median,
     )
-  return timed, state
+  return timed
 
 
 def _time_decoding(
-  config: Config,
-  mesh: Mesh,
-  model: UniMSE,
-  params: Any,
-  workload: Workload,
-  steps: int,
-  warmup: int,
+  config: Config, mesh: Mesh, steps: int, warmup: int, ways: Sequence[str]
 ) -> dict[str, Any]:
-  """Encoding and decoding of a full batch of the commonest bucket."""
+  workload, model = make_workload(config, mesh), synthetic_model(config)
+  params = random_params(config, model, mesh)
   divisor = sharding.batch_divisor(mesh)
   size = -(-config.decoding.batch_size // divisor) * divisor
   counts = collections.Counter(plan.length for plan in workload.plans)
@@ -203,7 +227,8 @@ def _time_decoding(
     "tokens": new_tokens + 1,
   }
   function = jax.jit(encode_and_decode, static_argnums=(0, 1, 2))
-  for name, beams, automaton in _ways_to_decode(config, model):
+  for name in ways:
+    beams, automaton = _search(name, config, model)
     compiled, seconds = _compile(
       function, model, new_tokens, beams, params, batch, automaton
     )
@@ -221,19 +246,16 @@ def _time_decoding(
   return report
 
 
-def _ways_to_decode(
-  config: Config, model: UniMSE
-) -> list[tuple[str, int, TokenAutomaton]]:
-  """Name, beams and automaton of what is timed."""
-  free = grammar.free(model.config.t5.vocab_size)
+def _search(
+  name: str, config: Config, model: UniMSE
+) -> tuple[int, TokenAutomaton]:
+  """Beams and automaton of one of `WAYS`."""
+  if name == "greedy":
+    return 1, grammar.free(model.config.t5.vocab_size)
   # As large as the tables of four slots and T5's vocabulary; there is no
   # vocabulary here to make real ones with.
   noise = noise_automaton(config.seed)
-  return [
-    ("greedy", 1, free),
-    ("constrained", 1, noise),
-    ("beam", max(config.decoding.beams, 4), noise),
-  ]
+  return (max(config.decoding.beams, 4) if name == "beam" else 1), noise
 
 
 def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from unimse_jax.benchmarking.throughput import WAYS
 from unimse_jax.tables import writers
 from unimse_jax.tables.table import Table
-
-WAYS = ("greedy", "constrained", "beam")  # of decoding
 
 
 def format_report(report: Mapping[str, Any]) -> str:

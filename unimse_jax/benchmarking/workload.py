@@ -6,9 +6,11 @@ flax, optax, numpy and ml_collections.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -21,6 +23,7 @@ from unimse_jax.decoding.grammar import TokenAutomaton
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline.model_shape import model_config, random_t5
+from unimse_jax.training.assembly import assemble
 from unimse_jax.training.batch_order import BatchOrder
 
 # States and tokens of the label grammar of four slots in T5's vocabulary.
@@ -94,6 +97,51 @@ def encode_and_decode(
     max_new_tokens,
     beams,
   )
+
+
+def make_step(config: Config, mesh: Mesh) -> Callable[[Batch], Any]:
+  """The training step, which goes on with the state that it leaves."""
+  model = synthetic_model(config)
+  shapes = jax.eval_shape(
+    functools.partial(init_params, config, model), jax.random.key(0)
+  )
+  assembly = assemble(config, model, shapes, mesh, total_steps=1)
+  state = assembly.create_state(random_params(config, model, mesh))
+  key = jax.device_put(jax.random.key(config.seed), sharding.replicated(mesh))
+
+  def step(batch: Batch):
+    nonlocal state
+    state, metrics = assembly.step(state, batch, key)
+    return state, metrics
+
+  return step
+
+
+def make_lstms(config: Config, mesh: Mesh) -> Callable[[Batch], Any]:
+  """Forward and backward of the LSTMs alone."""
+  model = synthetic_model(config)
+  params = random_params(config, model, mesh)
+  readers = {
+    name: values
+    for name, values in params.items()
+    if name.startswith("modality_encoder")
+  }
+
+  def total(readers: Any, batch: Batch) -> jax.Array:
+    read = model.apply(
+      {"params": {**params, **readers}},
+      batch,
+      False,
+      rngs={"dropout": jax.random.key(config.seed)},
+      method="_read_modalities",
+    )
+    return sum(
+      jnp.square(array).sum()
+      for each in read.values()
+      for array in (each.vector, each.states)
+    )
+
+  return functools.partial(jax.jit(jax.grad(total)), readers)
 
 
 def make_workload(config: Config, mesh: Mesh) -> Workload:

@@ -90,7 +90,7 @@ def test_the_report_is_json_and_adds_up(report):
     overall["epoch_seconds"] / overall["steps_per_epoch"]
   )
   assert report["decoding"]["tokens"] == 7
-  for name in throughput_table.WAYS:
+  for name in throughput.WAYS:
     row = report["decoding"][name]
     rate = pytest.approx(5 / row["seconds"]["median"])
     assert row["examples_per_second"] == rate
