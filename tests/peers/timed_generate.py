@@ -112,10 +112,11 @@ def make_runs(
   params = jax.jit(model.init)(
     jax.random.key(config.seed), inputs[:1], mask[:1], inputs[:1, :1]
   )["params"]
-  peer = make_torch(shape, params)
+  device = "cuda" if torch.cuda.is_available() else "cpu"
+  peer = make_torch(shape, params).to(device)
   read = {
-    "input_ids": torch.tensor(inputs, dtype=torch.long),
-    "attention_mask": torch.tensor(mask, dtype=torch.long),
+    "input_ids": torch.tensor(inputs, dtype=torch.long, device=device),
+    "attention_mask": torch.tensor(mask, dtype=torch.long, device=device),
   }
   label_text, vocabulary = prediction_speed.make_labels(config)
   length = config.decoding.max_new_tokens + 1
@@ -136,7 +137,7 @@ def make_runs(
       do_sample=False,
       prefix_allowed_tokens_fn=allowed_tokens(legal) if constrained else None,
     )
-    return found.numpy()[:, 1:]
+    return found.cpu().numpy()[:, 1:]
 
   return {
     name: (

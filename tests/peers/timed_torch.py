@@ -1,12 +1,13 @@
 """Times the model in torch, for `python -m unimse_jax.benchmark --peer torch`.
 
-python tests/peers/timed_torch.py --folder FOLDER [--compiled]
+python tests/peers/timed_torch.py --folder FOLDER [--compiled] [--float32]
 
 It is what a user of PyTorch would write for speed: transformers' T5 with its
 fused attention, LSTMs of torch, losses without loops, fused AdamW, in bfloat16
 autocast where the config asks for it, compiled as one graph with --compiled
-(but for the LSTMs, which torch.compile does not take). Learning rates stay at
-their start.
+(but for the LSTMs, which torch.compile does not take). With --float32 it leaves
+precision to PyTorch: float32, no TF32 on a GPU. Learning rates stay at their
+start.
 
 `benchmarking.peers` starts it, leaves the config and the batches in the folder
 and writes lines "NAME COUNT" to its input; it answers each with a line
@@ -162,12 +163,15 @@ def main() -> None:
   parser.add_argument("--folder", type=pathlib.Path, required=True)
   parser.add_argument("--part", choices=("train", "lstm"), default="train")
   parser.add_argument("--compiled", action="store_true")
+  parser.add_argument("--float32", action="store_true")
   options = parser.parse_args()
   values = json.loads((options.folder / "config.json").read_text())
+  if options.float32:
+    values["t5"]["dtype"] = "float32"
   config = config_lib.validate(values)
   device = "cuda" if torch.cuda.is_available() else "cpu"
   torch.manual_seed(config.seed)
-  if device == "cuda":
+  if device == "cuda" and not options.float32:
     torch.set_float32_matmul_precision("high")  # TF32
   if options.part == "train":
     step = make_training(config, device, options.compiled)

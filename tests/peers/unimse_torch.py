@@ -70,7 +70,10 @@ class Reader(nn.Module):
     states = frames.new_zeros(*frames.shape[:2], self.states_width)
     if len(rows):
       packed = rnn.pack_padded_sequence(
-        frames[rows], counts[rows], batch_first=True, enforce_sorted=False
+        frames[rows],
+        counts[rows].cpu(),  # as it asks for
+        batch_first=True,
+        enforce_sorted=False,
       )
       found, (ends, _) = self.lstm(packed)
       found, _ = rnn.pad_packed_sequence(

@@ -38,6 +38,12 @@ from unimse_jax.pipeline.mesh import config_mesh
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "tests/peers/timed_torch.py"
 DECODING_SCRIPT = SCRIPT.with_name("timed_generate.py")
+# Name -> arguments of the script.
+PEERS = {
+  "torch": (),
+  "torch_compile": ("--compiled",),
+  "torch_float32": ("--float32",),
+}
 _TEXTS = ("encoder_input_tokens", "encoder_mask", "segment_ids")
 _TEXT = 64  # tokens of every text of the equal shapes
 _TURN = 3  # timed runs of a turn; one more goes before, to warm the caches
@@ -64,8 +70,7 @@ class Peer:
   def __init__(self, folder: pathlib.Path, name: str, part: str):
     """Starts it; the folder holds config.json and the batches."""
     command = [sys.executable, SCRIPT, "--folder", folder, "--part", part]
-    if name == "torch_compile":
-      command.append("--compiled")
+    command += PEERS[name]
     self._process = subprocess.Popen(
       [str(each) for each in command],
       stdin=subprocess.PIPE,
@@ -100,7 +105,7 @@ def measure(config: Config, name: str, part: str, steps: int) -> dict[str, Any]:
 
   Args:
     config: shapes, losses and optimizer.
-    name: "torch", or "torch_compile" with torch.compile.
+    name: one of `PEERS`.
     part: "train", the whole training step, or "lstm", forward and backward of
       the LSTMs alone.
     steps: timed runs of each side and task, rounded up to whole turns.

@@ -1,6 +1,8 @@
 """Timing beside a peer: turns, tasks, and what a user is told."""
 
 import importlib.util
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -83,6 +85,16 @@ def test_a_peer_that_ends_is_told(monkeypatch, tmp_path):
   with pytest.raises(InputError, match=r"ended with status 3"):
     peer.time("equal", 1)
   peer.close()
+
+
+def test_the_command_names_the_peers():
+  # A process of its own: two commands cannot define --config in one.
+  shown = subprocess.run(
+    [sys.executable, "-m", "unimse_jax.benchmark", "--help"],
+    capture_output=True,
+    text=True,
+  ).stdout
+  assert f"--peer: <{'|'.join([*peers.PEERS, 'generate'])}>" in shown
 
 
 @pytest.mark.parametrize("part", ["train", "lstm"])
