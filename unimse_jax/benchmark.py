@@ -5,15 +5,19 @@ python -m unimse_jax.benchmark --config configs/base.py [--steps 20]
 python -m unimse_jax.benchmark --config tests/peers/t5_small.py --peer torch
     [--part lstm]
 python -m unimse_jax.benchmark --config tests/peers/t5_small.py --peer generate
+python -m unimse_jax.benchmark --config configs/base.py --goals
+    [--only training --only scaling] [--output FILE.json]
 """
 
 import json
+import pathlib
 from typing import Any
 
 from absl import flags
 
 from unimse_cli.storage import user_path
-from unimse_jax import command_line
+from unimse_jax import command_line, program_cache
+from unimse_jax.benchmarking import goals
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import write_atomically
@@ -26,20 +30,33 @@ _STEPS = flags.DEFINE_integer(
 _WARMUP = flags.DEFINE_integer(
   "warmup", 3, "Steps before those.", lower_bound=0
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Where to write the figures.")
+_OUTPUT = flags.DEFINE_string(
+  "output",
+  None,
+  "Where to write the figures; --goals goes on with what the file holds.",
+)
 _PEER = flags.DEFINE_enum(
   "peer",
   None,
-  ["torch", "torch_compile", "generate"],
+  ["torch", "torch_compile", "torch_float32", "generate"],
   "Times training alone, beside the same model in torch on transformers' T5, "
-  "eager or compiled, taking turns; generate: greedy decoding, beside "
-  "transformers' generate.",
+  "eager, compiled, or eager in float32 whatever the config's type, taking "
+  "turns; generate: greedy decoding, beside transformers' generate.",
 )
 _PART = flags.DEFINE_enum(
   "part",
   "train",
   ["train", "lstm"],
   "What is timed beside a peer: the training step, or its LSTMs.",
+)
+_GOALS = flags.DEFINE_bool(
+  "goals",
+  False,
+  "Measures the goals for an accelerator one after another, each in a process "
+  "of its own, and prints them as a table in Markdown.",
+)
+_ONLY = flags.DEFINE_multi_enum(
+  "only", goals.TASKS, goals.TASKS, "Which of the goals to measure."
 )
 
 
@@ -51,6 +68,8 @@ def main() -> int:
     raise InputError(
       f"--output: expected a file in a directory that exists, found {output}."
     )
+  if _GOALS.value:
+    return _measure_goals(config, output)
   launch.join()
   report, text = _measure_beside(config) if _PEER.value else _measure(config)
   from unimse_jax.parallel import multihost
@@ -60,6 +79,16 @@ def main() -> int:
     if output:
       write_atomically(output, json.dumps(report, indent=2).encode())
   return 0
+
+
+def _measure_goals(config: Config, output: pathlib.Path | None) -> int:
+  """Status 1 where a goal could not be measured."""
+  program_cache.enable()  # compiling is not what is timed
+  found = goals.measure(
+    config, _ONLY.value, _STEPS.value, _WARMUP.value, output
+  )
+  print(goals.format_found(found))
+  return 1 if found.faults else 0
 
 
 def _measure(config: Config) -> tuple[dict[str, Any], str]:

@@ -6,6 +6,7 @@ of the label texts: needs no files.
 
 import dataclasses
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from jax.sharding import Mesh
 
 from unimse_jax.benchmarking import synthetic
 from unimse_jax.config import Config
-from unimse_jax.data.batching import Batch
+from unimse_jax.data.batching import Batch, BatchPlan, plan_in_order
 from unimse_jax.labels import LabelText
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import multihost
@@ -119,6 +120,49 @@ def _measure_way(
   }
 
 
+def measure_test_sets(
+  config: Config, model: UniMSE, params: Any, mesh: Mesh
+) -> dict[str, float]:
+  """Times what `eval` computes for the four test sets: labels with scores.
+
+  All batches of a padded length have the arrays of the first one; they are sent
+  to the devices anew each time.
+
+  Args:
+    config: config of the run.
+    model: the config's model.
+    params: the model's parameters.
+    mesh: devices to run on.
+
+  Returns:
+    "clips"; "first_seconds" of one batch of each length, compiling included;
+    "seconds" of all batches after that.
+  """
+  text, vocabulary = make_labels(config)
+  labeller = Labeller(model, vocabulary, text, config.decoding, mesh)
+  size = labeller.batch_size
+  lengths = synthetic.test_set_lengths(config.text, config.seed)
+  plans = plan_in_order(lengths, config.data.buckets, size)
+  first = {plan.length: plan for plan in reversed(plans)}
+  arrays = {
+    length: _own_batch(config, lengths[list(plan.rows)], size, length)
+    for length, plan in first.items()
+  }
+
+  def label(plans: Iterable[BatchPlan]) -> float:
+    start = time.perf_counter()
+    batches = ((arrays[plan.length], len(plan.rows)) for plan in plans)
+    for _ in labeller.label(params, batches, with_probabilities=True):
+      pass
+    return time.perf_counter() - start
+
+  return {
+    "clips": len(lengths),
+    "first_seconds": label(first.values()),
+    "seconds": label(plans),
+  }
+
+
 def _batch(config: Config, size: int) -> Batch:
   """This process's rows of a full batch in the bucket of the median text."""
   lengths = synthetic.text_lengths(config.text, config.seed)
@@ -126,7 +170,14 @@ def _batch(config: Config, size: int) -> Batch:
     each for each in config.data.buckets if each >= np.median(lengths)
   )
   inside = np.resize(lengths[lengths <= bucket], size)
-  batch = synthetic.make_batch(config, inside, size, bucket)
+  return _own_batch(config, inside, size, bucket)
+
+
+def _own_batch(
+  config: Config, lengths: np.ndarray, size: int, length: int
+) -> Batch:
+  """This process's rows of a batch of texts of these lengths."""
+  batch = synthetic.make_batch(config, lengths, size, length)
   own = multihost.own_rows(size)
   return {name: values[own] for name, values in batch.items()}
 

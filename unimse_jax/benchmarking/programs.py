@@ -104,7 +104,7 @@ def _step(config: Config, devices: Sequence[jax.Device], place: int) -> Program:
   mesh = config_mesh(config, devices)
   check_batch_size(config, mesh)
   workload = make_workload(config, mesh)
-  plan = _plans(workload)[place]
+  plan = plans_by_shape(workload)[place]
   _, assembly = _assemble(config, mesh)
   key = jax.eval_shape(lambda: jax.random.key(0))
   key = jax.ShapeDtypeStruct(
@@ -118,7 +118,7 @@ def _step(config: Config, devices: Sequence[jax.Device], place: int) -> Program:
   )
 
 
-def _plans(workload: Workload) -> list[BatchPlan]:
+def plans_by_shape(workload: Workload) -> list[BatchPlan]:
   """A plan of each shape of an epoch, the commonest shape first."""
   counts = collections.Counter(map(_shape, workload.plans))
   plans = {_shape(plan): plan for plan in workload.plans}

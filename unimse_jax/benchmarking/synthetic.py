@@ -121,6 +121,9 @@ CORPORA = {
   "iemocap": CorpusLengths(5237, 18.3, 147, dialogue=49),
 }
 
+# Utterances of the test splits, as the paper's Table 1 has them.
+TEST_ROWS = {"mosi": 686, "mosei": 4659, "meld": 2610, "iemocap": 1650}
+
 
 def row_corpora() -> list[str]:
   """The corpus of every row of the four train sets."""
@@ -148,6 +151,21 @@ def text_lengths(config: TextConfig, seed: int = 0) -> np.ndarray:
       own = own + _SPEAKER_TOKENS
     lengths.append(_with_context(own, corpus.dialogue, config) + prefix + 1)
   return np.minimum(np.concatenate(lengths), config.max_tokens)
+
+
+def test_set_lengths(config: TextConfig, seed: int = 0) -> np.ndarray:
+  """Encoder tokens of every row of the four test sets, as long as train rows.
+
+  Returns:
+    int64[9605].
+  """
+  rng = np.random.default_rng(seed)
+  lengths, corpora = text_lengths(config, seed), np.array(row_corpora())
+  drawn = [
+    rng.choice(lengths[corpora == corpus], rows)
+    for corpus, rows in TEST_ROWS.items()
+  ]
+  return np.concatenate(drawn)
 
 
 def _with_context(

@@ -55,6 +55,18 @@ def test_context_lengthens_meld_as_measured(config):
   assert np.percentile(meld, 99) == pytest.approx(141 + 7, rel=0.05)
 
 
+def test_test_sets_have_the_lengths_of_their_corpora(config):
+  lengths = synthetic.test_set_lengths(config.text)
+  assert len(lengths) == 686 + 4659 + 2610 + 1650 == 9605
+  train = synthetic.text_lengths(config.text)
+  meld = lengths[686 + 4659 :][:2610]
+  # Dialogues: twice as long as MOSEI's sentences, and as those of training.
+  assert meld.mean() == pytest.approx(
+    train[1284 + 16326 :][:9989].mean(), rel=0.03
+  )
+  assert set(lengths) <= set(train)
+
+
 def test_nothing_is_longer_than_the_config_allows(config):
   text = dataclasses.replace(config.text, max_tokens=48)
   assert synthetic.text_lengths(text).max() == 48
