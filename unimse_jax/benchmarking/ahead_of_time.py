@@ -100,7 +100,7 @@ def topology_devices(topology: str) -> Sequence[jax.Device]:
 
 
 def check(config: Config, topology: str) -> list[Compiled]:
-  """Compiles the train step, once for each of its two shapes, and decoding.
+  """Compiles the usual train step, that of the longest texts, and decoding.
 
   The shapes are those of a training on the four corpora, whose texts' lengths
   `synthetic` makes up.

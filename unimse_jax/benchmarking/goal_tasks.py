@@ -14,7 +14,6 @@ import numpy as np
 from unimse_jax.benchmarking import (
   peers,
   prediction_speed,
-  programs,
   scaling,
   throughput,
 )
@@ -65,7 +64,7 @@ def measure_lstms(config: Config, steps: int, warmup: int) -> Values:
   """
   mesh = config_mesh(config)
   workload = make_workload(config, mesh)
-  plan = programs.plans_by_shape(workload)[0]
+  plan = workload.plans_by_shape()[0]
   batch = sharding.shard_batch(
     workload.batch(config, plan, config.train.batch_size), mesh
   )

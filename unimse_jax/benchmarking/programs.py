@@ -3,11 +3,10 @@
 Everything is abstract, so that the devices need not be there.
 """
 
-import collections
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -64,12 +63,14 @@ def usual_step(config: Config, devices: Sequence[jax.Device]) -> Program:
   Raises:
     InputError: the devices do not allow the mesh or the batch size.
   """
-  return _step(config, devices, place=0)
+  return _step(config, devices, lambda plans: plans[0])
 
 
 def longest_step(config: Config, devices: Sequence[jax.Device]) -> Program:
   """The train step of the batches of the longest texts; as `usual_step`."""
-  return _step(config, devices, place=-1)
+  return _step(
+    config, devices, lambda plans: max(plans, key=lambda plan: plan.length)
+  )
 
 
 def decoding(config: Config, devices: Sequence[jax.Device]) -> Program:
@@ -100,11 +101,16 @@ def decoding(config: Config, devices: Sequence[jax.Device]) -> Program:
   )
 
 
-def _step(config: Config, devices: Sequence[jax.Device], place: int) -> Program:
+def _step(
+  config: Config,
+  devices: Sequence[jax.Device],
+  choose: Callable[[list[BatchPlan]], BatchPlan],
+) -> Program:
+  """The train step of the plan that is chosen of those of each shape."""
   mesh = config_mesh(config, devices)
   check_batch_size(config, mesh)
   workload = make_workload(config, mesh)
-  plan = plans_by_shape(workload)[place]
+  plan = choose(workload.plans_by_shape())
   _, assembly = _assemble(config, mesh)
   key = jax.eval_shape(lambda: jax.random.key(0))
   key = jax.ShapeDtypeStruct(
@@ -118,20 +124,9 @@ def _step(config: Config, devices: Sequence[jax.Device], place: int) -> Program:
   )
 
 
-def plans_by_shape(workload: Workload) -> list[BatchPlan]:
-  """A plan of each shape of an epoch, the commonest shape first."""
-  counts = collections.Counter(map(_shape, workload.plans))
-  plans = {_shape(plan): plan for plan in workload.plans}
-  return [plans[shape] for shape, _ in counts.most_common()]
-
-
-def _shape(plan: BatchPlan) -> tuple[int, tuple[int, int] | None]:
-  return plan.length, plan.packed
-
-
 def _step_name(config: Config, workload: Workload, plan: BatchPlan) -> str:
   rows, length = workload.order.shape(plan)
-  alike = sum(_shape(each) == _shape(plan) for each in workload.plans)
+  alike = sum(each.shape == plan.shape for each in workload.plans)
   name = (
     f"train step, {config.train.batch_size} texts in {rows} x {length} tokens, "
     f"{alike} of {len(workload.plans)} batches"

@@ -67,7 +67,7 @@ def step_cost(config: Config, steps: int, warmup: int) -> Cost:
   """The cost of the step of most batches."""
   mesh = config_mesh(config)
   workload = make_workload(config, mesh)
-  plan = programs.plans_by_shape(workload)[0]
+  plan = workload.plans_by_shape()[0]
   batch = workload.batch(config, plan, config.train.batch_size)
   program = programs.usual_step(config, mesh.devices.flatten().tolist())
   counted = program.function.lower(*program.arguments).compile().cost_analysis()

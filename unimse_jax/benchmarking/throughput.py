@@ -41,6 +41,7 @@ from unimse_jax.pipeline.mesh import config_mesh
 from unimse_jax.training.assembly import Assembly, assemble, check_batch_size
 from unimse_jax.training.train_state import TrainState
 
+Shape = tuple[int, tuple[int, int] | None]  # of a `BatchPlan`
 WAYS = ("greedy", "constrained", "beam")  # of decoding
 
 
@@ -79,7 +80,7 @@ def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
 
 
 def measure_training(config: Config, steps: int, warmup: int) -> dict[str, Any]:
-  """Times the train step in every bucket.
+  """Times the train step in every shape of an epoch's batches.
 
   A batch lies on the devices before the clock starts, and the clock stops
   when the new state is there: the input's own cost is not measured, and the
@@ -174,15 +175,13 @@ def _time_training(
   workload: Workload,
   steps: int,
   warmup: int,
-) -> dict[int, Timed]:
-  """Bucket -> times of the train step; the state is donated and goes on."""
+) -> dict[Shape, Timed]:
+  """Times of the train step; the state is donated and goes on."""
   key = jax.device_put(jax.random.key(config.seed), sharding.replicated(mesh))
   timed = {}
-  for length in config.data.buckets:
-    plans = workload.in_bucket(length)
-    if not plans:
-      continue
-    fullest = max(plans, key=lambda plan: len(plan.rows))
+  for plan in workload.plans_by_shape():
+    shape = plan.shape
+    fullest = max(workload.of_shapes([shape]), key=lambda plan: len(plan.rows))
     batch = sharding.shard_batch(
       workload.batch(config, fullest, config.train.batch_size), mesh
     )
@@ -193,14 +192,14 @@ def _time_training(
       state, metrics = compiled(state, batch, key)  # noqa: B023
       return state, metrics
 
-    timed[length] = Timed(
+    timed[shape] = Timed(
       time_runs(step, steps, warmup), seconds, _planned_bytes(compiled)
     )
     logging.info(
-      "Bucket %d: compiled in %.1f s, a step takes %.4g s.",
-      length,
+      "%s tokens: compiled in %.1f s, a step takes %.4g s.",
+      workload.describe(fullest),
       seconds,
-      timed[length].median,
+      timed[shape].median,
     )
   return timed
 
@@ -214,7 +213,9 @@ def _time_decoding(
   size = -(-config.decoding.batch_size // divisor) * divisor
   counts = collections.Counter(plan.length for plan in workload.plans)
   length = counts.most_common(1)[0][0]
-  rows = [row for plan in workload.in_bucket(length) for row in plan.rows]
+  rows = [
+    row for plan in workload.plans if plan.length == length for row in plan.rows
+  ]
   plan = BatchPlan(tuple(rows[:size]), length)
   batch = sharding.shard_batch(workload.batch(config, plan, size), mesh)
   table = params["t5"]["shared"]["embedding"]
@@ -287,7 +288,7 @@ def _planned_bytes(compiled: Any) -> int:
   )
 
 
-def _memory(device: jax.Device, timed: dict[int, Timed]) -> dict[str, Any]:
+def _memory(device: jax.Device, timed: dict[Shape, Timed]) -> dict[str, Any]:
   """Bytes on one device at the worst moment of training."""
   measured = (device.memory_stats() or {}).get("peak_bytes_in_use")
   if measured is not None:
@@ -301,17 +302,17 @@ def _train_report(
   model: UniMSE,
   mesh: Mesh,
   workload: Workload,
-  timed: dict[int, Timed],
+  timed: dict[Shape, Timed],
 ) -> dict[str, Any]:
   buckets = [
     {
-      "length": length,
-      **_rates(config, model, mesh, workload, {length: times}),
+      "shape": workload.describe(workload.of_shapes([shape])[0]),
+      **_rates(config, model, mesh, workload, {shape: times}),
       "step_seconds": times.spread(),
       "compile_seconds": times.compile_seconds,
       "planned_bytes": times.memory_bytes,
     }
-    for length, times in timed.items()
+    for shape, times in timed.items()
   ]
   overall = _rates(config, model, mesh, workload, timed)
   seconds = overall["epoch_seconds"] / overall["steps_per_epoch"]
@@ -323,15 +324,15 @@ def _rates(
   model: UniMSE,
   mesh: Mesh,
   workload: Workload,
-  timed: dict[int, Timed],
+  timed: dict[Shape, Timed],
 ) -> dict[str, Any]:
-  """What an epoch's batches of some buckets come to, at the median times.
+  """What an epoch's batches of some shapes come to, at the median times.
 
   Tokens are text and label tokens; the padding is that of both, and of the
   empty rows of short batches.
   """
-  plans = [plan for plan in workload.plans if plan.length in timed]
-  seconds = sum(timed[plan.length].median for plan in plans)
+  plans = workload.of_shapes(timed)
+  seconds = sum(timed[plan.shape].median for plan in plans)
   text = workload.lengths[[row for plan in plans for row in plan.rows]]
   label = synthetic.mean_label_tokens(config)
   flops = train_flops(

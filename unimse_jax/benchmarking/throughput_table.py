@@ -30,7 +30,7 @@ def format_report(report: Mapping[str, Any]) -> str:
 
 
 def _training(train: Mapping[str, Any]) -> Table:
-  head = ("text tokens", "share of steps", "median", "min", "p10", "p90")
+  head = ("encoder's tokens", "share of steps", "median", "min", "p10", "p90")
   head += ("examples/s", "real tokens/s", "padding", "TFLOP/s", "of peak")
   rows = [(*head, "compile, s")]
   overall = train["overall"]
@@ -40,7 +40,7 @@ def _training(train: Mapping[str, Any]) -> Table:
     share = row["steps_per_epoch"] / overall["steps_per_epoch"]
     rows.append(
       (
-        str(row["length"]),
+        row["shape"],
         f"{share:.1%}",
         *(f"{1e3 * value:.1f}" for value in times),
         *_rates(row),

@@ -4,9 +4,10 @@ Synthetic batches and random weights: needs no files, and nothing beyond jax,
 flax, optax, numpy and ml_collections.
 """
 
+import collections
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -42,8 +43,19 @@ class Workload:
   lengths: np.ndarray
   order: BatchOrder
 
-  def in_bucket(self, length: int) -> list[BatchPlan]:
-    return [plan for plan in self.plans if plan.length == length]
+  def of_shapes(self, shapes: Collection[Any]) -> list[BatchPlan]:
+    """The plans that have one of these shapes."""
+    return [plan for plan in self.plans if plan.shape in shapes]
+
+  def plans_by_shape(self) -> list[BatchPlan]:
+    """A plan of each shape, the commonest shape first."""
+    counts = collections.Counter(plan.shape for plan in self.plans)
+    plans = {plan.shape: plan for plan in self.plans}
+    return [plans[shape] for shape, _ in counts.most_common()]
+
+  def describe(self, plan: BatchPlan) -> str:
+    """The encoder's rows and their length, as "28 x 208"."""
+    return " x ".join(map(str, self.order.shape(plan)))
 
   def batch(self, config: Config, plan: BatchPlan, size: int) -> Batch:
     """This process's part of the arrays of a plan, padded to `size` rows."""

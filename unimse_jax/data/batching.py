@@ -29,6 +29,9 @@ _USUAL = 0.99
 # encoder's rows is chosen by.
 _TRIALS = 4
 _JUDGED = 48
+# Steps of an epoch whose work a shape more must spare: compiling takes as long
+# as some tens of steps.
+_WORTH = 100
 
 Batch = dict[str, np.ndarray]
 # (numbers of rows, their records, B) -> arrays of B rows besides those of the
@@ -71,6 +74,11 @@ class BatchPlan:
   rows: tuple[int, ...]
   length: int
   packed: tuple[int, int] | None = None
+
+  @property
+  def shape(self) -> tuple[int, tuple[int, int] | None]:
+    """What a program is compiled for: S, p and R."""
+    return self.length, self.packed
 
 
 def plan_epoch(
@@ -152,11 +160,13 @@ def _plan_alike(
   groups: np.ndarray,
   packs: bool,
 ) -> list[BatchPlan]:
-  """Plans of one shape for all of the batches.
+  """Plans of one shape for all of the batches, or of two that spare work.
+
+  In small batches the fullest needs many more rows than most do.
 
   Args:
     batches: rows of each.
-    typical: rows of batches like these, that the length R is chosen by.
+    typical: rows of batches like these, that the shapes are chosen by.
     lengths: int64[N], tokens of each row.
     buckets: as of `plan_epoch`, like the rest.
     groups: parts of a batch.
@@ -168,6 +178,9 @@ def _plan_alike(
   def spread(batch: np.ndarray) -> np.ndarray:
     return batch[packing.spread(lengths[batch], groups)]
 
+  def rows_needed(batch: np.ndarray) -> int:
+    return packing.rows_needed([lengths[batch]], room, groups)
+
   longest = max(lengths[batch].max() for batch in batches)
   length = buckets[bisect.bisect_left(buckets, longest)]
   if not packs:
@@ -177,11 +190,17 @@ def _plan_alike(
     [lengths[spread(batch)] for batch in fullest], length, groups
   )
   batches = [spread(batch) for batch in batches]
-  most = packing.rows_needed(
-    [lengths[batch] for batch in batches], room, groups
-  )
-  packed = (most, room) if most < groups.shape[1] else None
-  return [BatchPlan(tuple(batch.tolist()), length, packed) for batch in batches]
+  needs = [rows_needed(batch) for batch in batches]
+  few, most = 0, max(needs)
+  if len(batches) > _WORTH:
+    usual = [rows_needed(spread(each)) for each in typical[: len(batches)]]
+    few = packing.fewer_rows(usual, worth=_WORTH)
+  plans = []
+  for batch, need in zip(batches, needs, strict=True):
+    rows = few if need <= few else most
+    packed = (rows, room) if rows < groups.shape[1] else None
+    plans.append(BatchPlan(tuple(batch.tolist()), length, packed))
+  return plans
 
 
 def plan_in_order(

@@ -98,6 +98,23 @@ def rows_needed(
   return min(-(-most // step) * step, size)
 
 
+def fewer_rows(needs: Sequence[int], worth: int) -> int:
+  """Rows for the batches that need no more, where the fullest need many.
+
+  Args:
+    needs: rows that each batch needs, of a group.
+    worth: number of batches whose whole work must be spared.
+
+  Returns:
+    The number that spares most, or 0: it spares too little.
+  """
+  most, sorted_needs = max(needs), np.sort(needs)
+  numbers = np.unique(sorted_needs)
+  within = np.searchsorted(sorted_needs, numbers, side="right")
+  spared = within * (most - numbers) / most
+  return int(numbers[spared.argmax()]) if spared.max() >= worth else 0
+
+
 def row_length(
   batches: Sequence[np.ndarray], length: int, groups: np.ndarray
 ) -> int:

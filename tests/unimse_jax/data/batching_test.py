@@ -1,5 +1,6 @@
 """Every row once an epoch, the same plan again, and exact arrays."""
 
+import collections
 import threading
 
 import numpy as np
@@ -135,6 +136,25 @@ def test_batches_mix_as_plain_shuffling_does_and_pad_little(
   later = batching.plan_epoch(lengths, corpora, buckets, groups, 0, 7)
   assert {(plan.length, plan.packed) for plan in later} == shapes
   assert len(shapes) == 2
+
+
+def test_small_batches_have_a_shape_for_most_and_one_for_the_fullest(
+  four_corpora,
+):
+  lengths, corpora, buckets = four_corpora
+  shapes = set()
+  for epoch in (0, 5):
+    found = batching.plan_epoch(lengths, corpora, buckets, group(4), 0, epoch)
+    used = collections.Counter(plan.shape for plan in found)
+    shapes |= used.keys()
+    read = sum(np.prod(plan.packed) for plan in found)
+    assert read / lengths.sum() < 1.45  # all in the fullest's: 2.07
+    for plan in found:
+      rows, room = plan.packed
+      own = lengths[list(plan.rows)]
+      assert rows >= packing.rows_needed([own], room, group(4))
+  assert shapes == {(160, (2, 160)), (160, (3, 160)), (512, (2, 704))}
+  assert used[160, (2, 160)] > 0.9 * len(found)
 
 
 def test_evaluation_goes_by_length_and_reads_every_row_once():

@@ -57,6 +57,15 @@ def test_a_length_of_rows_that_wastes_little_is_chosen():
   assert packing.rows_needed(batches, 32, groups) == 6
 
 
+def test_most_batches_take_fewer_rows_than_the_fullest():
+  # Two rows for 90 of 100 spare 90 x 2 / 4 batches, one row 60 x 3 / 4.
+  needs = [1] * 60 + [2] * 30 + [4] * 10
+  assert packing.fewer_rows(needs, worth=45) == 1
+  assert packing.fewer_rows([2] * 90 + [4] * 10, worth=45) == 2
+  assert packing.fewer_rows([2] * 90 + [4] * 10, worth=46) == 0
+  assert packing.fewer_rows([3] * 100, worth=1) == 0
+
+
 def test_arrays_of_a_written_out_case():
   """Texts of 3, 1 and 2 tokens and an empty row; rows of 4 or of 5."""
   groups = packing.group_rows(4, 1, 1)
