@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 600
+# What jax calls the accelerator (cuda, tpu); any that it finds if empty.
+PLATFORM ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 DEMO := data/demo
 DEMO_CORPORA := demo_mosi,demo_mosei,demo_meld,demo_iemocap
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz lint docs site demo-data demo-ablations \
-  clean
+.PHONY: help demo test test-slow test-accelerator fuzz lint docs site \
+  demo-data demo-ablations clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -67,6 +69,16 @@ test: lint  ## set up, lint, and the tests that take minutes
 
 test-slow: $(VENV)/.test  ## the tests that take longer
 	$(BIN)/python -m pytest -m slow
+
+# What computes: not files, commands or pages. Sums in a fixed order, for some
+# tests ask for equal bits.
+test-accelerator: $(VENV)/.test  ## the numeric tests, on the accelerator that jax finds
+	JAX_PLATFORMS=$(PLATFORM) XLA_FLAGS=--xla_gpu_deterministic_ops=true \
+	  $(BIN)/python -m pytest tests/unimse_jax/models tests/unimse_jax/decoding \
+	  tests/unimse_jax/training/losses_test.py \
+	  tests/unimse_jax/training/optimizer_test.py \
+	  tests/unimse_jax/training/signal_test.py \
+	  tests/unimse_jax/training/train_step_test.py
 
 fuzz: $(VENV)/.test  ## damaged and crafted input files, ten minutes
 	$(BIN)/python tests/fuzz/pickles_fuzz.py \

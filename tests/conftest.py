@@ -1,5 +1,8 @@
 """What all tests share: eight virtual devices, real data, and a bucket.
 
+They run on the CPU, also where there is more; `make test-accelerator` says
+otherwise by $JAX_PLATFORMS.
+
 The bucket is on a server that speaks Cloud Storage's protocol, on loopback.
 """
 
@@ -17,7 +20,14 @@ import jax
 import pytest
 
 # Before jax looks for devices: meshes need several, and the CPU is one.
-jax.config.update("jax_num_cpu_devices", 8)
+if "JAX_NUM_CPU_DEVICES" not in os.environ:
+  jax.config.update("jax_num_cpu_devices", 8)
+if os.environ.setdefault("JAX_PLATFORMS", "cpu") == "cpu":
+  jax.config.update("jax_platforms", "cpu")
+else:
+  # Accelerators would multiply float32 in fewer bits, and the tolerances are
+  # those of float32.
+  jax.config.update("jax_default_matmul_precision", "highest")
 
 # A program that was compiled once is read back: by the next test that traces
 # the same, by the processes that tests start, and by the next run of the tests.
@@ -34,6 +44,19 @@ for name, value in _COMPILED.items():
 
 _SERVER = "vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64"
 SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+  for mark in item.iter_markers("devices"):
+    (needed,) = mark.args
+    if jax.device_count() < needed:
+      pytest.skip(f"{needed} devices needed, {jax.device_count()} there")
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+  if jax.config.jax_platforms != "cpu":
+    kind = jax.devices()[0].device_kind
+    terminalreporter.line(f"ran on {jax.device_count()} x {kind}")
 
 
 @pytest.fixture(scope="session")

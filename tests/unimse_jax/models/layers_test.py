@@ -187,6 +187,7 @@ def test_keep_masks_draw_every_entry_by_itself():
     assert counts.var() == pytest.approx(5.76, abs=0.17)
 
 
+@pytest.mark.devices(8)
 def test_a_mesh_does_not_change_a_keep_mask():
   mesh = jax.make_mesh(
     (8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,)

@@ -278,6 +278,7 @@ def two_steps(config: OptimizerConfig, shapes, mesh):
   return state
 
 
+@pytest.mark.devices(8)
 @pytest.mark.parametrize("kind", ["adamw", "adam_l2", "adafactor"])
 def test_steps_and_memory_of_eight_devices(kind, wide_shapes):
   """Data, fsdp and model axes of two: the same step, a quarter of the state."""

@@ -77,6 +77,7 @@ def assert_close(left, right, **tolerance) -> None:
   )
 
 
+@pytest.mark.devices(8)
 def test_eight_devices_do_what_one_does(tiny_model, tiny_t5, fill, batch):
   model = without_dropout(tiny_model, tiny_t5)
   params = fill(model, batch)
@@ -91,6 +92,7 @@ def test_eight_devices_do_what_one_does(tiny_model, tiny_t5, fill, batch):
   assert int(many.step) == 1
 
 
+@pytest.mark.devices(8)
 def test_fsdp_sends_parameters_and_not_the_rows_of_the_batch(
   tiny_model, tiny_t5, fill, make_batch
 ):
@@ -137,7 +139,11 @@ def test_microbatches_have_the_gradient_of_the_whole(
 
 @pytest.mark.parametrize(
   ("sizes", "parts"),
-  [({"devices": 1}, 1), ({"devices": 1}, 2), ({"fsdp": 2, "model": 2}, 1)],
+  [
+    ({"devices": 1}, 1),
+    ({"devices": 1}, 2),
+    pytest.param({"fsdp": 2, "model": 2}, 1, marks=pytest.mark.devices(4)),
+  ],
 )
 def test_packed_texts_have_the_step_of_texts_in_rows_of_their_own(
   tiny_model, tiny_t5, fill, batch, pack, sizes, parts
@@ -154,6 +160,7 @@ def test_packed_texts_have_the_step_of_texts_in_rows_of_their_own(
   assert_close(metrics, expected_metrics, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.devices(4)
 def test_devices_pack_their_own_texts(tiny_model, tiny_t5, fill, batch, pack):
   """Packing must not make devices send each other texts."""
   model, mesh = without_dropout(tiny_model, tiny_t5), make_mesh(devices=4)
