@@ -120,7 +120,7 @@ def measure(config: Config, name: str, part: str, steps: int) -> dict[str, Any]:
   mesh = config_mesh(config)
   _check(mesh, SCRIPT)
   if part == "train":
-    tasks, run = _train_tasks(config, mesh), make_step(config, mesh)
+    tasks, run = make_train_tasks(config, mesh), make_step(config, mesh)
   else:
     tasks, run = _lstm_tasks(config), make_lstms(config, mesh)
   with tempfile.TemporaryDirectory() as folder:
@@ -257,7 +257,7 @@ def _take_turns(
   }
 
 
-def _train_tasks(config: Config, mesh: Mesh) -> dict[str, Task]:
+def make_train_tasks(config: Config, mesh: Mesh) -> dict[str, Task]:
   """Equal texts in equal rows, and a batch of the corpora's lengths."""
   size = config.train.batch_size
   tokens = min(_TEXT, config.text.max_tokens)

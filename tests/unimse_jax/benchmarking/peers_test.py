@@ -34,7 +34,7 @@ def test_turns_alternate_and_warm_up():
 
 def test_both_sides_get_the_same_rows():
   config = tiny(data={"buckets": (48, 300), "audio_frames": 157})
-  tasks = peers._train_tasks(config, config_mesh(config))
+  tasks = peers.make_train_tasks(config, config_mesh(config))
   equal, drawn = tasks["equal"], tasks["drawn"]
   assert equal.ours["encoder_mask"].shape == (8, 64)
   assert equal.ours["encoder_mask"].all()
