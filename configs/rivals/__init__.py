@@ -8,26 +8,4 @@ a few lines to a parent, as in configs/ablations.
 
 from configs.ablations import load_parent
 
-__all__ = ["ROWS", "load_parent"]
-
-# (file, title), in the order of docs/rivals.md.
-ROWS = (
-  ("tfidf", "TF-IDF"),
-  ("mel_svm", "Mel statistics, SVM"),
-  ("faces", "Mean face, linear"),
-  ("late_fusion", "Late fusion"),
-  ("early_fusion", "Early fusion"),
-  ("tfn", "TFN"),
-  ("lmf", "LMF"),
-  ("mult", "MulT"),
-  ("misa", "MISA"),
-  ("mag", "MAG"),
-  ("self_mm", "Self-MM"),
-  ("mmim", "MMIM"),
-  ("dialogue_gcn", "DialogueGCN"),
-  ("dialogue_crn", "DialogueCRN"),
-  ("mmgcn", "MMGCN"),
-  ("mm_dfn", "MM-DFN"),
-  ("dag_erc", "DAG-ERC"),
-  ("cogmen", "COGMEN"),
-)
+__all__ = ["load_parent"]

@@ -14,6 +14,7 @@ from unimse_jax.rivals.registry import (
   SYSTEMS,
   find,
   read_options,
+  titles,
 )
 from unimse_jax.rivals.rival import Rival, RivalOutput, RivalShape
 from unimse_jax.rivals.streams import MEMORY
@@ -27,4 +28,5 @@ __all__ = [
   "RivalShape",
   "find",
   "read_options",
+  "titles",
 ]

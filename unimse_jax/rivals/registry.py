@@ -32,34 +32,46 @@ _FROM_ZERO = ("past", "future", "situation_turns", "speaker_turns")
 @dataclasses.dataclass(frozen=True)
 class System:
   """Attributes:
+  title: what tables call it.
   module: the Linen module; its fields are `width`, `dropout` and the system's
     own, with defaults.
   dialogues: whether it reads whole dialogues, and not one utterance at a time.
   """
 
+  title: str
   module: type[nn.Module]
   dialogues: bool = False
 
 
 SYSTEMS = {
-  "early_fusion": System(EarlyFusion),
-  "tfn": System(TFN),
-  "lmf": System(LMF),
-  "mult": System(MulT),
-  "misa": System(MISA),
-  "mag": System(MAG),
-  "self_mm": System(SelfMM),
-  "mmim": System(MMIM),
-  "dialogue_gcn": System(DialogueGCN, dialogues=True),
-  "dialogue_crn": System(DialogueCRN, dialogues=True),
-  "mmgcn": System(MMGCN, dialogues=True),
-  "mm_dfn": System(MMDFN, dialogues=True),
-  "dag_erc": System(DAGERC, dialogues=True),
-  "cogmen": System(COGMEN, dialogues=True),
+  "early_fusion": System("Early fusion", EarlyFusion),
+  "tfn": System("TFN", TFN),
+  "lmf": System("LMF", LMF),
+  "mult": System("MulT", MulT),
+  "misa": System("MISA", MISA),
+  "mag": System("MAG", MAG),
+  "self_mm": System("Self-MM", SelfMM),
+  "mmim": System("MMIM", MMIM),
+  "dialogue_gcn": System("DialogueGCN", DialogueGCN, dialogues=True),
+  "dialogue_crn": System("DialogueCRN", DialogueCRN, dialogues=True),
+  "mmgcn": System("MMGCN", MMGCN, dialogues=True),
+  "mm_dfn": System("MM-DFN", MMDFN, dialogues=True),
+  "dag_erc": System("DAG-ERC", DAGERC, dialogues=True),
+  "cogmen": System("COGMEN", COGMEN, dialogues=True),
 }
 
 # Fitted by scikit-learn (`evaluation.classical`), not trained by steps.
-CLASSICAL = ("tfidf", "mel_svm", "faces", "late_fusion")
+CLASSICAL = {
+  "tfidf": "TF-IDF",
+  "mel_svm": "Mel statistics, SVM",
+  "faces": "Mean face, linear",
+  "late_fusion": "Late fusion",
+}
+
+
+def titles() -> dict[str, str]:
+  """Name -> title, in the order of docs/rivals.md."""
+  return CLASSICAL | {name: each.title for name, each in SYSTEMS.items()}
 
 
 def find(name: str) -> System:

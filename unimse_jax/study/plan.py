@@ -6,18 +6,13 @@ import runpy
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from unimse_jax import rivals
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
-from unimse_jax.rivals import CLASSICAL
 from unimse_jax.rundir import RunDir, config_file
 
 FULL = "full"  # the row that nothing is taken from
-# Word of --rows -> folder beside the parent's config, and the list there.
-_LISTS = {
-  "all": ("ablations", "ROWS"),
-  "table3": ("ablations", "TABLE_3"),
-  "rivals": ("rivals", "ROWS"),
-}
+_LISTS = ("all", "table3", "rivals")  # words of --rows
 # Flags of a config -> the config.
 Load = Callable[[Sequence[str]], Config]
 # (file of a row, its parent's config) -> the row's config.
@@ -45,7 +40,7 @@ class PlannedRun:
 
   def commands(self, split: str) -> list[list[str]]:
     """What trains and scores it: arguments of python for each command."""
-    if self.config.rival.system in CLASSICAL:
+    if self.config.rival.system in rivals.CLASSICAL:
       return [self.command("baseline", "--split", split)]
     return [self.command("train"), self.command("eval", "--split", split)]
 
@@ -177,19 +172,21 @@ def _row_flags(
 
 def _choose(folder: pathlib.Path, chosen: str) -> dict[pathlib.Path, str]:
   """File -> title, in the order asked for."""
-  if chosen in _LISTS:
-    kind, name = _LISTS[chosen]
-    listed = _listed(folder / kind)
-    titles = dict(listed["ROWS"])
-    rows = [row if isinstance(row, str) else row[0] for row in listed[name]]
-    return {folder / kind / f"{row}.py": titles[row] for row in rows}
-  known = {
-    name: (folder / kind / f"{name}.py", title)
-    for kind in ("ablations", "rivals")
-    if (folder / kind).is_dir() or kind == "ablations"
-    for name, title in _listed(folder / kind)["ROWS"]
+  listed = _listed(folder / "ablations") if chosen != "rivals" else {}
+  ablations = {
+    name: (folder / "ablations" / f"{name}.py", title)
+    for name, title in listed.get("ROWS", ())
   }
-  names = [name for name in chosen.split(",") if name != FULL]
+  systems = {
+    name: (folder / "rivals" / f"{name}.py", title)
+    for name, title in rivals.titles().items()
+  }
+  known = ablations | systems
+  names = {
+    "all": [*ablations],
+    "table3": listed.get("TABLE_3", ()),
+    "rivals": [*systems],
+  }.get(chosen) or [name for name in chosen.split(",") if name != FULL]
   unknown = [name for name in names if name not in known]
   if unknown:
     raise InputError(
@@ -200,7 +197,7 @@ def _choose(folder: pathlib.Path, chosen: str) -> dict[pathlib.Path, str]:
 
 
 def _listed(folder: pathlib.Path) -> dict[str, Any]:
-  """The names in a folder's list of rows."""
+  """The names in a folder of ablations."""
   path = folder / "__init__.py"
   if not path.is_file():
     raise InputError(

@@ -53,7 +53,7 @@ class Previous(nn.Module):
 
 @pytest.fixture
 def previous(monkeypatch) -> None:
-  system = registry.System(Previous, dialogues=True)
+  system = registry.System("Previous", Previous, dialogues=True)
   monkeypatch.setitem(registry.SYSTEMS, "previous", system)
 
 
