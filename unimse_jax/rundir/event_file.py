@@ -4,12 +4,15 @@ import itertools
 import os
 import pathlib
 import socket
+import struct
 import time
 from typing import Any
 
 from unimse_cli.storage import make_directory
 from unimse_jax.rundir.growing_file import open_growing
 
+_HEADER = struct.Struct("<Q4x")  # length of a record, its crc
+_FOOTER = 4  # crc of the record
 # Two files of one process within a second need two names.
 _counter = itertools.count()
 
@@ -74,3 +77,25 @@ class EventFile:
 
     event = event_pb2.Event(wall_time=time.time(), **fields)
     self._records.write(event.SerializeToString())
+
+
+def read_scalars(directory: pathlib.Path, tag: str) -> list[float]:
+  """The numbers that a directory's event files hold under a tag, in order.
+
+  A file ends for us where its last record is cut short.
+  """
+  from tensorboard.compat.proto import event_pb2
+
+  found = []
+  for file in sorted(directory.glob("events.out.tfevents.*")):
+    data, place = file.read_bytes(), 0
+    while place + _HEADER.size <= len(data):
+      (length,) = _HEADER.unpack_from(data, place)
+      start, place = place + _HEADER.size, place + _HEADER.size + length
+      place += _FOOTER
+      if place > len(data):
+        break
+      event = event_pb2.Event.FromString(data[start : start + length])
+      values = event.summary.value
+      found += [each.simple_value for each in values if each.tag == tag]
+  return found

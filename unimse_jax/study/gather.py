@@ -12,8 +12,10 @@ import tqdm
 from unimse_jax.checkpoints.step_directory import StepDirectory
 from unimse_jax.evaluation import comparison
 from unimse_jax.rundir import RunDir
+from unimse_jax.rundir.event_file import read_scalars
 from unimse_jax.study.plan import PlannedRun, Row
 
+_RATE = "train/examples_per_second"  # of the trainer
 Scores = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -106,10 +108,10 @@ def _cost(runs: Sequence[PlannedRun]) -> dict[str, Any]:
   """
   sizes = [_parameters(run.run_dir) for run in runs]
   seconds = [
-    run.config.train.batch_size / line["examples_per_second"]
+    run.config.train.batch_size / rate
     for run in runs
-    for line in run.run_dir.metrics()
-    if line.get("examples_per_second")
+    for rate in read_scalars(run.run_dir.tensorboard(), _RATE)
+    if rate > 0
   ]
   return {
     "parameters": sizes[0],

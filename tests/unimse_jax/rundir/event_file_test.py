@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from unimse_jax.rundir.event_file import EventFile
+from unimse_jax.rundir.event_file import EventFile, read_scalars
 
 
 @pytest.fixture
@@ -46,3 +46,18 @@ def test_two_files_of_one_second_have_two_names(tmp_path):
   for _ in range(2):
     EventFile(tmp_path / "new").close()
   assert len([*(tmp_path / "new").iterdir()]) == 2
+
+
+def test_numbers_are_read_back_from_all_files_but_a_cut_record(tmp_path):
+  for values in ((0.5, 1.5), (2.5, 3.5)):
+    events = EventFile(tmp_path)
+    for step, value in enumerate(values):
+      events.write_scalar(step, "train/loss", 9.0)
+      events.write_scalar(step, "train/rate", value)
+    events.close()
+  assert read_scalars(tmp_path, "train/rate") == [0.5, 1.5, 2.5, 3.5]
+  last = max(tmp_path.glob("events.*"))
+  with last.open("r+b") as file:
+    file.truncate(last.stat().st_size - 1)
+  assert read_scalars(tmp_path, "train/rate") == [0.5, 1.5, 2.5]
+  assert read_scalars(tmp_path / "nothing", "train/rate") == []
