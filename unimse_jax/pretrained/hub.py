@@ -39,7 +39,7 @@ def snapshot(
   except HFValidationError as error:
     raise InputError(
       f"{what}: expected a directory or a name of the Hugging Face hub "
-      f"(owner/name), found {name!r}, which is neither: correct the path"
+      f"(owner/name), found {name!r}, which is neither. {advice}"
     ) from error
   find = {"allow_patterns": patterns, "revision": revision or None}
   if prefer_cache:

@@ -105,7 +105,15 @@ def test_a_refusal_is_told_once(process, tmp_path):
   assert _lines(tmp_path / "starts") == ["start"] * 2
 
 
-def test_an_interrupted_request_ends_it(process, tmp_path):
+@pytest.fixture
+def interruptible():
+  """Ctrl-C raises: a shell has what runs in its background ignore it."""
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupted_request_ends_it(process, interruptible, tmp_path):
   """So that no answer is left for the next request."""
   mark = tmp_path / "mark"
 

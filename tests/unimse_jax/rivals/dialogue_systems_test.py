@@ -245,10 +245,12 @@ def cut(batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
   return {"dialogue_rows": rows, "dialogue_speakers": jnp.zeros_like(rows)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_learns_from_the_utterance_before(name):
   assert accuracy_after_training(name, whole=True) > 0.95
 
 
+@pytest.mark.slow
 def test_the_utterance_alone_does_not_tell_it():
   assert accuracy_after_training("dialogue_gcn", whole=False) < 0.7

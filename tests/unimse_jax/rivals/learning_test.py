@@ -90,11 +90,13 @@ def accuracy_after_training(name: str, names: tuple[str, ...]) -> float:
   return float(np.mean((logits > 0) == expected))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_learns_what_two_modalities_tell_together(name):
   assert accuracy_after_training(name, (TEXT, "audio")) > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_text_alone_does_not_tell_it(name):
   assert accuracy_after_training(name, (TEXT,)) < 0.7
