@@ -81,8 +81,7 @@ def decoding(config: Config, devices: Sequence[jax.Device]) -> Program:
   """
   mesh = config_mesh(config, devices)
   model, assembly = _assemble(config, mesh)
-  divisor = sharding.batch_divisor(mesh)
-  size = -(-config.decoding.batch_size // divisor) * divisor
+  size = sharding.divisible_size(config.decoding.batch_size, mesh)
   longest = config.data.buckets[-1]
   batch = synthetic.make_batch(config, np.array([longest]), size, longest)
   params = assembly.abstract_state.params  # as `Labeller` gathers them

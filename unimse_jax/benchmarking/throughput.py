@@ -209,8 +209,7 @@ def _time_decoding(
 ) -> dict[str, Any]:
   workload, model = make_workload(config, mesh), synthetic_model(config)
   params = random_params(config, model, mesh)
-  divisor = sharding.batch_divisor(mesh)
-  size = -(-config.decoding.batch_size // divisor) * divisor
+  size = sharding.divisible_size(config.decoding.batch_size, mesh)
   counts = collections.Counter(plan.length for plan in workload.plans)
   length = counts.most_common(1)[0][0]
   rows = [

@@ -239,7 +239,7 @@ class Evaluator:
       return plan_in_order(lengths, buckets, size), size, lambda plan: {}
     divisor = sharding.batch_divisor(self._mesh)
     # Of any size: nothing is learnt of it.
-    size = max(size, -(-dialogues.longest // divisor) * divisor)
+    size = max(size, sharding.divisible_size(dialogues.longest, self._mesh))
     return (
       *(dialogues.plans(lengths, buckets, size), size),
       lambda plan: dialogues.arrays(plan.rows, divisor),

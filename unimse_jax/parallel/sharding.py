@@ -126,6 +126,12 @@ def batch_divisor(mesh: Mesh) -> int:
   return mesh.shape["data"] * mesh.shape["fsdp"]
 
 
+def divisible_size(size: int, mesh: Mesh) -> int:
+  """The least batch size from `size` on that the mesh can share out."""
+  divisor = batch_divisor(mesh)
+  return -(-size // divisor) * divisor
+
+
 def shard_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
   """This process's rows of a batch as arrays over the whole mesh."""
   sharding = batch_sharding(mesh)

@@ -58,8 +58,7 @@ class HeadLabeller:
   @property
   def batch_size(self) -> int:
     """The config's batch size, rounded up to what the mesh can share out."""
-    divisor = sharding.batch_divisor(self._mesh)
-    return -(-self._decoding.batch_size // divisor) * divisor
+    return sharding.divisible_size(self._decoding.batch_size, self._mesh)
 
   def label(
     self,
