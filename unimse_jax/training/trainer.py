@@ -5,6 +5,7 @@ import dataclasses
 import pathlib
 import sys
 import time
+from collections.abc import Iterator
 
 import jax
 from absl import logging
@@ -68,8 +69,10 @@ def train(config: Config, workdir: pathlib.Path) -> Outcome:
     PreemptionGuard() as guard,
     run_dir.open_checkpoints() as checkpointer,
   ):
-    experiment = _prepare(config, run_dir, fresh)
-    return _Training(experiment, mesh, checkpointer, guard).loop()
+    with _discarding(run_dir, fresh):
+      experiment = pipeline_lib.prepare_run(config, run_dir)
+      training = _Training(experiment, mesh, checkpointer, guard)
+    return training.loop()
 
 
 def _held(
@@ -81,13 +84,14 @@ def _held(
   return run_dir.hold(config)
 
 
-def _prepare(config: Config, run_dir: RunDir, fresh: bool) -> Experiment:
-  """Prepares the run; leaves a new workdir as it was if that fails.
+@contextlib.contextmanager
+def _discarding(run_dir: RunDir, fresh: bool) -> Iterator[None]:
+  """Leaves a new workdir as it was if the config does not fit its data.
 
   Otherwise the mended config would meet the files of the faulty one.
   """
   try:
-    return pipeline_lib.prepare_run(config, run_dir)
+    yield
   except InputError:
     if fresh and multihost.is_first():
       run_dir.discard_pipeline()

@@ -112,7 +112,9 @@ def test_without_fsdp_parameters_are_read_as_they_are():
 def test_a_batch_is_split_by_rows_and_comes_back():
   mesh = make_mesh(2, 2)
   assert sharding.batch_divisor(mesh) == 4
-  assert sharding.divisible_size(5, mesh) == sharding.divisible_size(8, mesh) == 8
+  assert (
+    sharding.divisible_size(5, mesh) == sharding.divisible_size(8, mesh) == 8
+  )
   rows = np.arange(24).reshape(8, 3)
   batch = sharding.shard_batch({"rows": rows}, mesh)
   assert batch["rows"].sharding.spec == sharding.BATCH

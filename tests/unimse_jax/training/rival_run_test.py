@@ -111,6 +111,15 @@ def test_a_resumed_run_of_dialogues_and_memory_ends_as_a_straight_one(
   np.testing.assert_array_equal(straight[1]["rival"]["seen"], 2)
 
 
+def test_a_batch_too_small_for_a_dialogue_leaves_no_run_behind(
+  tiny_config, tmp_path, previous
+):
+  small = tiny_config({"rival.system": "previous", "train.batch_size": 4})
+  with pytest.raises(InputError, match="batch_size: expected at least 5"):
+    trainer.train(small, tmp_path)
+  assert not RunDir(tmp_path).exists()
+
+
 def test_on_several_devices_dialogues_give_the_same(
   tiny_config, tmp_path, previous
 ):
