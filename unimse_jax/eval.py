@@ -70,13 +70,7 @@ def main() -> int:
   )
   if multihost.is_first():
     evaluation_run.write(config, workdir, _SPLIT.value, run)
-    run_dir = RunDir(workdir)
-    stored = run_dir.results(_SPLIT.value)
-    print(score_tables.results_text(stored, _SPLIT.value))
-    print(
-      f"\nWritten: {run_dir.results_file(_SPLIT.value)} and "
-      f"{run_dir.predictions_file(_SPLIT.value)}"
-    )
+    print(score_tables.written_text(RunDir(workdir), _SPLIT.value))
   return 0
 
 

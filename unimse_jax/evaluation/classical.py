@@ -26,7 +26,6 @@ from unimse_jax.data.records import CorpusRecords, Record
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation.scoring import fallbacks
 from unimse_jax.labels import INTENSITY_RANGE
-from unimse_jax.rivals.registry import CLASSICAL
 
 _LEAST = 1e-9  # probability
 FUSION = "late_fusion"
@@ -152,8 +151,6 @@ def predict(
   Raises:
     InputError: scikit-learn is not installed.
   """
-  if name not in CLASSICAL:
-    raise ValueError(f"{name} is none of {CLASSICAL}")
   rows = {}
   for corpus in mixture.corpora:
     answers = _answer(name, mixture, corpus, split)
@@ -171,10 +168,10 @@ def _answer(
   name: str, mixture: Mixture, corpus: str, split: str
 ) -> list[dict[str, Any]]:
   """The row of each record of a corpus's split, without its id."""
-  median, majority = fallbacks(_of(mixture, corpus, "train"))
+  train = _of(mixture, corpus, "train")
+  median, majority = fallbacks(train)
   rows: list[dict[str, Any]] = [{} for _ in _of(mixture, corpus, split)]
   for field, constant in (("intensity", median), ("emotion", majority)):
-    train = _of(mixture, corpus, "train")
     if not any(each.targets[field] is not None for each in train):
       continue
     for row, value in zip(

@@ -1,5 +1,6 @@
 """A classical baseline in a run's directory, scored as a run is."""
 
+import dataclasses
 import pathlib
 
 from unimse_cli import storage
@@ -35,9 +36,11 @@ def run(config: Config, workdir: pathlib.Path, split: str) -> None:
   run_dir = RunDir(storage.absolute(workdir))
   with run_dir.hold(config):
     source = results.source_of(config, mixture)
+    opened = None
     if split == "test":
-      results.record_opening(run_dir, 0, source)
+      opened = results.record_opening(run_dir, 0, source)
     rows = classical.predict(system, mixture, split)
     evaluation = external.evaluate(rows, mixture, split)
+    evaluation = dataclasses.replace(evaluation, test_openings=opened)
     selection = {"checkpoint": results.EXTERNAL}
     results.write(run_dir, split, evaluation, selection, source)

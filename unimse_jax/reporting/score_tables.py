@@ -6,6 +6,7 @@ from typing import Any
 from unimse_jax.evaluation.confidence import in_words
 from unimse_jax.evaluation.results import EXTERNAL
 from unimse_jax.reporting import published
+from unimse_jax.rundir import RunDir
 from unimse_jax.tables import writers
 from unimse_jax.tables.scores import (
   EMOTION,
@@ -220,3 +221,11 @@ def results_text(results: Mapping[str, Any], split: str) -> str:
   if "test_openings" in results:
     parts.append(openings_line(results["test_openings"]))
   return "\n\n".join(parts)
+
+
+def written_text(run_dir: RunDir, split: str) -> str:
+  """`results_text` of what was just written to a run, and where it is."""
+  return (
+    f"{results_text(run_dir.results(split), split)}\n\nWritten: "
+    f"{run_dir.results_file(split)} and {run_dir.predictions_file(split)}"
+  )

@@ -29,6 +29,7 @@ def test_each_baseline_answers_every_utterance(tiny_config, system, tmp_path):
   assert stored["corpora"]["friends"]["n_emotion"] == 5
   assert stored["provenance"]["config"]["rival"]["system"] == system
   assert stored["corpora"]["films"]["malformed"] == 0
+  assert stored["test_openings"] == 1
   if system == "tfidf":  # the word says it all
     assert stored["corpora"]["friends"]["acc"] == 1.0
     assert stored["corpora"]["films"]["mae"] < 0.8
