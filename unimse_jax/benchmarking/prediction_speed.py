@@ -141,7 +141,7 @@ def measure_test_sets(
   text, vocabulary = make_labels(config)
   labeller = Labeller(model, vocabulary, text, config.decoding, mesh)
   size = labeller.batch_size
-  lengths = synthetic.test_set_lengths(config.text, config.seed)
+  lengths = synthetic.lengths_of_test_sets(config.text, config.seed)
   plans = plan_in_order(lengths, config.data.buckets, size)
   first = {plan.length: plan for plan in reversed(plans)}
   arrays = {

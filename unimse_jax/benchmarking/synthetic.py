@@ -153,7 +153,7 @@ def text_lengths(config: TextConfig, seed: int = 0) -> np.ndarray:
   return np.minimum(np.concatenate(lengths), config.max_tokens)
 
 
-def test_set_lengths(config: TextConfig, seed: int = 0) -> np.ndarray:
+def lengths_of_test_sets(config: TextConfig, seed: int = 0) -> np.ndarray:
   """Encoder tokens of every row of the four test sets, as long as train rows.
 
   Returns:

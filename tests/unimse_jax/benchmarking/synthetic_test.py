@@ -56,7 +56,7 @@ def test_context_lengthens_meld_as_measured(config):
 
 
 def test_test_sets_have_the_lengths_of_their_corpora(config):
-  lengths = synthetic.test_set_lengths(config.text)
+  lengths = synthetic.lengths_of_test_sets(config.text)
   assert len(lengths) == 686 + 4659 + 2610 + 1650 == 9605
   train = synthetic.text_lengths(config.text)
   meld = lengths[686 + 4659 :][:2610]
