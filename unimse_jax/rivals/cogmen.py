@@ -32,8 +32,8 @@ class COGMEN(nn.Module):
   Attributes:
     past: P, utterances before that an utterance has edges from.
     future: F, utterances after it.
-    layers: of the Transformer that reads the dialogue.
-    heads: of the graph Transformer, each of the whole width.
+    layers: number of Transformer layers that read the dialogue.
+    heads: number of heads of the graph Transformer, each as wide as `width`.
   """
 
   width: int

@@ -32,7 +32,7 @@ class DialogueGCN(nn.Module):
   Attributes:
     past: p, utterances before that an utterance has edges from.
     future: f, utterances after it.
-    layers: of the recurrent encoder; the paper gives no number, its code two.
+    layers: number of recurrent layers; the paper gives none, its code two.
   """
 
   width: int

@@ -97,7 +97,7 @@ class MISA(nn.Module):
     similarity: alpha of section 3.5, as for MOSI.
     difference: beta.
     reconstruction: gamma.
-    heads: of the fusion's attention.
+    heads: number of heads of the fusion's attention.
   """
 
   width: int

@@ -32,7 +32,7 @@ class MMDFN(nn.Module):
   """The paper's encoders, dynamic fusion and classifier.
 
   Attributes:
-    layers: K, of the graph; the authors try 16 and 32 on IEMOCAP.
+    layers: K, number of graph layers; the authors try 16 and 32 on IEMOCAP.
     alpha: share of the first states in each layer.
     eta: how fast the share of a layer's map falls; rho in the paper.
     across: weight of the edges between modalities.
@@ -41,7 +41,7 @@ class MMDFN(nn.Module):
       for MELD.
     audio_speaker: gamma^a.
     video_speaker: gamma^v.
-    encoder_layers: of each recurrent encoder.
+    encoder_layers: number of layers of each recurrent encoder.
   """
 
   width: int

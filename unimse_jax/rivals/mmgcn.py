@@ -33,7 +33,7 @@ class MMGCN(nn.Module):
   """The paper's modality encoders, graph and classifier.
 
   Attributes:
-    layers: of the graph.
+    layers: number of graph layers.
     alpha: share of the first states in each layer.
     eta: how fast the share of a layer's map falls.
     across: gamma, weight of the edges between modalities.

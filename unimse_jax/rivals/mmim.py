@@ -64,7 +64,7 @@ class MMIM(nn.Module):
   Attributes:
     contrast: alpha of section 3.5, weight of the contrastive loss.
     bound: beta, weight of the bound on what modalities share.
-    entropy_width: of the narrow layer.
+    entropy_width: width of the narrow layer.
     history: rows of earlier steps that the entropy is estimated with.
   """
 
@@ -153,7 +153,7 @@ class MMIM(nn.Module):
     negative ones, in batch and history. It counts once the history is full.
 
     Args:
-      name: of the modality.
+      name: name of the modality.
       narrow: float32[B, entropy_width], its vectors.
       signs: float32[B], of the intensities; 0: not to be used.
 

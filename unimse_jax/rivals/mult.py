@@ -15,7 +15,7 @@ def positional_embedding(positions: jax.Array, width: int) -> jax.Array:
 
   Args:
     positions: int32[B, F].
-    width: of the result; entries 2 j and 2 j + 1 have the wavelength
+    width: length of the result; entries 2 j and 2 j + 1 have the wavelength
       2 pi 10000^(2 j / width).
 
   Returns:
@@ -86,8 +86,8 @@ class MulT(nn.Module):
   head, in whose place is one ReLU layer.
 
   Attributes:
-    layers: of each Transformer, crossmodal and self-attention alike.
-    heads: of the attention; 8 or 10 at the paper's width of 40.
+    layers: number of layers of each Transformer, crossmodal or not.
+    heads: number of heads of the attention; 8 or 10 at the paper's width of 40.
     kernel: frames that an element of the temporal convolution sees.
   """
 

@@ -64,7 +64,7 @@ class GraphLayer(nn.Module):
   """One layer of GCNII (Chen et al. 2020, Eq. 5), before its activation.
 
   Attributes:
-    number: of the layer, from 1.
+    number: place of the layer, from 1.
     alpha: share of the first layer's input in each.
     eta: how fast beta, the share of the layer's map, falls with its number.
   """
@@ -91,7 +91,7 @@ class GraphLayer(nn.Module):
 
 
 def side_by_side(values: jax.Array, mask: jax.Array) -> jax.Array:
-  """[N, M U, W] -> [N, U, M W], zeros for nodes that there are not."""
+  """[N, M U, W] -> [N, U, M W]; zeros where an utterance has no node."""
   values = values.reshape(*mask.shape, -1)
   values = jnp.where(mask[..., None], values, 0.0).swapaxes(1, 2)
   return values.reshape(*values.shape[:2], -1)

@@ -59,7 +59,7 @@ class SequenceEncoder(nn.Module):
   """Bidirectional layers; many sequences may share a row.
 
   Attributes:
-    width: of the two directions together.
+    width: length of a state, of the two directions together.
     layers: number of layers.
     dropout: share that a step drops between two layers.
     cell: gru or lstm.
