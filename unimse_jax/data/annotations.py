@@ -10,9 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unimse_jax.data.records import Record
-from unimse_jax.labels import ClassWeights, LabelSchema
-
-INTENSITY = "intensity"
+from unimse_jax.labels import INTENSITY, ClassWeights, LabelSchema
 
 
 def emotion(slot: str) -> str:
@@ -67,7 +65,7 @@ class Annotations:
     self, found: dict[str, np.ndarray], row: int, record: Record
   ) -> None:
     label = self.schema.project(record.label)
-    own = {"intensity": label.intensity, **label.emotions}
+    own = {INTENSITY: label.intensity, **label.emotions}
     for slot in self.schema.slots:
       value = own.get(slot)
       if slot == "polarity" or value is None or slot in label.donors:

@@ -7,6 +7,7 @@ from unimse_jax.labels.balance import (
 )
 from unimse_jax.labels.neighbours import NeighbouringNumbers
 from unimse_jax.labels.schemes import (
+  INTENSITY,
   INTENSITY_RANGE,
   POLARITIES,
   EmotionScheme,
@@ -17,6 +18,7 @@ from unimse_jax.labels.schemes import (
 from unimse_jax.labels.text import LabelText, ParsedLabel
 
 __all__ = [
+  "INTENSITY",
   "INTENSITY_RANGE",
   "POLARITIES",
   "ClassWeights",

@@ -6,6 +6,7 @@ from typing import Any
 
 POLARITIES = ("negative", "neutral", "positive")
 INTENSITY_RANGE = (-3.0, 3.0)
+INTENSITY = "intensity"  # the slot of the number
 EMOTION = "emotion"  # the one emotion slot of the paper's three fields
 
 
@@ -121,7 +122,7 @@ class LabelSchema:
   @property
   def slots(self) -> tuple[str, ...]:
     """For example ("polarity", "intensity", "meld", "iemocap")."""
-    middle = ("intensity",) if self.intensity else ()
+    middle = (INTENSITY,) if self.intensity else ()
     return ("polarity", *middle, *(scheme.name for scheme in self.schemes))
 
   def polarity_of(self, slot: str, word: str) -> str:

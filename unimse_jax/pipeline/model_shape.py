@@ -9,10 +9,9 @@ from typing import Any
 
 from unimse_jax.config import Config, layer_faults
 from unimse_jax.errors import InputError
-from unimse_jax.labels import LabelSchema, LabelText
+from unimse_jax.labels import INTENSITY, LabelSchema, LabelText
 from unimse_jax.models import T5Config, UniMSE, UniMSEConfig
 from unimse_jax.rivals import Rival, RivalShape, read_options
-from unimse_jax.rivals.rival import INTENSITY
 
 _LANES = 128  # vocabulary entries are padded to a multiple of it
 

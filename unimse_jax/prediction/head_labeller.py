@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from unimse_jax.config import DecodingConfig
 from unimse_jax.data.batching import Batch
 from unimse_jax.labels import (
+  INTENSITY,
   INTENSITY_RANGE,
   LabelText,
   ParsedLabel,
@@ -21,7 +22,6 @@ from unimse_jax.labels import (
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.rivals import Rival
-from unimse_jax.rivals.rival import INTENSITY
 
 
 class HeadLabeller:
@@ -106,12 +106,10 @@ class HeadLabeller:
     text = self._label_text.separator.join(
       map(self._label_text.field, ordered.values())
     )
-    prediction = Prediction(text, ParsedLabel(ordered, malformed=False))
+    parsed = ParsedLabel(ordered, malformed=False)
     if not with_probabilities:
-      return prediction
-    return Prediction(
-      *(text, prediction.parsed, probabilities), embedding=vector
-    )
+      return Prediction(text, parsed)
+    return Prediction(text, parsed, probabilities, embedding=vector)
 
   def _polarity(self, fields: Mapping[str, Any]) -> str:
     """The sign of the intensity; else what the first emotion implies."""

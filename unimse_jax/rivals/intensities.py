@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from unimse_jax.labels import INTENSITY
 from unimse_jax.rivals.streams import TEXT, Stream
 
 
@@ -18,7 +19,7 @@ def annotated_intensity(
   Returns:
     float32[B] in points of the score, bool[B].
   """
-  if "intensity" not in batch:
+  if INTENSITY not in batch:
     rows = len(streams[TEXT].mask)
     return jnp.zeros(rows), jnp.zeros(rows, bool)
-  return batch["intensity"], batch["intensity_weight"] > 0
+  return batch[INTENSITY], batch[f"{INTENSITY}_weight"] > 0

@@ -15,8 +15,6 @@ from unimse_jax.models.unimse import own_tokens
 from unimse_jax.rivals import registry
 from unimse_jax.rivals.streams import TEXT, Stream
 
-INTENSITY = "intensity"
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RivalShape:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from unimse_jax.data import annotations
+from unimse_jax.labels import INTENSITY
 from unimse_jax.rivals import RivalOutput
 
 Batch = dict[str, jax.Array]
@@ -58,7 +59,7 @@ def _rows(batch: Batch) -> jax.Array:
 
 
 def _array(slot: str) -> str:
-  if slot == annotations.INTENSITY:
+  if slot == INTENSITY:
     return slot
   return annotations.emotion(slot)
 
@@ -70,7 +71,7 @@ def _weights(slot: str, batch: Batch) -> jax.Array:
 def _summed(slot: str, scores: jax.Array, batch: Batch) -> jax.Array:
   """Weighted sum over the rows of a slot's loss."""
   target = batch[_array(slot)]
-  if slot == annotations.INTENSITY:
+  if slot == INTENSITY:
     losses = jnp.abs(scores[:, 0] - target)
   else:
     losses = optax.softmax_cross_entropy_with_integer_labels(scores, target)
