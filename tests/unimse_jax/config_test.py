@@ -155,6 +155,13 @@ def test_no_microbatches_is_a_fault_not_a_division_by_zero(values):
   assert "config.train.microbatches: expected at least 1" in faults(values)
 
 
+def test_heads_that_nobody_trains_are_not_read(values):
+  values["decoding"]["emotion"] = "heads"
+  assert "config.decoding.emotion: expected written with" in faults(values)
+  values["loss"]["heads"] = 1.0
+  assert config_lib.validate(values).decoding.emotion == "heads"
+
+
 @pytest.mark.parametrize(
   ("changes", "message"),
   [

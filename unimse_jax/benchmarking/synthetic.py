@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unimse_jax.config import Config, TextConfig
+from unimse_jax.data import annotations
 from unimse_jax.data.batching import (
   Batch,
   Encoded,
@@ -16,6 +17,8 @@ from unimse_jax.data.batching import (
   collate_text,
 )
 from unimse_jax.data.tokenizer import EOS, PAD
+from unimse_jax.labels import INTENSITY, INTENSITY_RANGE, LabelSchema
+from unimse_jax.pipeline.model_shape import make_label_text
 
 AUDIO_WIDTH = 64  # Mel bands
 VIDEO_WIDTH = 1280  # of an EfficientNet-B0 embedding
@@ -182,6 +185,11 @@ def _with_context(
   return total.reshape(-1)[: len(own)]
 
 
+def label_schema(config: Config) -> LabelSchema:
+  """Slots of the four corpora's labels, as the config writes them."""
+  return make_label_text(config, SLOTS, GRID).schema
+
+
 def vocabulary_size(config: Config) -> int:
   """Pieces of the vocabulary that the config would use."""
   if config.t5.pretrained or config.tokenizer.path:
@@ -238,7 +246,8 @@ def make_batch(
     seed: number that the noise is drawn from.
 
   Returns:
-    The arrays of `batching.collate_text` and `batching.collate_frames`.
+    The arrays of `batching.collate_text` and `batching.collate_frames`, and of
+    `annotations` where the config has heads.
   """
   rng = np.random.default_rng(seed)
   entries = vocabulary_size(config)
@@ -258,7 +267,26 @@ def make_batch(
     batch[name], batch[f"{name}_mask"] = collate_frames(
       list(frames), size, counts[name], width
     )
+  if config.loss.heads:
+    batch |= _annotations(label_schema(config), size, rng)
   return batch
+
+
+def _annotations(
+  schema: LabelSchema, size: int, rng: np.random.Generator
+) -> Batch:
+  """Every slot of every row annotated, which corpora never do."""
+  arrays = {INTENSITY: rng.uniform(*INTENSITY_RANGE, size).astype(np.float32)}
+  arrays |= {
+    annotations.emotion(each.name): rng.integers(
+      len(each.classes), size=size, dtype=np.int32
+    )
+    for each in schema.schemes
+  }
+  weights = {
+    annotations.weight(name): np.ones(size, np.float32) for name in arrays
+  }
+  return arrays | weights
 
 
 def mean_label_tokens(config: Config) -> float:

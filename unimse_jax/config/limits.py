@@ -191,6 +191,11 @@ def _check_rest(config: Config) -> list[str]:
       "config.train.patience: expected 0 with train.selection = last_epoch, by "
       f"which the last one is always the best, found {config.train.patience}"
     )
+  if config.decoding.emotion == "heads" and not config.loss.heads:
+    faults.append(
+      "config.decoding.emotion: expected written with loss.heads = 0, which "
+      "trains no heads, found heads"
+    )
   if config.rival.system:
     faults += _check_rival(config)
   if "," not in config.label.separator:

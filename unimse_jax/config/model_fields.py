@@ -162,6 +162,11 @@ class LossConfig:
   class among the training labels to this power, 1 on average. 0: all weigh the
   same; 1: each class weighs the same, which on MELD's words gave macro F1 .03
   and took no accuracy (docs/results.md)."""
+  heads: float = field(0.0, at_least=0, before=0.0)
+  """Weight of linear heads on the fused text, which learn what the corpora
+  annotate beside the decoder, as the systems of docs/rivals.md do: L1 of the
+  intensity, cross-entropy of each emotion scheme (D49). 0: there are none.
+  decoding.emotion can read them."""
   number_spread: float = field(0.0, at_least=0)
   """Numbers that know their neighbours: each time a label is learnt, its number
   is drawn around the rated one, from a Gaussian of this standard deviation (in

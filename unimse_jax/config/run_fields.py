@@ -134,6 +134,11 @@ class DecodingConfig:
   class in training to this power, among those that may follow the polarity that
   was written: 1 makes up for it wholly, as macro F1 wants. 0: the emotion that
   was written. On MELD's words loss.class_balance gave more."""
+  emotion: Literal["written", "heads"] = field(
+    "written", free=True, before="written"
+  )
+  """The predicted emotions (D49): as "written", or the most probable ones of
+  the "heads" that loss.heads has trained, whatever polarity was written."""
   intensity: Literal["greedy", "mean", "median"] = field("median", free=True)
   """The predicted number (D26): as written ("greedy"), or of the distribution
   over all numbers the "mean", which has the least expected squared error, or

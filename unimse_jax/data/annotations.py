@@ -1,7 +1,8 @@
 """What the corpora annotate of a batch's utterances, as arrays.
 
-UniMSE learns to write labels; the systems of `unimse_jax.rivals` learn numbers
-and classes, and of them only what was annotated: a donor's say is not.
+UniMSE learns to write labels; its heads and the systems of `unimse_jax.rivals`
+learn numbers and classes, and of them only what was annotated: a donor's say is
+not.
 """
 
 import dataclasses

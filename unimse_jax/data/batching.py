@@ -354,8 +354,8 @@ class Batcher:
     collator: makes the arrays.
     redraw: another target, with its weights, for a label; None where targets
       are always the same.
-    annotate: what the corpora say of the rows, for models that learn that; None
-      for those that learn to write labels.
+    annotate: what the corpora say of the rows, for models with heads that learn
+      that; None for those that learn to write labels alone.
   """
 
   mixture: Mixture

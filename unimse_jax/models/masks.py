@@ -1,4 +1,4 @@
-"""Attention masks as additive biases, made in one place."""
+"""Which tokens and frames count, and attention masks as additive biases."""
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,17 @@ def frame_mask(
     return mask
   absent = batch["encoder_mask"].any(1) & ~mask.any(1)
   return mask | absent[:, None]
+
+
+def own_tokens(batch: dict[str, jax.Array]) -> jax.Array:
+  """bool[B, S]: the tokens of the utterance itself, without its context.
+
+  A row without any has all of its tokens instead: a softmax or a mean over
+  nothing would be one over the padding.
+  """
+  mask = batch["encoder_mask"]
+  own = mask & (batch["segment_ids"] == 1)
+  return jnp.where(own.any(axis=1, keepdims=True), own, mask)
 
 
 def padding_bias(mask: jax.Array) -> jax.Array:

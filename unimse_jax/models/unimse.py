@@ -21,6 +21,7 @@ from unimse_jax.models.fusion import (
   Modality,
   PMFAdapter,
 )
+from unimse_jax.models.heads import Heads
 from unimse_jax.models.layers import keep_mask
 from unimse_jax.models.packing import UNPACKED, Layout
 from unimse_jax.models.recurrent import ModalityEncoder
@@ -43,6 +44,8 @@ class UniMSEConfig(ModelConfig):
     contrastive: whether the loss has a contrastive part, that is, whether
       loss.alpha or loss.beta is above 0.
     remat: train.remat.
+    targets: (slot, number of classes) of the heads, 1 for the intensity; () if
+      loss.heads is 0.
   """
 
   t5: T5Config
@@ -53,6 +56,7 @@ class UniMSEConfig(ModelConfig):
   absent: str = LossConfig.absent
   contrastive: bool = True
   remat: str = "none"
+  targets: tuple[tuple[str, int], ...] = ()
 
   def frames(self, modality: str) -> int:
     """Frames of the longest clip."""
@@ -94,12 +98,14 @@ class UniMSEOutput:
     anchors: per contrasted layer float32[B, C], the projected text (Eq. 3).
     keys: per modality float32[B, C], the projected modality (Eq. 3).
     present: per modality bool[B], whether the row has it.
+    scores: see `Heads`; {} where there are none.
   """
 
   logits: jax.Array
   anchors: tuple[jax.Array, ...]
   keys: dict[str, jax.Array]
   present: dict[str, jax.Array]
+  scores: dict[str, jax.Array] = struct.field(default_factory=dict)
 
 
 @struct.dataclass
@@ -130,18 +136,7 @@ def decoder_mask(
   """bool[B, S]: the encoder positions that the decoder may see (D19)."""
   if config.marking != "slice_encoder":
     return batch["encoder_mask"]
-  return own_tokens(batch)
-
-
-def own_tokens(batch: dict[str, jax.Array]) -> jax.Array:
-  """bool[B, S]: the tokens of the utterance itself, without its context.
-
-  A row without any has all of its tokens instead: a softmax or a mean over
-  nothing would be one over the padding.
-  """
-  mask = batch["encoder_mask"]
-  own = mask & (batch["segment_ids"] == 1)
-  return jnp.where(own.any(axis=1, keepdims=True), own, mask)
+  return masks.own_tokens(batch)
 
 
 class UniMSE(nn.Module):
@@ -174,6 +169,8 @@ class UniMSE(nn.Module):
         self.fusion_decoder = self._adapters(config.fused_decoder_layers)
     if config.contrastive:
       self._set_up_contrastive()
+    if config.targets:
+      self.heads = Heads(config.targets, config.t5.dropout)
 
   def _adapters(self, layers: Sequence[int]) -> dict[str, nn.Module]:
     config = self.config
@@ -348,6 +345,20 @@ class UniMSE(nn.Module):
       return FusedText(encoded, modalities)
     return encoded
 
+  def read_heads(
+    self, encoded: Encoded, batch: dict[str, jax.Array]
+  ) -> dict[str, jax.Array]:
+    """What the heads say of rows that `encode` has read, see `Heads`."""
+    text, _ = _unpacked(encoded)
+    return self._scores(text, batch, deterministic=True)
+
+  def _scores(
+    self, text: jax.Array, batch: dict[str, jax.Array], deterministic: bool
+  ) -> dict[str, jax.Array]:
+    if not self.config.targets:
+      return {}
+    return self.heads(text, masks.own_tokens(batch), deterministic)
+
   def start_cache(
     self, encoded: Encoded, length: int
   ) -> tuple[list[KeyValue], tuple]:
@@ -409,11 +420,12 @@ class UniMSE(nn.Module):
       after_layer=self._fuser("decoder", fused, label_states),
       layout=layout,
     )
+    scores = self._scores(layout.unpack(encoded), batch, deterministic)
     if not self.config.contrastive:
-      return UniMSEOutput(logits, (), {}, {})
+      return UniMSEOutput(logits, (), {}, {}, scores)
     mask = batch["encoder_mask"]
     if self.config.contrastive_anchor == "utterance":
-      mask = own_tokens(batch)
+      mask = masks.own_tokens(batch)
     anchors = [self.contrastive_text(x, mask) for x in text_states]
     if self.config.contrastive_decoder:
       mask = batch["decoder_target_tokens"] > 0  # 0 is T5's padding
@@ -424,7 +436,7 @@ class UniMSE(nn.Module):
       project = self.contrastive_modality["shared" if shared else name]
       keys[name] = project(modality.states, modality.mask)
       present[name] = jnp.any(modality.mask, axis=1)
-    return UniMSEOutput(logits, tuple(anchors), keys, present)
+    return UniMSEOutput(logits, tuple(anchors), keys, present, scores)
 
 
 def _unpacked(encoded: Encoded) -> tuple[jax.Array, dict[str, Modality]]:

@@ -53,7 +53,7 @@ class Experiment:
     encode = encode or self.pipeline.encode_example
     encoded = [encode(example) for example in self.mixture.examples[split]]
     annotate = None
-    if self.config.rival.system:
+    if self.config.rival.system or self.config.loss.heads:
       schema = self.pipeline.label_text.schema
       annotate = Annotations(schema, self.class_weights).arrays
     return Batcher(

@@ -32,8 +32,16 @@ def random_t5(config: Config, vocab_size: int) -> T5Config:
   )
 
 
-def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
+def model_config(
+  config: Config, t5: T5Config, schema: LabelSchema | None = None
+) -> UniMSEConfig:
   """The model's own view of a config.
+
+  Args:
+    config: the typed config.
+    t5: shape of its T5.
+    schema: slots of the labels; None leaves out the heads, whatever the config
+      says.
 
   Raises:
     InputError: the PMF layers are not all layers of this T5.
@@ -54,6 +62,16 @@ def model_config(config: Config, t5: T5Config) -> UniMSEConfig:
     absent=config.loss.absent,
     contrastive=bool(config.loss.alpha or config.loss.beta),
     remat=config.train.remat,
+    targets=_targets(schema) if schema and config.loss.heads else (),
+  )
+
+
+def _targets(schema: LabelSchema) -> tuple[tuple[str, int], ...]:
+  """Slots that a corpus annotates, and the number of classes of each."""
+  numbers = ((INTENSITY, 1),) if schema.intensity else ()
+  return (
+    *numbers,
+    *((each.name, len(each.classes)) for each in schema.schemes),
   )
 
 
@@ -66,10 +84,7 @@ def make_model(
     InputError: no such system, or the T5 does not fit the config.
   """
   if not config.rival.system:
-    return UniMSE(model_config(config, t5))
-  schema = label_text.schema
-  targets = [(INTENSITY, 1)] if schema.intensity else []
-  targets += [(each.name, len(each.classes)) for each in schema.schemes]
+    return UniMSE(model_config(config, t5, label_text.schema))
   fields = config.rival
   shape = RivalShape(
     t5=dataclasses.replace(
@@ -80,7 +95,7 @@ def make_model(
     dropout=fields.dropout,
     options=read_options(fields.system, fields.options),
     modalities=config.data.modalities,
-    targets=tuple(targets),
+    targets=_targets(label_text.schema),
     remat=config.train.remat,
   )
   return Rival(shape)

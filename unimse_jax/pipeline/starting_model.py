@@ -141,7 +141,10 @@ def take_params(
   shared = shared_modalities(
     model.pipeline, pipeline.config, pipeline.extraction
   )
-  others = tuple(f"modality_encoder_{name}/" for name in {*_READ_BY} - shared)
+  others = (
+    *(f"modality_encoder_{name}/" for name in {*_READ_BY} - shared),
+    *(f"heads/{slot}/" for slot in _other_slots(model.pipeline, pipeline)),
+  )
   taken = {
     path: array
     for path, array in found.items()
@@ -152,6 +155,18 @@ def take_params(
   if multihost.is_first():
     _tell(model.source, checkpoint, taken, found, wanted)
   return taken
+
+
+def _other_slots(theirs: Pipeline, own: Pipeline) -> list[str]:
+  """Emotion slots of the same name whose classes are others."""
+  known = {
+    scheme.name: scheme.classes for scheme in theirs.label_text.schema.schemes
+  }
+  return [
+    scheme.name
+    for scheme in own.label_text.schema.schemes
+    if known.get(scheme.name, scheme.classes) != scheme.classes
+  ]
 
 
 def _tell(

@@ -17,8 +17,9 @@ from unimse_jax.data.batching import Batch
 from unimse_jax.data.tokenizer import Tokenizer
 from unimse_jax.decoding import generate, grammar, text_tree
 from unimse_jax.decoding.text_tree import TextTree
-from unimse_jax.labels import LabelText, ParsedLabel
+from unimse_jax.labels import INTENSITY, LabelText, ParsedLabel
 from unimse_jax.models import UniMSE, decoder_mask
+from unimse_jax.models.unimse import Encoded
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.prediction.label_scores import Beginnings, Emotions
 from unimse_jax.prediction.prediction import Prediction, Probabilities
@@ -33,6 +34,8 @@ class _Decoded:
     beginnings: float32[B, M], log P of what a label may begin with; None where
       it was not asked for.
     pooled: float32[B, D], `Prediction.embedding`.
+    heads: emotion slot -> float32[B, C], the heads' probabilities; {} where the
+      config does not ask for them.
     cross: what the decoder reads of the encoded rows.
     mask: bool[B, S], of those.
   """
@@ -40,6 +43,7 @@ class _Decoded:
   tokens: list[jax.Array]
   beginnings: jax.Array | None
   pooled: jax.Array
+  heads: dict[str, jax.Array]
   cross: Any
   mask: jax.Array
 
@@ -179,6 +183,20 @@ class Labeller:
     self, written: _Written, with_probabilities: bool
   ) -> list[Prediction]:
     """Waits for the scores of a batch."""
+    predictions = self._scored(written, with_probabilities)
+    for slot, shares in written.decoded.heads.items():
+      classes = self._label_text.schema.classes(slot)
+      shares = multihost.gather_rows(shares)[: len(predictions)]
+      predictions = [
+        _with_emotion(each, slot, dict(zip(classes, row, strict=True)))
+        for each, row in zip(predictions, shares.tolist(), strict=True)
+      ]
+    return predictions
+
+  def _scored(
+    self, written: _Written, with_probabilities: bool
+  ) -> list[Prediction]:
+    """The predictions as the decoder's scores have them."""
     predictions, decoded = written.predictions, written.decoded
     if decoded.beginnings is None:
       return predictions
@@ -290,7 +308,22 @@ def _decode(
       model, params, cross, mask, beginnings
     )
   pooled = _mean_over_tokens(fused, batch["encoder_mask"])
-  return _Decoded(tokens, log_p, pooled, cross, mask)
+  heads = {}
+  if decoding.emotion == "heads":
+    heads = _read_heads(model, params, encoded, batch)
+  return _Decoded(tokens, log_p, pooled, heads, cross, mask)
+
+
+def _read_heads(
+  model: UniMSE, params: Any, encoded: Encoded, batch: Mapping[str, jax.Array]
+) -> dict[str, jax.Array]:
+  """emotion slot -> float32[B, C], the heads' probabilities."""
+  scores = model.apply({"params": params}, encoded, batch, method="read_heads")
+  return {
+    slot: jax.nn.softmax(values)
+    for slot, values in scores.items()
+    if slot != INTENSITY
+  }
 
 
 def _mean_over_tokens(values: jax.Array, mask: jax.Array) -> jax.Array:
@@ -298,6 +331,23 @@ def _mean_over_tokens(values: jax.Array, mask: jax.Array) -> jax.Array:
   weights = mask[..., None].astype(jnp.float32)
   total = (values.astype(jnp.float32) * weights).sum(axis=1)
   return total / jnp.maximum(weights.sum(axis=1), 1.0)
+
+
+def _with_emotion(
+  prediction: Prediction, slot: str, shares: dict[str, float]
+) -> Prediction:
+  """The prediction with a slot's most probable class.
+
+  Where it has probabilities, those of the slot become these.
+  """
+  fields = dict(prediction.parsed.fields) | {slot: max(shares, key=shares.get)}
+  parsed = dataclasses.replace(prediction.parsed, fields=fields)
+  probabilities = prediction.probabilities
+  if probabilities:
+    probabilities = {**probabilities, slot: shares}
+  return dataclasses.replace(
+    prediction, parsed=parsed, probabilities=probabilities
+  )
 
 
 def _with_intensity(label: ParsedLabel, value: float | None) -> ParsedLabel:

@@ -20,7 +20,8 @@ class Prediction:
   Attributes:
     output: text that it wrote.
     parsed: the text as fields; the intensity is that which
-      config.decoding.intensity asks for.
+      config.decoding.intensity asks for, the emotions are those that
+      config.decoding.emotion does.
     probabilities: share of each class of the closed slots; empty where they
       were not asked for; a slot is missing where a field before it was
       malformed.

@@ -8,10 +8,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
-from unimse_jax.models import T5, T5Config, packing
+from unimse_jax.models import T5, T5Config, masks, packing
 from unimse_jax.models.dense import Dense
 from unimse_jax.models.layers import Dropout
-from unimse_jax.models.unimse import own_tokens
 from unimse_jax.rivals import registry
 from unimse_jax.rivals.streams import TEXT, Stream
 
@@ -114,7 +113,7 @@ class Rival(nn.Module):
       layout,
     )
     states = layout.unpack(states).astype(jnp.float32)
-    streams = {TEXT: Stream(states, own_tokens(batch))}
+    streams = {TEXT: Stream(states, masks.own_tokens(batch))}
     for name in self.config.modalities:
       streams[name] = Stream(batch[name], batch[f"{name}_mask"])
     return streams

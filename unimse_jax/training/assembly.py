@@ -17,9 +17,9 @@ from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.parallel import sharding
 from unimse_jax.rivals import Rival
+from unimse_jax.training.annotated_losses import Annotated
 from unimse_jax.training.losses import Objective, WrittenLabels
 from unimse_jax.training.optimizer import make_optimizer, what_learns
-from unimse_jax.training.rival_losses import Annotated
 from unimse_jax.training.train_state import TrainState, create
 from unimse_jax.training.train_step import Batch, Metrics, make_train_step
 
@@ -105,6 +105,7 @@ def assemble(
 
 
 def _objective(config: Config, model: nn.Module) -> Objective:
+  slots = tuple(slot for slot, _ in model.config.targets)
   if isinstance(model, Rival):
-    return Annotated(tuple(slot for slot, _ in model.config.targets))
-  return WrittenLabels(config.loss)
+    return Annotated(slots)
+  return WrittenLabels(config.loss, slots)

@@ -10,6 +10,7 @@ import optax
 from unimse_jax.config import LossConfig
 from unimse_jax.models import UniMSEOutput, masks
 from unimse_jax.models.contrastive import info_nce
+from unimse_jax.training import annotated_losses
 
 Batch = dict[str, jax.Array]
 
@@ -28,17 +29,29 @@ class Objective(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class WrittenLabels:
-  """UniMSE's objective: `weights` and `total`."""
+  """UniMSE's objective: `total`, and the heads' losses, weighted.
+
+  Attributes:
+    config: the loss section.
+    slots: targets of the heads; () where there are none.
+  """
 
   config: LossConfig
+  slots: tuple[str, ...] = ()
 
   def divisors(self, batch: Batch) -> dict[str, jax.Array]:
-    return weights(batch, self.config.absent == "as_zeros")
+    absent_as_zeros = self.config.absent == "as_zeros"
+    return weights(batch, absent_as_zeros) | annotated_losses.weights(
+      self.slots, batch
+    )
 
   def total(
     self, output: UniMSEOutput, batch: Batch, divisors: dict[str, jax.Array]
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    return total(output, batch, divisors, self.config)
+    loss, parts = total(output, batch, divisors, self.config)
+    heads = annotated_losses.losses(output.scores, batch, divisors)
+    loss += self.config.heads * sum(heads.values(), jnp.zeros(()))
+    return loss, {**parts, **heads, "loss": loss}
 
 
 def weights(

@@ -14,7 +14,8 @@ from unimse_jax.prediction import package
 from unimse_jax.rundir import RunDir
 from unimse_jax.training import trainer
 
-_MOODS = {"bliss": "positive", "dread": "negative"}
+# As many as the run's corpus has.
+_MOODS = {"bliss": "positive", "dread": "negative", "awe": "neutral"}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def plays(tmp_path_factory, corpus_writer, label_writer):
   folder = tmp_path_factory.mktemp("plays")
 
   def describe(split, number):
-    word = tuple(_MOODS)[number % 2]
+    word = tuple(_MOODS)[number % 3]
     return {"text": f"a play of {word} number {number}", "emotion": word}
 
   corpus_writer(folder, "plays", describe=describe, emotions=_MOODS)
@@ -42,6 +43,7 @@ def changes(plays):
     "data.dir": str(plays),
     "data.corpora": ("plays",),
     "data.labels": str(plays / "plays.jsonl"),
+    "loss.heads": 0.0,  # they are of other classes
     # Neither is read beside a model to start from.
     "tokenizer.vocab_size": 2000,
     "t5.width": 64,
@@ -59,7 +61,19 @@ def trained_params(straight, mesh) -> dict:
   run_dir = RunDir(straight)
   opened = pipeline_lib.open_pipeline(run_dir.read_config(), run_dir)
   params, _ = pipeline_lib.restore_params(opened, mesh, run_dir)
-  return traverse_util.flatten_dict(dict(params), sep="/")
+  flat = traverse_util.flatten_dict(dict(params), sep="/")
+  return {
+    path: leaf for path, leaf in flat.items() if not path.startswith("heads/")
+  }
+
+
+def test_heads_of_other_classes_are_new(
+  straight, tiny_config, changes, mesh, tmp_path, caplog
+):
+  """As many as the corpus has, but others: a start would be the wrong one."""
+  more = {"train.init_from": str(straight), "loss.heads": 1.0}
+  flat_params(tiny_config(changes | more), RunDir(tmp_path), mesh, caplog)
+  assert "New, from random values: heads/moods/bias, heads" in caplog.text
 
 
 def test_everything_of_the_same_model_is_taken(

@@ -263,3 +263,34 @@ def test_eight_devices_search_beams_as_one(label):
 def test_too_few_tokens_for_a_label_are_refused(label):
   with pytest.raises(InputError, match="max_new_tokens: expected at least"):
     label(max_new_tokens=3)
+
+
+def test_heads_choose_the_emotion_and_nothing_else(
+  label, labelled, opened, arrays, noise
+):
+  """What is written, polarity and number among it, stays."""
+  model, params = opened.pipeline.model, {"params": noise}
+  scores = jax.jit(model.apply)(params, arrays).scores["moods"]
+  classes = opened.pipeline.label_text.schema.classes("moods")
+  found = label(emotion="heads")
+  chosen = [classes[place] for place in np.argmax(scores, axis=1)]
+  assert [each.parsed.fields["moods"] for each in found] == chosen
+  written = [each.parsed.fields["moods"] for each in labelled]
+  assert chosen != written, "the two must differ to be told apart"
+  shares = [[*each.probabilities["moods"].values()] for each in found]
+  np.testing.assert_allclose(shares, jax.nn.softmax(scores), rtol=1e-4)
+  for mine, theirs in zip(found, labelled, strict=True):
+    assert mine.output == theirs.output
+    others = {"moods": None}
+    assert {**mine.parsed.fields, **others} == {
+      **theirs.parsed.fields,
+      **others,
+    }
+    assert mine.probabilities["polarity"] == theirs.probabilities["polarity"]
+
+
+def test_heads_need_no_probabilities(label):
+  plain = label(emotion="heads", probable=False)
+  scored = label(emotion="heads")
+  assert [each.parsed for each in plain] == [each.parsed for each in scored]
+  assert not any(each.probabilities for each in plain)

@@ -117,3 +117,26 @@ def test_without_modalities_the_task_is_all(make_batch):
   loss, parts = losses.total(output, batch, losses.weights(batch), _CONFIG)
   assert loss == parts["nll"]
   assert set(parts) == {"loss", "nll", "token_accuracy"}
+
+
+def test_heads_add_their_weighted_losses(make_batch):
+  """The same batch and output with heads and without."""
+  batch, output = make_batch(), make_output()
+  batch |= {
+    "emotion_moods": np.array([0, 1, 1, 0], np.int32),
+    "emotion_moods_weight": np.array([1.0, 1.0, 2.0, 0.0], np.float32),
+  }
+  scores = jnp.asarray(np.random.default_rng(1).normal(size=(4, 3)), "float32")
+  config = dataclasses.replace(_CONFIG, heads=0.5)
+  with_heads = losses.WrittenLabels(config, ("moods",))
+  loss, parts = with_heads.total(
+    output.replace(scores={"moods": scores}), batch, with_heads.divisors(batch)
+  )
+  plain = losses.WrittenLabels(config)
+  without, others = plain.total(output, batch, plain.divisors(batch))
+  log_p = np.asarray(jax.nn.log_softmax(scores), np.float64)
+  expected = -(log_p[0, 0] + log_p[1, 1] + 2 * log_p[2, 1]) / 4
+  assert parts["task_moods"] == pytest.approx(expected, rel=1e-5)
+  assert loss == pytest.approx(float(without) + 0.5 * expected, rel=1e-5)
+  assert parts["loss"] == loss
+  assert parts.keys() == others.keys() | {"task_moods"}

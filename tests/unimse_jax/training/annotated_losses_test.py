@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unimse_jax.rivals import RivalOutput
-from unimse_jax.training.rival_losses import Annotated
+from unimse_jax.training.annotated_losses import Annotated
 
 _OBJECTIVE = Annotated(("intensity", "moods"))
 
