@@ -6,12 +6,14 @@ FUZZ_SECONDS ?= 600
 # What jax calls the accelerator (cuda, tpu); any that it finds if empty.
 PLATFORM ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Folders whose tests take about half of the time.
+FIRST_TESTS := $(addprefix tests/unimse_jax/,training prediction models rivals)
 DEMO := data/demo
 DEMO_CORPORA := demo_mosi,demo_mosei,demo_meld,demo_iemocap
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-accelerator fuzz lint docs site \
-  demo-data demo-ablations clean
+.PHONY: help demo test test-first test-second test-slow test-accelerator fuzz \
+  lint docs site demo-data demo-ablations clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -64,8 +66,15 @@ docs: | $(VENV)/.export  ## the configuration reference, from the fields' defini
 site: | $(VENV)/.test  ## the documentation as a site, in site/
 	$(BIN)/python -m mkdocs build --strict --site-dir site
 
+# In two processes, for two cores; what is not in the first is in the second.
 test: lint  ## set up, lint, and the tests that take minutes
-	$(BIN)/python -m pytest -m "not slow"
+	$(MAKE) --jobs=2 --keep-going test-first test-second
+
+test-first: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not slow" $(FIRST_TESTS)
+
+test-second: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not slow" $(FIRST_TESTS:%=--ignore=%)
 
 test-slow: $(VENV)/.test  ## the tests that take longer
 	$(BIN)/python -m pytest -m slow

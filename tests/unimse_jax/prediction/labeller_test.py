@@ -57,9 +57,8 @@ def label(opened, arrays, noise):
   ):
     base = opened.pipeline
     label_text = dataclasses.replace(base.label_text, **(text or {}))
-    decoding = dataclasses.replace(
-      base.config.decoding, batch_size=_ROWS, **changes
-    )
+    changes = {"batch_size": _ROWS, "emotion": "written", **changes}
+    decoding = dataclasses.replace(base.config.decoding, **changes)
     mesh = mesh_lib.make_mesh(fsdp=shape[0], model=shape[1], devices=devices)
     params = noise if params is None else params
     placed = jax.device_put(params, sharding.state_sharding(params, mesh))
