@@ -43,7 +43,8 @@ def changes(plays):
     "data.dir": str(plays),
     "data.corpora": ("plays",),
     "data.labels": str(plays / "plays.jsonl"),
-    "loss.heads": 0.0,  # they are of other classes
+    "loss.heads": 0.0,  # the run's are of other classes
+    "decoding.emotion": "written",
     # Neither is read beside a model to start from.
     "tokenizer.vocab_size": 2000,
     "t5.width": 64,
