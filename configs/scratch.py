@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
   config.optimizer.warmup_steps = 200
   config.train.batch_size = 64
   # A decoder that has yet to learn to write teaches its encoder little, and
-  # chooses worse than they do.
+  # A decoder from random weights chooses worse than they do, in MELD's words.
   config.loss.heads = 1.0
   config.decoding.emotion = "heads"
   return config
