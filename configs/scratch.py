@@ -36,8 +36,7 @@ def get_config() -> ConfigDict:
   config.optimizer.schedule = "linear"
   config.optimizer.warmup_steps = 200
   config.train.batch_size = 64
-  # A decoder that has yet to learn to write teaches its encoder little, and
-  # A decoder from random weights chooses worse than they do, in MELD's words.
+  # Of MELD's words they know more than a decoder of random weights writes.
   config.loss.heads = 1.0
   config.decoding.emotion = "heads"
   return config
