@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from unimse_jax.models import masks
+
 
 class ContrastiveProjection(nn.Module):
   """Eq. 3: Conv1D over time, then the mean over the valid steps.
@@ -27,8 +29,7 @@ class ContrastiveProjection(nn.Module):
     projected = nn.Conv(
       self.width, (self.kernel,), padding="SAME", use_bias=False, name="conv"
     )(states)
-    weights = mask[..., None].astype(jnp.float32)
-    return (projected * weights).sum(1) / jnp.maximum(weights.sum(1), 1.0)
+    return masks.mean(projected, mask)
 
 
 def info_nce(

@@ -1,9 +1,9 @@
 """Linear heads that tell what a corpus annotates from the fused text."""
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
+from unimse_jax.models import masks
 from unimse_jax.models.dense import Dense
 from unimse_jax.models.layers import Dropout
 
@@ -34,9 +34,7 @@ class Heads(nn.Module):
       slot -> float32[B, C], the classes' logits; the intensity's is
       float32[B, 1], in points of the score.
     """
-    weights = mask[..., None].astype(jnp.float32)
-    total = (states.astype(jnp.float32) * weights).sum(1)
     # Rows that pad the batch have no token.
-    mean = total / jnp.maximum(weights.sum(1), 1.0)
+    mean = masks.mean(states, mask)
     mean = Dropout(self.dropout)(mean, deterministic)
     return {name: Dense(size, name=name)(mean) for name, size in self.targets}

@@ -34,6 +34,21 @@ def own_tokens(batch: dict[str, jax.Array]) -> jax.Array:
   return jnp.where(own.any(axis=1, keepdims=True), own, mask)
 
 
+def mean(values: jax.Array, mask: jax.Array) -> jax.Array:
+  """Mean over the steps that count.
+
+  Args:
+    values: [B, S, D], float.
+    mask: bool[B, S].
+
+  Returns:
+    float32[B, D], zeros for a row without any.
+  """
+  weights = mask[..., None].astype(jnp.float32)
+  total = (values.astype(jnp.float32) * weights).sum(axis=1)
+  return total / jnp.maximum(weights.sum(axis=1), 1.0)
+
+
 def padding_bias(mask: jax.Array) -> jax.Array:
   """Hides padded keys from every query.
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax.sharding import Mesh
@@ -18,7 +17,7 @@ from unimse_jax.data.tokenizer import Tokenizer
 from unimse_jax.decoding import generate, grammar, text_tree
 from unimse_jax.decoding.text_tree import TextTree
 from unimse_jax.labels import INTENSITY, LabelText, ParsedLabel
-from unimse_jax.models import UniMSE, decoder_mask
+from unimse_jax.models import UniMSE, decoder_mask, masks
 from unimse_jax.models.unimse import Encoded
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.prediction.label_scores import Beginnings, Emotions
@@ -307,7 +306,7 @@ def _decode(
     log_p = text_tree.packed_log_probabilities(
       model, params, cross, mask, beginnings
     )
-  pooled = _mean_over_tokens(fused, batch["encoder_mask"])
+  pooled = masks.mean(fused, batch["encoder_mask"])
   heads = {}
   if decoding.emotion == "heads":
     heads = _read_heads(model, params, encoded, batch)
@@ -324,13 +323,6 @@ def _read_heads(
     for slot, values in scores.items()
     if slot != INTENSITY
   }
-
-
-def _mean_over_tokens(values: jax.Array, mask: jax.Array) -> jax.Array:
-  """[B, S, D], bool[B, S] -> float32[B, D]; zeros for a row without tokens."""
-  weights = mask[..., None].astype(jnp.float32)
-  total = (values.astype(jnp.float32) * weights).sum(axis=1)
-  return total / jnp.maximum(weights.sum(axis=1), 1.0)
 
 
 def _with_emotion(

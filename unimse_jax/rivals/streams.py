@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from unimse_jax.models import masks
+
 TEXT = "text"
 MEMORY = "memory"  # Flax collection of what a system keeps from step to step
 
@@ -33,8 +35,7 @@ class Stream:
 
   def mean(self) -> jax.Array:
     """float32[B, D], over the frames; zeros where there are none."""
-    weights = self.mask.astype(jnp.float32)[..., None]
-    return (self.frames * weights).sum(1) / jnp.maximum(weights.sum(1), 1.0)
+    return masks.mean(self.frames, self.mask)
 
 
 @struct.dataclass
