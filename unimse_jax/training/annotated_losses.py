@@ -21,14 +21,16 @@ _ROWS = "rows"
 
 
 def weights(slots: Sequence[str], batch: Batch) -> dict[str, jax.Array]:
-  """What the loss of each slot is divided by, over the whole batch.
+  """What each of `losses` is divided by, over the whole batch.
 
   Args:
     slots: targets of the heads, "intensity" or an emotion slot.
     batch: arrays, those of `data.annotations` among them.
   """
   # A batch without any divides zero by one.
-  return {slot: jnp.maximum(_weights(slot, batch).sum(), 1.0) for slot in slots}
+  return {
+    _task(slot): jnp.maximum(_weights(slot, batch).sum(), 1.0) for slot in slots
+  }
 
 
 def losses(
@@ -36,9 +38,14 @@ def losses(
 ) -> dict[str, jax.Array]:
   """Loss of each slot that has scores, already divided, as "task_<slot>"."""
   return {
-    f"task_{slot}": _summed(slot, values, batch) / divisors[slot]
+    _task(slot): _summed(slot, values, batch) / divisors[_task(slot)]
     for slot, values in scores.items()
   }
+
+
+def _task(slot: str) -> str:
+  """No slot may pass for another part of the loss: a scheme named "audio"."""
+  return f"task_{slot}"
 
 
 @dataclasses.dataclass(frozen=True)

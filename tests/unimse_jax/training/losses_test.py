@@ -140,3 +140,13 @@ def test_heads_add_their_weighted_losses(make_batch):
   assert loss == pytest.approx(float(without) + 0.5 * expected, rel=1e-5)
   assert parts["loss"] == loss
   assert parts.keys() == others.keys() | {"task_moods"}
+
+
+def test_a_scheme_named_as_a_modality_divides_nothing_of_the_modalitys(
+  make_batch,
+):
+  batch = make_batch() | {"emotion_audio_weight": np.ones(4, np.float32)}
+  plain = losses.WrittenLabels(_CONFIG).divisors(batch)
+  found = losses.WrittenLabels(_CONFIG, ("audio",)).divisors(batch)
+  assert found["audio"] == plain["audio"] == 3
+  assert found["task_audio"] == 4
