@@ -18,7 +18,6 @@ from unimse_jax.data.batching import Batch, BatchPlan, plan_in_order
 from unimse_jax.labels import LabelText
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import multihost
-from unimse_jax.pipeline.model_shape import make_label_text
 from unimse_jax.prediction.labeller import Labeller
 from unimse_jax.tables import writers
 from unimse_jax.tables.table import Table
@@ -34,7 +33,7 @@ _WAYS: dict[str, tuple[dict[str, Any], bool]] = {
 
 def make_labels(config: Config) -> tuple[LabelText, synthetic.Vocabulary]:
   """The labels of the four corpora, and made-up pieces that write them."""
-  text = make_label_text(config, synthetic.SLOTS, synthetic.GRID)
+  text = synthetic.label_text(config)
   slots = [slot for slot in text.slots if slot != "intensity"]
   words = [word for slot in slots for word in text.words(slot)]
   return text, synthetic.Vocabulary(words)

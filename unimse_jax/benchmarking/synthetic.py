@@ -17,7 +17,7 @@ from unimse_jax.data.batching import (
   collate_text,
 )
 from unimse_jax.data.tokenizer import EOS, PAD
-from unimse_jax.labels import INTENSITY, INTENSITY_RANGE, LabelSchema
+from unimse_jax.labels import INTENSITY, INTENSITY_RANGE, LabelSchema, LabelText
 from unimse_jax.pipeline.model_shape import make_label_text
 
 AUDIO_WIDTH = 64  # Mel bands
@@ -185,9 +185,9 @@ def _with_context(
   return total.reshape(-1)[: len(own)]
 
 
-def label_schema(config: Config) -> LabelSchema:
-  """Slots of the four corpora's labels, as the config writes them."""
-  return make_label_text(config, SLOTS, GRID).schema
+def label_text(config: Config) -> LabelText:
+  """How the config writes the labels of the four corpora."""
+  return make_label_text(config, SLOTS, GRID)
 
 
 def vocabulary_size(config: Config) -> int:
@@ -268,7 +268,7 @@ def make_batch(
       list(frames), size, counts[name], width
     )
   if config.loss.heads:
-    batch |= _annotations(label_schema(config), size, rng)
+    batch |= _annotations(label_text(config).schema, size, rng)
   return batch
 
 

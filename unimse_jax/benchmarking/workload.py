@@ -73,7 +73,8 @@ def synthetic_model(config: Config) -> UniMSE:
   pretrained T5 needs its shape given as --config.t5.width=... and so on.
   """
   t5 = random_t5(config, synthetic.vocabulary_size(config))
-  return UniMSE(model_config(config, t5, synthetic.label_schema(config)))
+  schema = synthetic.label_text(config).schema
+  return UniMSE(model_config(config, t5, schema))
 
 
 def init_params(config: Config, model: UniMSE, key: jax.Array) -> Any:
