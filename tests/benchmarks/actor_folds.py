@@ -54,7 +54,10 @@ def split_actors(actors: Sequence[str], fold: int) -> str:
 
 
 def run(*arguments: str) -> None:
-  subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, check=True)
+  """Ends as the command does where it fails; it has said why."""
+  status = subprocess.call([sys.executable, "-m", *arguments], cwd=ROOT)
+  if status:
+    sys.exit(status)
 
 
 def export(ravdess: pathlib.Path, out: pathlib.Path, actors: str) -> None:
@@ -82,10 +85,8 @@ def train(out: pathlib.Path, rows: str, flags: Sequence[str]) -> None:
 
 def tested(folds: Sequence[pathlib.Path], row: str) -> list[dict[str, Any]]:
   """What a row said of the tests of all folds."""
-  seeds = [RunDir(fold / "runs").row(row).path for fold in folds]
-  return [
-    each for path in seeds for each in RunDir(path).seed(0).predictions("test")
-  ]
+  runs = [RunDir(fold / "runs").row(row).seed(0) for fold in folds]
+  return [each for run_dir in runs for each in run_dir.predictions("test")]
 
 
 def report(folds: Sequence[pathlib.Path], rows: Sequence[str]) -> None:
@@ -123,9 +124,18 @@ def main() -> None:
   options, flags = parser.parse_known_args()
   found = options.ravdess.glob("Actor_*")
   actors = sorted(path.name.removeprefix("Actor_") for path in found)
-  chosen = range(len(actors) // 2)
-  if options.folds:
-    chosen = [int(each) for each in options.folds.split(",")]
+  if len(actors) < 6 or len(actors) % 2:
+    parser.error(
+      "--ravdess: expected an even number of folders Actor_01, Actor_02, ..., "
+      f"at least 6, found {len(actors)} in {options.ravdess}"
+    )
+  numbers = [str(fold) for fold in range(len(actors) // 2)]
+  names = options.folds.split(",") if options.folds else numbers
+  if not set(names) <= set(numbers):
+    parser.error(
+      f"--folds: expected some of {','.join(numbers)}, found {options.folds}"
+    )
+  chosen = [int(each) for each in names]
   folds = [options.out.resolve() / str(fold) for fold in chosen]
   for fold, out in zip(chosen, folds, strict=True):
     export(options.ravdess.resolve(), out, split_actors(actors, fold))
