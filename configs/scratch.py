@@ -36,7 +36,7 @@ def get_config() -> ConfigDict:
   config.optimizer.schedule = "linear"
   config.optimizer.warmup_steps = 200
   config.train.batch_size = 64
-  # Of MELD's words they know more than a decoder of random weights writes.
+  # Heads know more of MELD's words than a decoder of random weights writes.
   config.loss.heads = 1.0
   config.decoding.emotion = "heads"
   return config
