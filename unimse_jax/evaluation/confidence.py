@@ -27,7 +27,9 @@ from unimse_jax.tables.scores import BY_NAME
 RESAMPLES = 1000
 LEVEL = 0.95
 _Z = 1.959964  # of the normal distribution, at LEVEL
-# Fewer dialogues say too little of how dialogues differ.
+# Fewer dialogues say too little of how dialogues differ. Single utterances are
+# drawn then, and what is said of the intervals names how few there are: they
+# tell of other utterances of the same speakers, not of other speakers.
 FEWEST_GROUPS = 5
 # Sums in another order differ by their last bits.
 _NO_SPREAD = 1e-12
@@ -63,10 +65,13 @@ class Groups:
     unit: "dialogue", "speaker" (MOSI and MOSEI have their video here) or
       "utterance".
     numbers: int64[N], the group of each row.
+    too_few: unit and number of the groups that were not drawn, there being
+      fewer than FEWEST_GROUPS of them: ("speaker", 2).
   """
 
   unit: str
   numbers: np.ndarray
+  too_few: tuple[str, int] | None = None
 
   @classmethod
   def of(cls, dialogues: Sequence[str], speakers: Sequence[str]) -> Self:
@@ -80,10 +85,10 @@ class Groups:
       if any(names):
         # A row without a name is a group of its own.
         keys = [name or f"\0{row}" for row, name in enumerate(names)]
-        _, numbers = np.unique(keys, return_inverse=True)
-        if numbers.max() + 1 >= FEWEST_GROUPS:
+        found, numbers = np.unique(keys, return_inverse=True)
+        if len(found) >= FEWEST_GROUPS:
           return cls(unit, numbers)
-        break
+        return cls("utterance", np.arange(len(keys)), (unit, len(found)))
     return cls.single(len(dialogues))
 
   @classmethod
@@ -92,8 +97,16 @@ class Groups:
     return cls("utterance", np.arange(rows))
 
   def describe(self) -> dict[str, Any]:
-    """For the results file: {"unit": "dialogue", "groups": 31}."""
-    return {"unit": self.unit, "groups": int(self.numbers.max()) + 1}
+    """For the results file: {"unit": "dialogue", "groups": 31}.
+
+    With `too_few`: {"unit": "utterance", "groups": 120, "too_few": {"unit":
+    "speaker", "groups": 2}}.
+    """
+    described = {"unit": self.unit, "groups": int(self.numbers.max()) + 1}
+    if self.too_few:
+      unit, groups = self.too_few
+      described["too_few"] = {"unit": unit, "groups": groups}
+    return described
 
   def draw(self, seed: int, resamples: int) -> Iterator[np.ndarray]:
     """Yields the rows of each resample: int64, whole groups."""
@@ -112,22 +125,32 @@ class Groups:
 
 
 _WORDS = {
-  "dialogue": "dialogues",
-  "speaker": "speakers or videos",
-  "utterance": "single utterances",
+  "dialogue": ("dialogue", "dialogues"),
+  "speaker": ("speaker or video", "speakers or videos"),
+  "utterance": ("single utterance", "single utterances"),
 }
 
 
 def in_words(description: Mapping[str, Any] | None) -> str:
   """What intervals drew, from the results file: "31 dialogues".
 
+  With `too_few`: "120 single utterances of only 2 speakers or videos".
+
   Args:
     description: result of `Groups.describe`; None in files of an older
       version, which drew single utterances.
   """
   if description is None:
-    return _WORDS["utterance"]
-  return f"{description['groups']} {_WORDS[description['unit']]}"
+    return _WORDS["utterance"][1]
+  words = _count(description)
+  too_few = description.get("too_few")
+  return f"{words} of only {_count(too_few)}" if too_few else words
+
+
+def _count(description: Mapping[str, Any]) -> str:
+  one, many = _WORDS[description["unit"]]
+  number = description["groups"]
+  return f"{number} {one if number == 1 else many}"
 
 
 def bootstrap(

@@ -130,11 +130,19 @@ def test_groups_are_dialogues_then_speakers_then_utterances():
     "groups": 12,
   }
   # Two actors say too little of actors; two dialogues of six speakers too.
-  for pair in ((none, few), (few, names)):
-    assert Groups.of(*pair).unit == "utterance"
+  for pair, unit in (((none, few), "speaker"), ((few, names), "dialogue")):
+    assert Groups.of(*pair).describe() == {
+      "unit": "utterance",
+      "groups": 12,
+      "too_few": {"unit": unit, "groups": 2},
+    }
   # An utterance without a dialogue is one of its own.
   mixed = [*names[:10], "", ""]
   assert Groups.of(mixed, none).describe() == {"unit": "dialogue", "groups": 8}
+
+
+def _few(unit, groups):
+  return {"too_few": {"unit": unit, "groups": groups}}
 
 
 @pytest.mark.parametrize(
@@ -143,6 +151,14 @@ def test_groups_are_dialogues_then_speakers_then_utterances():
     ({"unit": "dialogue", "groups": 31}, "31 dialogues"),
     ({"unit": "speaker", "groups": 93}, "93 speakers or videos"),
     ({"unit": "utterance", "groups": 48}, "48 single utterances"),
+    (
+      {"unit": "utterance", "groups": 9} | _few("speaker", 2),
+      "9 single utterances of only 2 speakers or videos",
+    ),
+    (
+      {"unit": "utterance", "groups": 1} | _few("dialogue", 1),
+      "1 single utterance of only 1 dialogue",
+    ),
     (None, "single utterances"),
   ],
 )
