@@ -14,6 +14,7 @@ from unimse_jax.rivals.dag_erc import DAGERC
 from unimse_jax.rivals.dialogue_crn import DialogueCRN
 from unimse_jax.rivals.dialogue_gcn import DialogueGCN
 from unimse_jax.rivals.early_fusion import EarlyFusion
+from unimse_jax.rivals.iccn import ICCN
 from unimse_jax.rivals.lmf import LMF
 from unimse_jax.rivals.mag import MAG
 from unimse_jax.rivals.misa import MISA
@@ -49,6 +50,7 @@ SYSTEMS = {
   "lmf": System("LMF", LMF),
   "mult": System("MulT", MulT),
   "misa": System("MISA", MISA),
+  "iccn": System("ICCN", ICCN),
   "mag": System("MAG", MAG),
   "self_mm": System("Self-MM", SelfMM),
   "mmim": System("MMIM", MMIM),
