@@ -9,6 +9,15 @@ from unimse_jax.models.dense import Dense
 from unimse_jax.models.layers import Dropout
 
 
+def check_heads(heads: int, width: int) -> None:
+  """InputError where the heads cannot share the width out evenly."""
+  if width % heads:
+    raise InputError(
+      f"config.rival.options: expected a number of heads that divides the "
+      f"width {width}, found heads={heads}; change it or config.rival.width"
+    )
+
+
 class Attention(nn.Module):
   """Each query reads the valid places of its own row."""
 
@@ -35,12 +44,7 @@ class Attention(nn.Module):
       float32[B, Q, W]; zeros where there is nothing to read.
     """
     width = queries.shape[-1]
-    if width % self.heads:
-      raise InputError(
-        f"config.rival.options: expected a number of heads that divides the "
-        f"width {width}, found heads={self.heads}; change it or "
-        f"config.rival.width"
-      )
+    check_heads(self.heads, width)
 
     def split(name: str, x: jax.Array) -> jax.Array:
       projected = Dense(width, name=name)(x)

@@ -7,17 +7,7 @@ from flax import linen as nn
 from unimse_jax.models.dense import Dense
 from unimse_jax.models.layers import Dropout
 from unimse_jax.rivals.row_statistics import length
-from unimse_jax.rivals.streams import TEXT, Fused, Stream
-
-
-def _spans(mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Starts and ends of the valid places, float32[B, F], in parts of the whole.
-
-  The valid places share [0, 1] out evenly, in their order.
-  """
-  count = jnp.maximum(mask.sum(axis=1, keepdims=True), 1)
-  ends = jnp.cumsum(mask, axis=1)
-  return (ends - 1) / count, ends / count
+from unimse_jax.rivals.streams import TEXT, Fused, Stream, spans
 
 
 def align(words: jax.Array, stream: Stream) -> jax.Array:
@@ -31,7 +21,7 @@ def align(words: jax.Array, stream: Stream) -> jax.Array:
     float32[B, S, N], the mean of the frames, each weighted with the time that
     it shares with the word; zeros where there is no word or no frame.
   """
-  (word_start, word_end), (start, end) = _spans(words), _spans(stream.mask)
+  (word_start, word_end), (start, end) = spans(words), spans(stream.mask)
   shared = jnp.minimum(word_end[:, :, None], end[:, None])
   shared -= jnp.maximum(word_start[:, :, None], start[:, None])
   both = words[:, :, None] & stream.mask[:, None]

@@ -21,6 +21,7 @@ from unimse_jax.rivals.misa import MISA
 from unimse_jax.rivals.mm_dfn import MMDFN
 from unimse_jax.rivals.mmgcn import MMGCN
 from unimse_jax.rivals.mmim import MMIM
+from unimse_jax.rivals.mtag import MTAG
 from unimse_jax.rivals.mult import MulT
 from unimse_jax.rivals.self_mm import SelfMM
 from unimse_jax.rivals.tfn import TFN
@@ -53,6 +54,7 @@ SYSTEMS = {
   "iccn": System("ICCN", ICCN),
   "mag": System("MAG", MAG),
   "self_mm": System("Self-MM", SelfMM),
+  "mtag": System("MTAG", MTAG),
   "mmim": System("MMIM", MMIM),
   "dialogue_gcn": System("DialogueGCN", DialogueGCN, dialogues=True),
   "dialogue_crn": System("DialogueCRN", DialogueCRN, dialogues=True),

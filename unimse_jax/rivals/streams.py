@@ -38,6 +38,21 @@ class Stream:
     return masks.mean(self.frames, self.mask)
 
 
+def spans(mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """When each frame begins and ends, in parts of the utterance.
+
+  The valid places of bool[B, F] share [0, 1] out evenly, in their order:
+  records have no times.
+
+  Returns:
+    Beginnings and ends, float32[B, F]; equal parts are equal numbers, whatever
+    the modality's frames.
+  """
+  count = jnp.maximum(mask.sum(axis=1, keepdims=True), 1)
+  ends = jnp.cumsum(mask, axis=1)
+  return (ends - 1) / count, ends / count
+
+
 @struct.dataclass
 class Fused:
   """What a system gives back.

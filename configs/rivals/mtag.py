@@ -1,0 +1,14 @@
+"""MTAG (Yang et al. 2021) in UniMSE's place."""
+
+from ml_collections import ConfigDict
+
+from configs import rivals
+
+
+def change(config: ConfigDict) -> ConfigDict:
+  config.rival.system = "mtag"
+  return config
+
+
+def get_config(parent: str = "base") -> ConfigDict:
+  return change(rivals.load_parent(parent, __file__))
