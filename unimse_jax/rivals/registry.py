@@ -17,6 +17,7 @@ from unimse_jax.rivals.early_fusion import EarlyFusion
 from unimse_jax.rivals.iccn import ICCN
 from unimse_jax.rivals.lmf import LMF
 from unimse_jax.rivals.mag import MAG
+from unimse_jax.rivals.mfm import MFM
 from unimse_jax.rivals.misa import MISA
 from unimse_jax.rivals.mm_dfn import MMDFN
 from unimse_jax.rivals.mmgcn import MMGCN
@@ -49,6 +50,7 @@ SYSTEMS = {
   "early_fusion": System("Early fusion", EarlyFusion),
   "tfn": System("TFN", TFN),
   "lmf": System("LMF", LMF),
+  "mfm": System("MFM", MFM),
   "mult": System("MulT", MulT),
   "misa": System("MISA", MISA),
   "iccn": System("ICCN", ICCN),
