@@ -293,8 +293,7 @@ def _lstm_tasks(config: Config) -> dict[str, Task]:
   size = config.train.batch_size
   equal = synthetic.make_batch(config, np.full(size, 2), size, 2)
   frames = " and ".join(
-    f"{count} of {name}"
-    for name, count in synthetic.frame_counts(config).items()
+    f"{count} of {name}" for name, count in config.data.frames.items()
   )
   drawn, voices = _with_drawn_voices(config, equal)
   return {

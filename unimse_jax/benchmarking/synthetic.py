@@ -209,15 +209,6 @@ def frame_widths(config: Config) -> dict[str, int]:
   return {name: widths[name] for name in config.data.modalities}
 
 
-def frame_counts(config: Config) -> dict[str, int]:
-  """Modality -> frames of every example: all that the config allows."""
-  counts = {
-    "audio": config.data.audio_frames,
-    "video": config.data.video_frames,
-  }
-  return {name: counts[name] for name in config.data.modalities}
-
-
 def voice_frames(config: Config, rows: int, seed: int = 0) -> np.ndarray:
   """int64[rows], frames of voices as long as MELD's, data.audio_frames at most.
 
@@ -261,7 +252,7 @@ def make_batch(
     segments = [int(place >= count // 2) for place in range(count)]
     rows.append(Encoded(tokens(count), segments, tokens(label), [1.0] * label))
   batch = collate_text(rows, size, length, target_length(config))
-  counts = frame_counts(config)
+  counts = config.data.frames
   for name, width in frame_widths(config).items():
     frames = rng.standard_normal((len(rows), counts[name], width), np.float32)
     batch[name], batch[f"{name}_mask"] = collate_frames(

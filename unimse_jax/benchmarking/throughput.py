@@ -339,7 +339,7 @@ def _rates(
     Lengths(
       text=text,
       label=label,
-      frames=synthetic.frame_counts(config),
+      frames=config.data.frames,
       batch=config.train.batch_size // config.train.microbatches,
     ),
     synthetic.frame_widths(config),

@@ -128,6 +128,12 @@ class DataConfig:
   """Of the Mel-spectrogram: "absolute" dB as exported, or "clip", less the
   clip's own mean, where microphones and distances differ between speakers."""
 
+  @property
+  def frames(self) -> dict[str, int]:
+    """Modality -> frames of the longest clip, of those that are read."""
+    counts = {"audio": self.audio_frames, "video": self.video_frames}
+    return {name: counts[name] for name in self.modalities}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AugmentConfig:

@@ -314,16 +314,9 @@ class Collator:
       self._scaled(row, generators and generators[number])
       for number, row in enumerate(frames)
     ]
-    limits = {
-      "audio": self.config.audio_frames,
-      "video": self.config.video_frames,
-    }
-    for name in self.config.modalities:
+    for name, limit in self.config.frames.items():
       batch[name], batch[f"{name}_mask"] = collate_frames(
-        [row[name] for row in frames],
-        size,
-        limits[name],
-        self.transform.width(name),
+        [row[name] for row in frames], size, limit, self.transform.width(name)
       )
     return batch
 

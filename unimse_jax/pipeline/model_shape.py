@@ -95,6 +95,7 @@ def make_model(
     dropout=fields.dropout,
     options=read_options(fields.system, fields.options),
     modalities=config.data.modalities,
+    frames=tuple(config.data.frames.values()),
     targets=_targets(label_text.schema),
     remat=config.train.remat,
   )

@@ -133,11 +133,10 @@ def notes(clip: Clip, encoded: Encoded, pipeline: Pipeline) -> tuple[str, ...]:
 
 def _frame_notes(frames: dict[str, np.ndarray], data: DataConfig) -> list[str]:
   """What of long clips is not read as it is."""
-  limits = {"audio": data.audio_frames, "video": data.video_frames}
   strides = {"audio": data.audio_stride, "video": 1}
   told = []
-  for name in data.modalities:
-    limit, count = limits[name], len(frames[name])
+  for name, limit in data.frames.items():
+    count = len(frames[name])
     read = limit * strides[name]
     if count > read and data.long_clips == "pool":
       told.append(f"{name}: {count} frames are averaged to {limit}")

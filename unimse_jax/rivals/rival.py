@@ -27,6 +27,7 @@ class RivalShape:
     options: fields of the system's module and their values, where they are not
       its defaults.
     modalities: data.modalities, in order.
+    frames: of the longest clip, of each of them.
     targets: slot -> number of classes; 1 for the intensity.
     remat: train.remat.
   """
@@ -37,6 +38,7 @@ class RivalShape:
   dropout: float
   options: tuple[tuple[str, Any], ...] = ()
   modalities: tuple[str, ...] = ()
+  frames: tuple[int, ...] = ()
   targets: tuple[tuple[str, int], ...] = ()
   remat: str = "none"
 
@@ -114,6 +116,7 @@ class Rival(nn.Module):
     )
     states = layout.unpack(states).astype(jnp.float32)
     streams = {TEXT: Stream(states, masks.own_tokens(batch))}
-    for name in self.config.modalities:
-      streams[name] = Stream(batch[name], batch[f"{name}_mask"])
+    sizes = zip(self.config.modalities, self.config.frames, strict=True)
+    for name, longest in sizes:
+      streams[name] = Stream(batch[name], batch[f"{name}_mask"], longest)
     return streams

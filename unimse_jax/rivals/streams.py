@@ -23,10 +23,13 @@ class Stream:
       or face on the scale of the collator; F and D are the modality's own.
     mask: bool[B, F], True at the utterance's own words or its frames; without
       any, the utterance lacks the modality.
+    longest: frames of the longest clip that the config lets in, whatever F
+      is; the time scales of an LSTM start from it. Of words it is not used.
   """
 
   frames: jax.Array
   mask: jax.Array
+  longest: int = struct.field(pytree_node=False, default=1)
 
   @property
   def present(self) -> jax.Array:

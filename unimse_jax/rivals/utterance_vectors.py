@@ -29,6 +29,6 @@ class UtteranceVectors(nn.Module):
         vectors[name] = Dense(self.width, name=TEXT)(stream.mean())
         continue
       vectors[name], _ = ModalityEncoder(
-        self.width, stream.frames.shape[1], self.dropout, name=name
+        self.width, stream.longest, self.dropout, name=name
       )(stream.frames, stream.mask, deterministic)
     return vectors

@@ -2,7 +2,10 @@
 
 import dataclasses
 
+import jax
+import numpy as np
 import pytest
+from flax import traverse_util
 
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax.data.records import Record
@@ -172,3 +175,35 @@ def test_an_emotion_weighs_what_its_class_does(opened_with):
   both = opened.encode_label(given, weighed)[1]
   assert {both[place] for place in changed} == {1.5}
   assert 1.0 in both
+
+
+@pytest.mark.parametrize("system", ["early_fusion", "dialogue_crn"])
+def test_lstms_of_other_systems_start_with_the_same_time_scales(
+  system, tiny_config, straight
+):
+  opened = pipeline_lib.open_pipeline(tiny_config(), RunDir(straight))
+
+  def start(**changes):
+    config = tiny_config(changes)
+    model = model_shape.make_model(
+      config, opened.model.config.t5, opened.label_text
+    )
+    changed = dataclasses.replace(opened, config=config, model=model)
+    params = jax.jit(changed.init)(jax.random.key(0))
+    flat = traverse_util.flatten_dict(params, sep="/")
+    return {
+      name: [
+        np.asarray(leaf)
+        for path, leaf in flat.items()
+        if path.endswith(f"{name}/lstm/input/bias")
+      ]
+      for name in ("audio", "video")
+    }
+
+  unimse, rival = start(), start(**{"rival.system": system})
+  for name, (bias,) in unimse.items():
+    assert bias.max() > 0
+    (found,) = rival[name]
+    # Of another width: the time scales, not the units, are the same.
+    assert found.max() == pytest.approx(bias.max())
+    assert found.min() == pytest.approx(bias.min())
