@@ -101,6 +101,18 @@ def test_the_last_bucket_must_hold_the_longest_text(values):
   assert "expected to end with text.max_tokens = 500" in faults(values)
 
 
+@pytest.mark.parametrize("modalities", [("video", "audio"), ("audio",) * 2])
+def test_modalities_have_one_order(values, modalities):
+  values["data"]["modalities"] = modalities
+  assert "in this order, found " + str(modalities) in faults(values)
+
+
+def test_another_system_has_no_zeroed_modalities(values):
+  values["model"]["zeroed_modalities"] = ("audio",)
+  values["rival"]["system"] = "lmf"
+  assert "expected (), found ('audio',); leave the modality" in faults(values)
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 @pytest.mark.parametrize("field", ["lr_t5", "clip_norm", "weight_decay"])
 def test_numbers_that_are_none_are_refused(values, field, number):

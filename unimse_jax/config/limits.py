@@ -67,11 +67,12 @@ def _check_data(data: DataConfig, max_tokens: int) -> list[str]:
     faults.append(
       f"config.data.corpora: expected distinct names, found {data.corpora}"
     )
-  strange = set(data.modalities) - {"audio", "video"}
-  if strange or len(set(data.modalities)) != len(data.modalities):
+  # jax sorts the keys of a dict where it takes one apart; what reads a model's
+  # modalities in their order must find that of its training.
+  if list(data.modalities) != sorted({"audio", "video"} & {*data.modalities}):
     faults.append(
-      "config.data.modalities: expected some of ('audio', 'video'), found "
-      f"{data.modalities}"
+      "config.data.modalities: expected some of ('audio', 'video'), in this "
+      f"order, found {data.modalities}"
     )
   if not data.buckets or list(data.buckets) != sorted(set(data.buckets)):
     faults.append(
@@ -215,6 +216,9 @@ def _check_rival(config: Config) -> list[str]:
     f"train.init_from: expected '', found {config.train.init_from!r}": (
       config.train.init_from
     ),
+    f"model.zeroed_modalities: expected (), found "
+    f"{config.model.zeroed_modalities}; leave the modality out of "
+    f"data.modalities": config.model.zeroed_modalities,
   }
   return [
     f"config.{text}, with rival.system = {config.rival.system}"
