@@ -37,8 +37,8 @@ class BatchOrder:
         not packed.
 
     Raises:
-      InputError: a batch holds no whole dialogue, or several processes would
-        share one.
+      InputError: a batch holds no whole dialogue, several processes would
+        share one, or corpora were to come more often than others.
     """
     self._lengths, self._corpora = np.asarray(lengths), corpora
     self._config, self._dialogues = config, dialogues
@@ -48,6 +48,12 @@ class BatchOrder:
         f"config.rival.system: {config.rival.system} reads whole dialogues, "
         "which are not shared out over processes: expected 1, found "
         f"{jax.process_count()}"
+      )
+    if dialogues is not None and config.data.temperature != 1:
+      raise InputError(
+        "config.data.temperature: expected 1, for "
+        f"{config.rival.system} reads every dialogue once an epoch, found "
+        f"{config.data.temperature}"
       )
     self._groups = packing.group_rows(
       config.train.batch_size,

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from unimse_jax.data.dialogues import Dialogues
+from unimse_jax.errors import InputError
 from unimse_jax.parallel.mesh import make_mesh
 from unimse_jax.training.batch_order import BatchOrder
 
@@ -60,3 +62,12 @@ def test_what_padding_makes_is_not_packed(tiny_config):
   assert order.layout(plan) == {}
   assert order.shape(plan) == (12, 64)
   assert order.real_tokens([plan]) == len(plan.rows) * 10 / (12 * 64)
+
+
+def test_corpora_of_dialogues_come_equally_often(tiny_config):
+  config = tiny_config({"rival.system": "cogmen", "data.temperature": 2.0})
+  dialogues = Dialogues(((0, 1), (2,)), (0, 1, 0))
+  with pytest.raises(InputError, match="data.temperature: expected 1"):
+    BatchOrder(
+      [3, 4, 5], ["films"] * 3, config, make_mesh(devices=1), dialogues
+    )
