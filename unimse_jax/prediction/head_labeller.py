@@ -112,11 +112,18 @@ class HeadLabeller:
     return Prediction(text, parsed, probabilities, embedding=vector)
 
   def _polarity(self, fields: Mapping[str, Any]) -> str:
-    """The sign of the intensity; else what the first emotion implies."""
+    """The sign of the intensity; else what the first emotion implies.
+
+    First in the order of the label's fields, and not of the scores, whose keys
+    jax sorts.
+    """
     if INTENSITY in fields:
       return polarity_of_number(fields[INTENSITY])
-    for slot, word in fields.items():
-      polarity = self._label_text.schema.polarity_of(slot, word)
+    schema = self._label_text.schema
+    for slot in schema.slots:
+      if slot not in fields:
+        continue
+      polarity = schema.polarity_of(slot, fields[slot])
       if polarity:
         return polarity
     return "neutral"

@@ -12,6 +12,8 @@ from unimse_jax.prediction.head_labeller import HeadLabeller
 from unimse_jax.rivals import RivalOutput
 
 _MOODS = EmotionScheme("moods", {"joy": "positive", "anger": "negative"})
+# By name it is before the other, in a label behind it.
+_ACTS = EmotionScheme("acts", {"praise": "positive", "blame": "negative"})
 
 
 class Stub(nn.Module):
@@ -25,7 +27,8 @@ class Stub(nn.Module):
 
 
 def label(scores: dict, intensity: bool, probabilities: bool = True) -> list:
-  schema = LabelSchema(intensity, (_MOODS,) if "moods" in scores else ())
+  schemes = tuple(each for each in (_MOODS, _ACTS) if each.name in scores)
+  schema = LabelSchema(intensity, schemes)
   labeller = HeadLabeller(
     Stub(tuple(scores)),
     LabelText(schema),
@@ -64,6 +67,12 @@ def test_without_an_intensity_the_emotion_gives_the_polarity():
   first, second = label({"moods": moods}, intensity=False)
   assert (first.polarity, second.polarity) == ("negative", "positive")
   assert first.output == "negative, anger"
+
+
+def test_the_first_emotion_of_the_label_gives_the_polarity():
+  anger, praise = [[0.0, 1.0]] * 3, [[1.0, 0.0]] * 3
+  first, _ = label({"moods": anger, "acts": praise}, intensity=False)
+  assert first.output == "negative, anger, praise"
 
 
 def test_probabilities_are_left_out_where_nobody_asks():
