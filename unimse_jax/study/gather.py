@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tqdm
+from absl import logging
 
 from unimse_jax.checkpoints.step_directory import StepDirectory
 from unimse_jax.evaluation import comparison
@@ -15,7 +16,7 @@ from unimse_jax.rundir import RunDir
 from unimse_jax.rundir.event_file import read_scalars
 from unimse_jax.study.plan import PlannedRun, Row
 
-_RATE = "train/examples_per_second"  # of the trainer
+_SECONDS = "train/seconds_a_step"  # of the trainer
 Scores = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -85,9 +86,17 @@ def write_ablation(
         "corpora": summarize([*runs.values()], split),
         "differences": compared.differences if compared else {},
         "resampled": compared.resampled if compared else {},
+        "commits": _commits([*runs.values()], split),
         "system": next(iter(runs.values())).config.rival.system,
         **_cost([*runs.values()]),
       }
+    )
+  commits = {each for row in gathered for each in row["commits"]}
+  if len(commits) > 1:
+    logging.warning(
+      "The rows in %s were scored by %d versions of the code (%s): what "
+      "differs between them may be the code's.",
+      *(root, len(commits), ", ".join(sorted(commits))),
     )
   content = {"rows": gathered, "left_out": dict(left_out)}
   RunDir(root).write_ablation(content)
@@ -98,20 +107,25 @@ def _evaluated(row: Row, split: str) -> dict[int, PlannedRun]:
   return {k: run for k, run in enumerate(row.runs) if run.is_evaluated(split)}
 
 
+def _commits(runs: Sequence[PlannedRun], split: str) -> list[str]:
+  """Of the code that scored the runs, where it was a checkout."""
+  sources = [run.run_dir.results(split)["provenance"] for run in runs]
+  return sorted({each.get("commit") or "" for each in sources} - {""})
+
+
 def _cost(runs: Sequence[PlannedRun]) -> dict[str, Any]:
   """What a row's model is and takes.
 
   Returns:
     "parameters": their number; "seconds_a_step": median over the logged steps
     of all runs, waiting and other work of the machine included. None of a
-    model that is not trained by steps.
+    model that is not trained by steps, or by an older version.
   """
   sizes = [_parameters(run.run_dir) for run in runs]
   seconds = [
-    run.config.train.batch_size / rate
+    each
     for run in runs
-    for rate in read_scalars(run.run_dir.tensorboard(), _RATE)
-    if rate > 0
+    for each in read_scalars(run.run_dir.tensorboard(), _SECONDS)
   ]
   return {
     "parameters": sizes[0],

@@ -73,6 +73,21 @@ def test_differences_are_the_row_minus_the_whole(make_rows, evaluate, tmp_path):
   assert low < value < high
 
 
+def test_rows_of_several_versions_are_told(
+  make_rows, evaluate, tmp_path, caplog
+):
+  rows, left_out = make_rows("without_audio", seeds=1)
+  for row, commit in zip(rows, ("1a", "2b"), strict=True):
+    evaluate(row.runs[0], {"films": scores_of(rows_with(0.1))}, rows_with(0.1))
+    file = row.runs[0].run_dir.results_file("test")
+    results = json.loads(file.read_text())
+    results["provenance"]["commit"] = commit
+    file.write_text(json.dumps(results))
+  found = gather.write_ablation(tmp_path, rows, "test", left_out)
+  assert [row["commits"] for row in found["rows"]] == [["1a"], ["2b"]]
+  assert "2 versions of the code (1a, 2b)" in caplog.text
+
+
 def test_rows_that_are_not_evaluated_wait(make_rows, evaluate, tmp_path):
   rows, left_out = make_rows("without_audio")
   evaluate(
