@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 
 from unimse_cli import storage
-from unimse_jax.data import label_file
+from unimse_jax.data import label_file, provenance
 from unimse_jax.data.records import SPLITS, CorpusRecords, Record, find
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file
@@ -128,7 +128,9 @@ def load(
     for split in SPLITS
   }
   _check_splits(names, examples)
-  return Mixture(corpora, meta["slots"], examples, _provenance(corpora, meta))
+  metadata = {name: records.metadata for name, records in corpora.items()}
+  hashes = provenance.of(metadata, meta)
+  return Mixture(corpora, meta["slots"], examples, hashes)
 
 
 def _keys(corpora: Mapping[str, CorpusRecords]) -> set[label_file.Key]:
@@ -138,24 +140,6 @@ def _keys(corpora: Mapping[str, CorpusRecords]) -> set[label_file.Key]:
     for name, records in corpora.items()
     for split in SPLITS
     for record in records.texts[split]
-  }
-
-
-def _provenance(corpora: dict[str, CorpusRecords], meta: dict) -> dict:
-  """The hashes of what a run has learnt from."""
-  # Of the vectors that a warm start learns from, where there are any.
-  sentences = [name for name in ("sentences_sha256",) if name in meta]
-  return {name: meta[name] for name in sentences} | {
-    "labels_sha256": meta["labels_sha256"],
-    "labels_donors": meta["donors"],
-    "labels_encoder": meta["encoder"],
-    "datasets": {
-      name: {
-        "settings_sha256": records.metadata["settings_sha256"],
-        "shards": records.metadata["shards"],
-      }
-      for name, records in corpora.items()
-    },
   }
 
 

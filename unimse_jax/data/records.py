@@ -124,7 +124,7 @@ class CorpusRecords:
     """
     self.name = name
     self.directory = find(data_dir, name)
-    self.metadata = _read_json(self.directory / "metadata.json", _Metadata)
+    self.metadata = read_metadata(self.directory)
     self._features = _features(self.directory)
     self._widths = {
       "audio": self.metadata["audio"]["mels"],
@@ -269,6 +269,15 @@ def find(data_dir: str, name: str) -> pathlib.Path:
       f"--raw MANIFEST --out {data_dir}"
     )
   return versions[-1]
+
+
+def read_metadata(directory: pathlib.Path) -> _Metadata:
+  """What the exporter wrote of a corpus's version.
+
+  Raises:
+    InputError: it is damaged.
+  """
+  return _read_json(directory / "metadata.json", _Metadata)
 
 
 def _read_json(path: pathlib.Path, kind: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from absl import logging
 
 from unimse_cli import storage
 from unimse_jax import config as config_lib
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 
 # A checkpoint's metric by which the best of those that are there is chosen.
 SELECTION = "selection"
-# A checkpoint's metadata: hashes of all that its weights belong to.
+# A checkpoint's metadata: hashes of all that its weights belong to; epochs that
+# lie behind it; whether training ended with it.
 _IDENTITY = "run"
+EPOCH = "epoch"
+ENDED = "ended"
 _EVALUATE_AGAIN = "run `python -m unimse_jax.eval` again"
 
 
@@ -164,11 +168,13 @@ class RunDir:
 
     Raises:
       InputError: the directory cannot be made or written; another run uses it;
-        or it was made by another config (every differing field is named).
+        it was made by another config (every differing field is named); or it
+        was trained for more epochs than this one has.
     """
     with self.hold_study():
       with self._writing():
         self._check_config_is_not_lost()
+        self._check_epochs(config)
         config_file.settle(self.config_file, config)
       yield
 
@@ -219,6 +225,35 @@ class RunDir:
         f"expected {self.config_file} beside {(files + steps)[0].name} of an "
         "earlier run, found none: put it back, or choose a new --workdir"
       )
+
+  def _check_epochs(self, config: Config) -> None:
+    """A longer training must not pass for a shorter one."""
+    trained = self._newest().get(EPOCH, 0)
+    if trained > config.train.epochs:
+      raise InputError(
+        f"config.train.epochs: expected at least the {trained:g} that the run "
+        f"in {self.path} has behind it, found {config.train.epochs}: choose a "
+        "new --workdir for a shorter one"
+      )
+    if not trained or config.optimizer.schedule == "constant":
+      return
+    before = config_file.read(self.config_file).config.train.epochs
+    if before != config.train.epochs:
+      logging.warning(
+        "config.train.epochs: %d, where the run in %s began with %d: its steps "
+        "so far had the rates of optimizer.schedule = %s over those, and a run "
+        "that begins with %d has others.",
+        *(config.train.epochs, self.path, before),
+        *(config.optimizer.schedule, config.train.epochs),
+      )
+
+  def _newest(self) -> dict[str, Any]:
+    """Metadata of the newest checkpoint; {} without one."""
+    from unimse_jax.checkpoints.step_directory import StepDirectory
+
+    manifests = StepDirectory(self.checkpoints).manifests()
+    newest = manifests[max(manifests)] if manifests else {}
+    return newest.get("metadata", {})
 
   def read_config(self) -> Config:
     """The config of the run; the log says which fields came since it was made.
@@ -279,11 +314,7 @@ class RunDir:
     Raises:
       InputError: a file was changed since; all such files are named.
     """
-    from unimse_jax.checkpoints.step_directory import StepDirectory
-
-    manifests = StepDirectory(self.checkpoints).manifests()
-    newest = manifests[max(manifests)] if manifests else {}
-    saved = newest.get("metadata", {}).get(_IDENTITY)
+    saved = self._newest().get(_IDENTITY)
     if saved is None:
       return
     now = self.identity(config)[_IDENTITY]
@@ -407,8 +438,8 @@ class RunDir:
   def is_evaluated(self, split: str, config: Config) -> bool:
     """Whether the results of this config and its best checkpoint exist.
 
-    They must be newer than every checkpoint. Those of a step that was asked for
-    (`eval --step`) are others.
+    They must be newer than every checkpoint, and the newest one training's
+    last. Those of a step that was asked for (`eval --step`) are others.
     """
     stored = self.results(split)
     if stored is None:
@@ -416,11 +447,22 @@ class RunDir:
     if stored.get("selection", {}).get("checkpoint") == "chosen":
       return False
     # A directory of a bucket has no time of its own, its manifest has.
-    sealed = self.checkpoints.glob("[0-9]*/manifest.json")
+    sealed = [*self.checkpoints.glob("[0-9]*/manifest.json")]
     newest = max((file.stat().st_mtime for file in sealed), default=0.0)
     written = self.results_file(split).stat().st_mtime
     config_then = stored["provenance"]["config"]
-    return config_file.means(config_then, config) and written >= newest
+    if not config_file.means(config_then, config) or written < newest:
+      return False
+    # Without checkpoints: a model that is not trained by steps, or whose
+    # weights were deleted to make room.
+    return not sealed or self._has_ended(config)
+
+  def _has_ended(self, config: Config) -> bool:
+    metadata = self._newest()
+    # An older version did not write it down; with patience it may have ended
+    # at any evaluation.
+    done = metadata.get(EPOCH, 0) >= config.train.epochs
+    return metadata.get(ENDED, done or bool(config.train.patience))
 
   # What a study gathers
 

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from unimse_jax import rivals
-from unimse_jax.config import Config
+from unimse_jax.config import FIELDS, Config
+from unimse_jax.data import provenance
 from unimse_jax.errors import InputError
 from unimse_jax.rundir import RunDir, config_file
 
 FULL = "full"  # the row that nothing is taken from
+_CONFIG_FLAGS = ("config", "noconfig")
 _LISTS = ("all", "table3", "rivals")  # words of --rows
 # Flags of a config -> the config.
 Load = Callable[[Sequence[str]], Config]
@@ -45,8 +47,18 @@ class PlannedRun:
     return [self.command("train"), self.command("eval", "--split", split)]
 
   def is_evaluated(self, split: str) -> bool:
-    """Whether the results of this very config and newest checkpoint exist."""
-    return self.run_dir.is_evaluated(split, self.config)
+    """Whether results of this very config, data and last checkpoint exist.
+
+    Where the data are no longer there, what was scored with them stands.
+    """
+    if not self.run_dir.is_evaluated(split, self.config):
+      return False
+    data = self.config.data
+    try:
+      now = provenance.read(data.dir, data.corpora, data.labels)
+    except InputError:
+      return True
+    return self.run_dir.results(split)["provenance"].get("data") == now
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,14 +74,17 @@ def config_flags(arguments: Sequence[str]) -> list[str]:
   """Of a command line, --config and its overrides, to hand them on."""
   flags, value_follows = [], False
   for each in arguments:
-    name = each.lstrip("-").partition("=")[0].partition(".")[0]
-    if each.startswith("-"):
-      ours = name in ("config", "noconfig")
-      flags += [each] * ours
-      value_follows = ours and "=" not in each
-    elif value_follows:
+    # A value that begins with a dash is one all the same: "- ", -0.5.
+    if value_follows:
       flags.append(each)
       value_follows = False
+      continue
+    name, assigned, _ = each.lstrip("-").partition("=")
+    section, _, path = name.partition(".")
+    if each.startswith("-") and section in _CONFIG_FLAGS:
+      flags.append(each)
+      switch = path in FIELDS and FIELDS[path].type is bool
+      value_follows = not assigned and not switch
   return flags
 
 

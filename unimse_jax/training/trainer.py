@@ -22,7 +22,7 @@ from unimse_jax.evaluation.evaluator import Evaluator
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import Experiment, preparation
 from unimse_jax.pipeline.mesh import config_mesh
-from unimse_jax.rundir import SELECTION, MetricWriter, RunDir
+from unimse_jax.rundir import ENDED, EPOCH, SELECTION, MetricWriter, RunDir
 from unimse_jax.training import signal
 from unimse_jax.training.assembly import assemble, check_batch_size
 from unimse_jax.training.batch_order import BatchOrder
@@ -208,8 +208,9 @@ class _Training:
         if evaluated:
           # The scores first: a run killed in between evaluates again.
           skills.append(self._evaluate(step, state, writer, progress))
-          self._save(step, state, writer, skills[-1])
-          stopped |= not self._is_patient(skills, step)
+          ended = last or not self._is_patient(skills, step)
+          self._save(step, state, writer, skills[-1], ended)
+          stopped |= ended
           clock = _Clock()  # the next rate must not count the decoding
         elif saved:
           self._save(step, state, writer)
@@ -283,14 +284,23 @@ class _Training:
     state: TrainState,
     writer: MetricWriter,
     skill: float | None = None,
+    ended: bool = False,
   ) -> None:
-    """Starts saving; `skill` is that of an evaluation at this step."""
+    """Starts saving.
+
+    Args:
+      step, state, writer: the run's.
+      skill: that of an evaluation at this step.
+      ended: whether training ends here, after all epochs or for want of
+        patience.
+    """
     metrics = {}
     if skill is not None:
       last_wins = self.config.train.selection == "last_epoch"
       metrics[SELECTION] = step if last_wins else skill
     metadata = {
-      "epoch": step / self.order.steps_per_epoch,
+      EPOCH: step / self.order.steps_per_epoch,
+      ENDED: ended,
       _MESH: dict(self.mesh.shape),
       **self.identity,
     }
@@ -309,9 +319,9 @@ class _Training:
     self.health.check(self.checkpointer.latest_step)
     values = _to_floats(metrics)
     values["real_tokens"] = self.order.real_tokens([self.order.plan(step - 1)])
-    rate = clock.rate()
-    writer.write(step, "train", values, {"examples_per_second": rate})
-    progress.measured(step, values["loss"], rate)
+    timings = clock.read()
+    writer.write(step, "train", values, timings)
+    progress.measured(step, values["loss"], timings["examples_per_second"])
 
   def _evaluate(
     self, step: int, state: TrainState, writer: MetricWriter, progress: Progress
@@ -367,16 +377,25 @@ def _to_floats(metrics: dict[str, jax.Array]) -> dict[str, float]:
 
 
 class _Clock:
-  """Examples per second since it was made or last read."""
+  """How fast it goes, since it was made or last read."""
 
   def __init__(self):
-    self._since, self._examples = time.perf_counter(), 0
+    self._start()
+
+  def _start(self) -> None:
+    self._since, self._examples, self._steps = time.perf_counter(), 0, 0
 
   def add(self, examples: int) -> None:
+    """Counts a step."""
     self._examples += examples
+    self._steps += 1
 
-  def rate(self) -> float:
-    now = time.perf_counter()
-    rate = self._examples / max(now - self._since, 1e-9)
-    self._since, self._examples = now, 0
-    return rate
+  def read(self) -> dict[str, float]:
+    """Of the steps since; there is at least one."""
+    seconds = max(time.perf_counter() - self._since, 1e-9)
+    timings = {
+      "examples_per_second": self._examples / seconds,
+      "seconds_a_step": seconds / self._steps,
+    }
+    self._start()
+    return timings

@@ -8,6 +8,7 @@ import pytest
 
 from unimse_jax import command_line
 from unimse_jax import config as config_lib
+from unimse_jax.data import provenance
 from unimse_jax.study import plan
 
 _ROW = """from ml_collections import ConfigDict
@@ -70,7 +71,16 @@ def evaluate() -> Callable[..., None]:
   def write(run: plan.PlannedRun, scores: dict, rows: list[dict] = ()) -> None:
     (run.run_dir.path / "results").mkdir(parents=True, exist_ok=True)
     config = config_lib.to_dict(run.config)
-    results = {"corpora": scores, "provenance": {"config": config}}
+    data = run.config.data
+    where = (data.dir, data.corpora, data.labels)
+    # A row without a corpus has labels of its own, which nobody made.
+    hashes = (
+      provenance.read(*where) if pathlib.Path(data.labels).exists() else {}
+    )
+    results = {
+      "corpora": scores,
+      "provenance": {"config": config, "data": hashes},
+    }
     path = run.run_dir.path / "results" / "test.json"
     path.write_text(json.dumps(results))
     (run.run_dir.path / "predictions").mkdir(exist_ok=True)

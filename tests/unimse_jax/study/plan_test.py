@@ -1,5 +1,6 @@
 """Which runs a study has, and which are done."""
 
+import dataclasses
 import json
 import os
 import time
@@ -7,6 +8,8 @@ import time
 import pytest
 
 from unimse_jax import command_line
+from unimse_jax import config as config_lib
+from unimse_jax.checkpoints import integrity
 from unimse_jax.errors import InputError
 from unimse_jax.study import plan
 
@@ -21,6 +24,22 @@ def test_config_flags_are_those_of_the_config_alone():
     "--noconfig.model.pmf",
     "--config.seed=4",
   ]
+
+
+@pytest.mark.parametrize(
+  "own",
+  [
+    ["--config.text.turn_separator", "- "],
+    ["--config.loss.beta", "-0.5"],
+    ["--config.model.pmf"],
+    ["--noconfig.model.pmf"],
+    ["-config.seed", "4"],
+  ],
+)
+def test_a_value_may_begin_with_a_dash_and_a_switch_has_none(own):
+  given = ["--config", "a.py", *own, "--config.train.epochs=3", "--seeds", "2"]
+  expected = ["--config", "a.py", *own, "--config.train.epochs=3"]
+  assert plan.config_flags(given) == expected
 
 
 def test_seeds_count_from_the_seed_of_the_config(config_with_rows, tmp_path):
@@ -105,6 +124,47 @@ def test_a_run_is_done_while_config_and_checkpoint_stay(make_rows, evaluate):
   later = time.time() + 60
   os.utime(manifest, (later, later))
   assert not run.is_evaluated("test")
+
+
+def test_a_run_of_other_data_is_not_done(make_rows, evaluate):
+  run = make_rows("without_audio")[0][0].runs[0]
+  evaluate(run, {})
+  file = run.run_dir.results_file("test")
+  stored = json.loads(file.read_text())
+  assert run.is_evaluated("test")
+  stored["provenance"]["data"]["labels_sha256"] = "of other labels"
+  file.write_text(json.dumps(stored))
+  assert not run.is_evaluated("test")
+  # The data may be gone by the time that the scores are gathered.
+  gone = dataclasses.replace(run.config.data, dir="nowhere")
+  config = dataclasses.replace(run.config, data=gone)
+  stored["provenance"]["config"] = config_lib.to_dict(config)
+  file.write_text(json.dumps(stored))
+  assert dataclasses.replace(run, config=config).is_evaluated("test")
+
+
+@pytest.mark.parametrize(
+  ("metadata", "patience", "done"),
+  [
+    ({"epoch": 1.5, "ended": False}, 0, False),
+    ({"epoch": 1.5, "ended": True}, 3, True),
+    ({"epoch": 2.0, "ended": True}, 0, True),
+    # Of a version that did not say whether training had ended.
+    ({"epoch": 1.5}, 0, False),
+    ({"epoch": 1.5}, 3, True),
+    ({"epoch": 2.0}, 0, True),
+  ],
+)
+def test_a_run_that_was_evaluated_half_way_is_not_done(
+  make_rows, evaluate, metadata, patience, done
+):
+  flags = [f"--config.train.patience={patience}", "--config.train.epochs=2"]
+  run = make_rows("without_audio", flags=flags)[0][0].runs[0]
+  checkpoint = run.run_dir.checkpoints / "8"
+  checkpoint.mkdir(parents=True)
+  integrity.seal(checkpoint, {"step": 8, "metadata": metadata})
+  evaluate(run, {})
+  assert run.is_evaluated("test") == done
 
 
 def test_what_a_classical_row_runs_is_one_command(config_file, tmp_path):

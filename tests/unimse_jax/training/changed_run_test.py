@@ -41,6 +41,13 @@ def test_a_config_changed_in_the_file_too_is_refused(copy, tiny_config):
     evaluation_run.evaluate(other, copy.path, "validation")
 
 
+def test_a_longer_training_does_not_pass_for_a_shorter_one(copy, tiny_config):
+  config = copy.config_file.read_bytes()
+  with pytest.raises(InputError, match="at least the 2 that the run"):
+    trainer.train(tiny_config({"train.epochs": 1}), copy.path)
+  assert copy.config_file.read_bytes() == config
+
+
 def test_a_run_without_its_config_is_neither_resumed_nor_cleared(
   copy, tiny_config
 ):

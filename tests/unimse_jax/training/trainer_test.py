@@ -200,10 +200,15 @@ def test_a_workdir_of_another_config_is_refused(straight, tiny_config):
     trainer.train(tiny_config({"model.adapter_width": 5}), straight)
 
 
-def test_more_epochs_go_on_from_the_last(straight, tiny_config, tmp_path):
+def test_more_epochs_go_on_from_the_last(
+  straight, tiny_config, tmp_path, caplog
+):
   workdir = pathlib.Path(shutil.copytree(straight, tmp_path / "more"))
   outcome = trainer.train(tiny_config({"train.epochs": 3}), workdir)
   assert (outcome.step, outcome.total_steps) == (12, 12)
+  # The schedule falls over all epochs.
+  assert "config.train.epochs: 3, where the run" in caplog.text
+  assert "began with 2" in caplog.text
 
 
 def test_other_devices_are_told_when_a_run_goes_on(
