@@ -44,7 +44,7 @@ def main() -> int:
     )
   root = RunDir(workdir)
   with root.hold_study():
-    study = tuning.open_study(root, space, config.seed)
+    study = tuning.open_study(root, space, config)
     status = tuning.search(
       *(study, space, root, plan.config_flags(sys.argv[1:])),
       *(_TRIALS.value, command_line.load_config),

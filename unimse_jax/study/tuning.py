@@ -7,11 +7,16 @@ the search goes, so that it can be stopped at any moment: a trial that was
 broken off goes on from its last checkpoint.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import logging
 
+from unimse_jax import config as config_lib
+from unimse_jax.config import Config
+from unimse_jax.data import provenance
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import selection
 from unimse_jax.rundir import RunDir
@@ -24,13 +29,25 @@ if TYPE_CHECKING:
   import optuna
 
 _NAME = "tuning"
+# Fields that change no trial's value.
+_NO_MATTER = (
+  "train.checkpoint_every_steps",
+  "train.log_every_steps",
+  "train.wandb_project",
+)
 
 
-def open_study(root: RunDir, space: Sequence[Dimension], seed: int) -> Any:
+def open_study(root: RunDir, space: Sequence[Dimension], config: Config) -> Any:
   """The study of a directory, new or to go on with.
 
+  Args:
+    root: the directory, held.
+    space: fields to choose.
+    config: of all trials, but for those fields; its seed is the sampler's.
+
   Raises:
-    InputError: Optuna is not installed, or the study searched another space.
+    InputError: Optuna is not installed, or the trials that were made are of
+      another space, config or data.
   """
   try:
     import optuna
@@ -47,7 +64,7 @@ def open_study(root: RunDir, space: Sequence[Dimension], seed: int) -> Any:
     storage=storage,
     direction="maximize",
     # Trials that were made already change what comes next, not their number.
-    sampler=optuna.samplers.TPESampler(seed=seed),
+    sampler=optuna.samplers.TPESampler(seed=config.seed),
     load_if_exists=True,
   )
   described = [repr(each) for each in space]
@@ -59,7 +76,41 @@ def open_study(root: RunDir, space: Sequence[Dimension], seed: int) -> Any:
       + "\nfound another; choose a new --workdir"
     )
   study.set_user_attr("space", described)
+  _check_trials_compare(study, root, _compared(space, config))
   return study
+
+
+def _compared(space: Sequence[Dimension], config: Config) -> dict[str, str]:
+  """What all trials must have in common: field, or "data" -> value."""
+  chosen = {each.path for each in space}
+  values = {
+    f"config.{path}": repr(value)
+    for path, value in config_lib.flat(config).items()
+    if path not in chosen and path not in _NO_MATTER
+  }
+  data = config.data
+  hashes = provenance.read(data.dir, data.corpora, data.labels)
+  text = json.dumps(hashes, sort_keys=True).encode()
+  return values | {"the sha256 of the data": hashlib.sha256(text).hexdigest()}
+
+
+def _check_trials_compare(
+  study: "optuna.Study", root: RunDir, now: dict[str, str]
+) -> None:
+  # A journal of an older version says nothing of it.
+  known = study.user_attrs.get("compared", now)
+  faults = [
+    f"  {name}: was {known.get(name)}, now {now.get(name)}"
+    for name in sorted(known.keys() | now.keys())
+    if known.get(name) != now.get(name)
+  ]
+  if faults:
+    raise InputError(
+      f"expected what the trials in {root.path} were made with, found\n"
+      + "\n".join(faults)
+      + "\nchoose a new --workdir"
+    )
+  study.set_user_attr("compared", now)
 
 
 def search(

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from unimse_jax import command_line
+from unimse_jax.data import provenance
 from unimse_jax.errors import InputError
 from unimse_jax.rundir import RunDir
 from unimse_jax.study import launch, search_space, tuning
@@ -57,13 +58,13 @@ def _path_after(arguments, flag):
 
 
 @pytest.fixture
-def search(config_file, tmp_path, monkeypatch):
+def search(config_file, tiny_config, tmp_path, monkeypatch):
   root = RunDir(tmp_path / "search")
 
-  def run(trials: int, training: Training, seed: int = 0):
+  def run(trials: int, training: Training, **changes):
     monkeypatch.setattr(launch, "run", training)
     with root.hold_study():
-      study = tuning.open_study(root, SPACE, seed)
+      study = tuning.open_study(root, SPACE, tiny_config(changes))
       status = tuning.search(
         *(study, SPACE, root, [f"--config={config_file}"], trials),
         command_line.load_config,
@@ -125,11 +126,26 @@ def test_a_trial_that_fails_is_named_and_left(search):
   assert "fail" in writers.to_text(tuning.table(content))
 
 
-def test_another_space_in_the_same_place_is_refused(search, tmp_path):
+def test_trials_of_another_config_or_other_data_are_not_compared(
+  search, monkeypatch
+):
+  search(1, Training())
+  # What is searched over, and what changes no value, may differ.
+  search(1, Training(), **{"loss.alpha": 0.3, "train.log_every_steps": 7})
+  with pytest.raises(InputError, match="config.seed: was 0, now 1"):
+    search(1, Training(), seed=1)
+  monkeypatch.setattr(provenance, "read", lambda *where: {"labels": "others"})
+  with pytest.raises(InputError, match="sha256 of the data: was"):
+    search(1, Training())
+
+
+def test_another_space_in_the_same_place_is_refused(
+  search, tiny_config, tmp_path
+):
   search(1, Training())
   root = RunDir(tmp_path / "search")
   with pytest.raises(InputError, match="choose a new --workdir"):
-    tuning.open_study(root, SPACE[:1], 0)
+    tuning.open_study(root, SPACE[:1], tiny_config())
 
 
 def write(tmp_path, content) -> list[Dimension]:
