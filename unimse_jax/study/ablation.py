@@ -18,6 +18,7 @@ def commands(
 
   The rows that are left out come last, as comments with the reason.
   """
+  _check_labels(rows)
   runs = _waiting(rows, split)
   labels = [launch.labels_command(run) for run in runs]
   lines = [launch.written(each) for each in labels if each]
@@ -43,7 +44,11 @@ def run(
 
   Returns:
     0; the status of a run that was stopped by a signal; or 1 if some failed.
+
+  Raises:
+    InputError: a row has labels by other rules than the whole model's.
   """
+  _check_labels(rows)
   for name, reason in left_out.items():
     logging.warning("Row %s is left out: %s", name, reason)
   failed = []
@@ -61,6 +66,12 @@ def run(
   if failed:
     logging.error("Failed, see above; run again to retry: %s", failed)
   return int(bool(failed))
+
+
+def _check_labels(rows: Sequence[Row]) -> None:
+  """Of rows that are done too: they are compared with the others."""
+  for row in rows:
+    launch.check_rules(row.runs[0])
 
 
 def _waiting(rows: Sequence[Row], split: str) -> list[PlannedRun]:

@@ -81,13 +81,44 @@ def labels_command(run_: PlannedRun) -> list[str] | None:
   command = ["-m", "feature_export.universal_labels", "--data", data.dir]
   command += ["--corpora", ",".join(data.corpora), "--donors", data.donors]
   command += ["--donor_classes", data.donor_classes]
-  meta = _meta_beside(path)
-  for flag, place in _CARRIED.items():
-    value = functools.reduce(
-      lambda part, key: (part or {}).get(key), place, meta
-    )
+  for flag, value in _rules(_meta_beside(path)).items():
     command += [] if value is None else [f"--{flag}", str(value)]
   return [*command, "--out", str(path)]
+
+
+def check_rules(run_: PlannedRun) -> None:
+  """Labels of some of the corpora must follow the rules of those of all.
+
+  Raises:
+    InputError: they were made by others.
+  """
+  labels = user_path(run_.config.data.labels)
+  own_file = labels.with_name(labels.stem + _META)
+  if not own_file.is_file():
+    return  # still to be made
+  own, whole = _read_meta(own_file), _meta_beside(labels)
+  if not own.get("datasets", {}).keys() < whole.get("datasets", {}).keys():
+    return
+  before, now = _rules(own), _rules(whole)
+  faults = [
+    f"--{flag} {before[flag]}, not {now[flag]}"
+    for flag in _CARRIED
+    if before[flag] != now[flag]
+  ]
+  if faults:
+    raise InputError(
+      f"Universal labels: expected {labels} by the rules of the labels that it "
+      f"is named after, found {', '.join(faults)}; delete it, and it is made "
+      "again"
+    )
+
+
+def _rules(meta: dict[str, Any]) -> dict[str, Any]:
+  """Flag -> what the labels were made with; None where nothing is said."""
+  return {
+    flag: functools.reduce(lambda part, key: (part or {}).get(key), place, meta)
+    for flag, place in _CARRIED.items()
+  }
 
 
 def _meta_beside(labels: pathlib.Path) -> dict[str, Any]:
@@ -96,11 +127,14 @@ def _meta_beside(labels: pathlib.Path) -> dict[str, Any]:
     path.name.removesuffix(_META): path
     for path in labels.parent.glob(f"*{_META}")
   }
+  metas.pop(labels.stem, None)
   # The longest: labels_all_splits_x goes on from labels_all_splits, not labels.
   name = max(filter(labels.stem.startswith, metas), key=len, default=None)
-  if name is None:
-    return {}
-  return json_file.read(metas[name], "complete the labels again")
+  return {} if name is None else _read_meta(metas[name])
+
+
+def _read_meta(file: pathlib.Path) -> dict[str, Any]:
+  return json_file.read(file, "complete the labels again")
 
 
 def make_labels(command: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from unimse_jax.errors import InputError
 from unimse_jax.rundir import RunDir
 from unimse_jax.study import ablation, launch, plan
 
@@ -41,6 +42,36 @@ def test_what_is_left_is_a_line_each_with_the_labels_first(make_rows, evaluate):
   assert all(line.count(" && ") == 1 for line in lines[1:])
   evaluate(rows[0].runs[0], {})
   assert ablation.commands(rows, "test", {}) == [lines[0], *lines[2:]]
+
+
+def test_labels_by_other_rules_than_the_whole_models_are_refused(
+  tiny_config, tmp_path
+):
+  meta = {
+    "encoder": {"name": "minilm"},
+    "ties": {"rule": "lowest"},
+    "neutral": "constants",
+    "datasets": {"films": {}, "friends": {}},
+  }
+  row = meta | {"datasets": {"films": {}}}
+  whole = tmp_path / "labels.meta.json"
+  whole.write_text(json.dumps(meta))
+  labels = tmp_path / "labels_without_friends.jsonl"
+  own = tmp_path / "labels_without_friends.meta.json"
+  config = tiny_config({"data.labels": str(labels), "data.corpora": ["films"]})
+  run = plan.PlannedRun(RunDir(tmp_path), (), config)
+  rows = [plan.Row("without_friends", "w/o friends", (run,))]
+  own.write_text(json.dumps(row))
+  launch.check_rules(run)
+  own.write_text(json.dumps(row | {"neutral": "as_others", "encoder": None}))
+  for refuse in (ablation.commands, ablation.run):
+    more = (tmp_path,) if refuse is ablation.run else ()
+    with pytest.raises(InputError, match="--encoder None, not minilm") as error:
+      refuse(rows, *more, "test", {})
+    assert "--neutral as_others, not constants" in str(error.value)
+  # Labels of other corpora that happen to lie beside them.
+  whole.write_text(json.dumps(meta | {"datasets": {"news": {}}}))
+  launch.check_rules(run)
 
 
 @pytest.mark.parametrize(
