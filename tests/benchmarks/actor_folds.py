@@ -61,13 +61,20 @@ def run(*arguments: str) -> None:
 
 
 def export(ravdess: pathlib.Path, out: pathlib.Path, actors: str) -> None:
-  """Writes a fold's records and labels."""
-  labels = out / "universal_labels.jsonl"
+  """Writes a fold's records and labels; those of another split end it."""
+  labels, made = out / "universal_labels.jsonl", out / "split_actors.txt"
   if labels.exists():
+    before = made.read_text() if made.exists() else "an unknown split"
+    if before != actors:
+      sys.exit(
+        f"--out: expected records of the split {actors} in {out}, found "
+        f"{before}; choose a new folder"
+      )
     return
   raw = ("--raw", str(ravdess), "--out", str(out), "--split_actors", actors)
   run("feature_export.export", "--corpus", "ravdess", *raw)
   given = ("--data", str(out), "--corpora", "ravdess", "--out", str(labels))
+  made.write_text(actors)
   run("feature_export.universal_labels", *given)
 
 
