@@ -138,6 +138,13 @@ def audit_section(run: EvaluatedRun) -> Section | None:
     return Section(
       "audit", title, [how_to("An older version counted it.", command)]
     )
+  used = run.result["provenance"].get("data", {}).get("labels_sha256")
+  if run.audit.get("labels_sha256", used) != used:
+    what = (
+      f"The labels were audited ({run.audit['sheet']}), but other ones than "
+      "this run has learnt from: the file was made again in between."
+    )
+    return Section("audit", title, [paragraph(what)])
   lines = {
     "samples, all labels right": run.audit["samples"],
     **{f"labels of {name}": line for name, line in run.audit["slots"].items()},

@@ -68,7 +68,8 @@ def gather(
       runs that cannot be compared.
   """
   run = run_files.load(root, single)
-  others = [run_files.load(path, single) for path in compared]
+  # All of them by the same split, or one table would hold scores of several.
+  others = [run_files.load(path, single, run.split) for path in compared]
   return run, build(run, others, projection, single)
 
 
@@ -212,7 +213,8 @@ def _is_external(run: EvaluatedRun) -> bool:
 
 def _alerts(run: EvaluatedRun) -> str:
   """What a reader must know before the first number."""
-  alerts = [*_other_corpora(run)]
+  banner = run.result["selection"].get("banner")
+  alerts = [*([banner] if banner else []), *_other_corpora(run)]
   alerts += [
     f"{split} split: {warning}"
     for split, result in run.results.items()

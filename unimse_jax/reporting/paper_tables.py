@@ -215,9 +215,10 @@ def _drawn(scores: Mapping[str, Any]) -> list[str]:
 def _incomparable(run: EvaluatedRun, corpus: str) -> list[str]:
   """Why the run's cells cannot be held against the published ones."""
   source, scores = published.load(), run.corpora[corpus]
+  banner = run.result["selection"].get("banner")
+  reasons = [banner] if banner else []
   if corpus not in source["n"]:
-    return []  # it has a table of its own
-  reasons = []
+    return reasons  # it has a table of its own
   n = scores["n_intensity"] or scores["n_emotion"]
   printed = source["n"][corpus]
   if run.split != "test":

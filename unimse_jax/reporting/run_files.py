@@ -91,16 +91,19 @@ class EvaluatedRun:
     return [row for row in self.rows if row["corpus"] == corpus]
 
 
-def load(root: pathlib.Path, single: bool = False) -> EvaluatedRun:
+def load(
+  root: pathlib.Path, single: bool = False, first: str | None = None
+) -> EvaluatedRun:
   """Reads a workdir, or a directory that gathers seeds or ablations.
 
   Args:
     root: directory to read.
     single: whether intervals are those of single utterances, not of dialogues.
+    first: split to show first; None: test where there are results of it.
 
   Raises:
-    InputError: nothing was evaluated there, or a file that is damaged or
-      does not fit to its fellows.
+    InputError: nothing was evaluated there, not that split, or a file that is
+      damaged or does not fit to its fellows.
   """
   gathered = RunDir(root)
   seeds, ablation = gathered.seeds(), gathered.ablation()
@@ -109,15 +112,16 @@ def load(root: pathlib.Path, single: bool = False) -> EvaluatedRun:
     seeds = _whole_row(ablation)
   results = {
     split: _with_plain_intervals(content) if single else content
-    for split in SPLITS
+    for split in sorted(SPLITS, key=lambda split: split != first)
     if (content := run_dir.results(split)) is not None
   }
-  if not results:
+  wanted = first or next(iter(results), "test")
+  if wanted not in results:
     raise InputError(
-      f"Expected {run_dir.results_file('test')}, found no results; run "
-      f"`python -m unimse_jax.eval --workdir {run_dir.path}` first."
+      f"Expected {run_dir.results_file(wanted)}, found no results; run `python "
+      f"-m unimse_jax.eval --workdir {run_dir.path} --split {wanted}` first."
     )
-  split = next(iter(results))
+  split = wanted
   rows = _complete(run_dir.predictions(split))
   data = results[split]["provenance"]["config"].get("data", {})
   labels = storage.user_path(data.get("labels", ""))

@@ -14,6 +14,7 @@ import pytest
 from unimse_jax import command_line
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import evaluation_run, results
+from unimse_jax.evaluation.selection import BANNER
 from unimse_jax.reporting import page
 from unimse_jax.rundir import RunDir
 
@@ -332,3 +333,43 @@ def test_the_figure_may_be_flattened_by_pca(paper_run):
   assert np.isfinite(
     [float(x) for x in re.findall(r'cx="([\d.-]+)"', text)]
   ).all()
+
+
+def test_compared_runs_are_shown_by_the_same_split(make_run, tmp_path):
+  one, other = tmp_path / "one", tmp_path / "other"
+  make_run(one, {"demo_mosi": 12}, split="validation")
+  make_run(other, {"demo_mosi": 12}, seed=1)
+  with pytest.raises(InputError, match="other --split validation` first"):
+    page.gather(one, [other], projection="none")
+  make_run(other, {"demo_mosi": 12}, seed=1, skill=0.1, split="validation")
+  stored = json.loads((other / "results" / "validation.json").read_text())
+  mae = stored["corpora"]["demo_mosi"]["mae"]
+  page.write(one, [other], projection="none")
+  table = (one / "report" / "table2_other.csv").read_text()
+  assert f"{mae:.3f}" in table
+
+
+def test_a_run_selected_on_test_says_so_before_its_numbers(make_run, tmp_path):
+  make_run(tmp_path, {"mosi": 12})
+  path = tmp_path / "results" / "test.json"
+  stored = json.loads(path.read_text())
+  stored["selection"]["banner"] = BANNER
+  path.write_text(json.dumps(stored))
+  text = page.write(tmp_path, projection="none").read_text()
+  assert BANNER in text[: text.index("<table")]
+  table = (tmp_path / "report" / "table2.md").read_text()
+  assert BANNER.partition(":")[0] in table
+
+
+def test_an_audit_of_other_labels_is_not_shown(make_run, tmp_path):
+  data = tmp_path / "data"
+  make_run(tmp_path / "run", {"mosi": 12}, data=data)
+  judged = {"n": 80, "right": 72, "accuracy": 0.9, "low": 0.815, "high": 0.948}
+  content = {"sheet": "labels.audit.csv", "labels_sha256": "of others"}
+  content |= {"samples": judged, "slots": {}, "labels": judged}
+  data.mkdir()
+  (data / "labels.audit.json").write_text(json.dumps(content))
+  text = page.write(tmp_path / "run", projection="none").read_text()
+  section = text.partition('id="audit"')[2].partition("</section>")[0]
+  assert "other ones than this run has learnt from" in section
+  assert "0.815" not in section
