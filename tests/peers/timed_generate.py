@@ -77,7 +77,8 @@ def make_torch(
   assert all(
     "embed_tokens" in k or "lm_head" in k for k in missing.missing_keys
   )
-  return model.eval()
+  # Of the type that ours computes in.
+  return model.to(getattr(torch, config.dtype)).eval()
 
 
 def allowed_tokens(

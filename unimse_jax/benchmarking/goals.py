@@ -22,6 +22,7 @@ from absl import logging
 
 from unimse_jax import config as config_lib
 from unimse_jax import processes
+from unimse_jax.checkout import commit
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import read_json, write_atomically
@@ -206,7 +207,7 @@ def measure(
   os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
   parallel = dataclasses.replace(config.parallel, devices=1)
   config = dataclasses.replace(config, parallel=parallel)
-  found = _open(output, _head(config))
+  found = _open(output, _head(config, steps, warmup))
   for number, task in enumerate(tasks, 1):
     if task in found.values:
       continue
@@ -223,7 +224,8 @@ def measure(
   return found
 
 
-def _head(config: Config) -> dict[str, Any]:
+def _head(config: Config, steps: int, warmup: int) -> dict[str, Any]:
+  """What all figures of a file have in common."""
   described = _in_process(_describe)
   if isinstance(described, str):
     raise InputError(f"expected a device to measure, found: {described}")
@@ -233,6 +235,9 @@ def _head(config: Config) -> dict[str, Any]:
     "dtype": config.t5.dtype,
     "batch_size": config.train.batch_size,
     "config_sha256": hashlib.sha256(values.encode()).hexdigest(),
+    "steps": steps,
+    "warmup": warmup,
+    "commit": commit(),
   } | described
 
 

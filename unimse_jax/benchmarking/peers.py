@@ -184,6 +184,7 @@ def measure_decoding(config: Config, steps: int) -> dict[str, Any]:
   return {
     "config": config.name,
     "peer": "generate",
+    "dtype": config.t5.dtype,
     "tokens": tokens,
     "ways": json.loads(done.stdout.splitlines()[-1]),
   }
@@ -192,8 +193,8 @@ def measure_decoding(config: Config, steps: int) -> dict[str, Any]:
 def format_decoding(report: dict[str, Any]) -> str:
   """The figures of `measure_decoding`, for people."""
   lines = [
-    f"{report['config']}, texts of {report['tokens']} tokens and fewer: "
-    "unimse_jax beside transformers' generate, taking turns"
+    f"{report['config']}, {report['dtype']}, texts of {report['tokens']} "
+    "tokens and fewer: unimse_jax beside transformers' generate, taking turns"
   ]
   for name, way in report["ways"].items():
     turns = np.array(way["turns"])

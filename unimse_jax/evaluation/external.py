@@ -19,12 +19,12 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from unimse_jax.checkout import commit
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.records import SPLITS, CorpusRecords, Record
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import collapse, scoring, uncertainty
 from unimse_jax.evaluation.evaluator import Evaluation
-from unimse_jax.evaluation.results import commit
 from unimse_jax.files import hash_file, parse_json
 from unimse_jax.labels import ParsedLabel
 from unimse_jax.prediction.prediction import Prediction

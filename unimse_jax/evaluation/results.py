@@ -2,9 +2,7 @@
 
 import datetime
 import importlib.metadata
-import pathlib
 import platform
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 from absl import logging
 
 from unimse_jax import config as config_lib
+from unimse_jax.checkout import commit
 from unimse_jax.config import Config
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.evaluation.evaluator import Evaluation
@@ -41,21 +40,6 @@ def source_of(config: Config, mixture: Mixture) -> dict[str, Any]:
     "commit": commit(),
     "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
   }
-
-
-def commit() -> str | None:
-  """The checkout's commit, with "+" where files differ; None outside one."""
-  here = pathlib.Path(__file__).parent
-  try:
-    return subprocess.run(
-      ["git", "describe", "--always", "--abbrev=40", "--dirty=+"],
-      cwd=here,
-      capture_output=True,
-      text=True,
-      check=True,
-    ).stdout.strip()
-  except (OSError, subprocess.CalledProcessError):
-    return None
 
 
 def write(

@@ -95,8 +95,12 @@ def test_a_file_of_something_else_is_refused(results, tmp_path):
   measure(output, goals.TASKS[:1])
   stored = json.loads(output.read_text())
   assert stored["head"]["batch_size"] == 8
-  stored["head"]["device"] = "cpu"
-  for content in (stored, {"head": {}}, ["head", "values", "faults"]):
+  changes = {"device": "cpu", "commit": "of other code", "steps": 7}
+  others = [
+    stored | {"head": stored["head"] | {name: value}}
+    for name, value in changes.items()
+  ]
+  for content in (*others, {"head": {}}, ["head", "values", "faults"]):
     output.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"--output: .*H100.*another --output"):
       measure(output)
