@@ -6,6 +6,7 @@ letters, as published: the training config lower-cases them.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,9 @@ LAYOUTS = (
 _TRANSCRIPT_LINE = re.compile(r"\s*(\d+)_DELIM_(.*)")
 
 
+# Segments of no duration, of which the SDK has no row: video -> number.
+_WITHOUT_ROW = {"2WGyTLYerpo": 44}
+
 # (video, segment) -> its times and score, without its text yet
 _Labels = dict[tuple[str, int], Segment]
 
@@ -68,7 +72,7 @@ def _read_csv(path: Path) -> tuple[_Labels, list[Remark]]:
 
 
 def _read_sdk(path: Path) -> tuple[_Labels, list[Remark]]:
-  """(video, segment) -> label, from the SDK: row k is segment k + 1."""
+  """(video, row + 1) -> label, from the SDK; `_number_rows` goes on."""
   labels = {
     (video, row + 1): Segment(
       video, row + 1, "", *map(float, interval), float(score)
@@ -79,6 +83,31 @@ def _read_sdk(path: Path) -> tuple[_Labels, list[Remark]]:
     )
   }
   return labels, []
+
+
+def _number_rows(
+  labels: _Labels, texts: Iterable[tuple[str, int]]
+) -> tuple[_Labels, list[Remark]]:
+  """The SDK's rows by segment: row k is segment k + 1, but behind a hole.
+
+  A video with another number of rows than of sentences is left out: nobody can
+  tell which sentence a row is of.
+  """
+  rows = Counter(video for video, _ in labels)
+  sentences = Counter(video for video, _ in texts)
+  unclear = {}
+  numbered: _Labels = {}
+  for (video, number), label in labels.items():
+    missing = sentences[video] - rows[video] if sentences[video] else 0
+    hole = _WITHOUT_ROW.get(video)
+    if missing == 1 and hole:
+      number += number >= hole
+    elif missing:
+      what = f"{rows[video]} labels, {sentences[video]} sentences"
+      unclear[video] = Remark(video, "dropped: rows are not sentences", what)
+      continue
+    numbered[video, number] = replace(label, number=number)
+  return numbered, [*unclear.values()]
 
 
 def _read_transcripts(
@@ -111,6 +140,9 @@ def _load_release(files: SourceFiles, labels_path: Path) -> Corpus:
     raise layout_error("MOSI", LAYOUTS, files, fault)
   texts, skipped = _read_transcripts(transcripts)
   remarks += skipped
+  if labels_path.name == _SDK_LABELS:
+    labels, unclear = _number_rows(labels, texts)
+    remarks += unclear
   segments = []
   for key, label in labels.items():
     if key not in texts:

@@ -154,6 +154,43 @@ def test_labels_of_the_sdk(raw, videos, write_csd):
   assert "CMU_MOSI_Opinion_Labels.csd" in corpus.notes[0]
 
 
+@pytest.mark.parametrize(("sentences", "kept"), [(46, 45), (45, 45), (47, 0)])
+def test_rows_of_the_sdk_go_on_behind_the_segment_that_it_lacks(
+  raw, videos, write_csd, write_text, by_kind, sentences, kept
+):
+  """Segment 44 of this video has no duration, and no row."""
+  (raw / "Labels" / "OpinionLevelSentiment.csv").unlink()
+  video = videos["train"]
+  write_csd(
+    raw / "CMU_MOSI_Opinion_Labels.csd",
+    "Opinion Segment Labels",
+    {
+      video: [[row, row + 1.0, row / 50] for row in range(45)],
+      videos["test"]: [[1.0, 3.25, -2.6]],
+    },
+  )
+  write_text(
+    raw / "Transcript" / "Segmented" / f"{video}.annotprocessed",
+    "".join(f"{k}_DELIM_SENTENCE {k}\n" for k in range(1, sentences + 1)),
+  )
+  corpus = mosi.load(raw)
+  found = {each.id: each for each in corpus.utterances}
+  own = [name for name in found if name.startswith(video)]
+  assert len(own) == kept and f"{videos['test']}_1" in found
+  if not kept:
+    assert by_kind(corpus)["dropped: rows are not sentences"] == [
+      (video, "45 labels, 47 sentences")
+    ]
+    return
+  assert found[f"{video}_43"].intensity == pytest.approx(42 / 50)
+  last = found[f"{video}_{sentences}"]
+  assert (last.intensity, last.text) == (
+    pytest.approx(44 / 50),
+    f"SENTENCE {sentences}",
+  )
+  assert (f"{video}_44" in found) == (sentences == 45)
+
+
 def test_text_alone(raw):
   import shutil
 
