@@ -266,7 +266,8 @@ def _calibrates(model: Any, targets: Sequence[Any], field: str) -> bool:
   counts = collections.Counter(targets)
   if field == "intensity":
     return len(counts) > 1
-  return all(counts[word] > 1 for word in model.classes_)
+  # Every class of either must be known to the other.
+  return counts.keys() == {*model.classes_} and min(counts.values()) > 1
 
 
 def _map(given: tuple[list[int], Any], answer: Callable) -> tuple[Any, Any]:

@@ -21,13 +21,19 @@ def run(config: Config, workdir: pathlib.Path, split: str) -> None:
     split: validation or test; opening test is written down.
 
   Raises:
-    InputError: no such baseline, or its data or scikit-learn are missing.
+    InputError: no such baseline, its data or scikit-learn are missing, or the
+      split is the one that it is calibrated by.
   """
   system = config.rival.system
   if system not in CLASSICAL:
     raise InputError(
       f"config.rival.system: expected one of {', '.join(CLASSICAL)}, found "
       f"{system!r}; python -m unimse_jax.train trains the others"
+    )
+  if system == classical.FUSION and split == "validation":
+    raise InputError(
+      "--split: expected test, found validation, by which late_fusion is "
+      "calibrated: its scores there would be too good"
     )
   data = config.data
   mixture = mixture_lib.load(

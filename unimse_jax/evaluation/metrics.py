@@ -122,13 +122,14 @@ def constant_emotion(
 ) -> dict[str, Any]:
   """`emotion_scores` of always saying the training set's majority class.
 
-  Of equally frequent classes the first in `classes` is taken. Raises
-  ValueError as `emotion_scores` does, for the training targets too.
+  Of equally frequent classes the first by name, as in `scoring.fallbacks`.
+  Raises ValueError as `emotion_scores` does, for the training targets too.
   """
   # The rows of a confusion matrix of the targets with themselves: counts,
   # and the targets are checked on the way.
   counts = _confusion(train_target, train_target, classes).sum(axis=1)
-  majority = classes[int(np.argmax(counts))]
+  frequent = dict(zip(classes, counts, strict=True))
+  majority = min(classes, key=lambda word: (-frequent[word], word))
   return emotion_scores([majority] * len(test_target), test_target, classes)
 
 

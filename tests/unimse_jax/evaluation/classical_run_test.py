@@ -1,6 +1,7 @@
 """Classical models of the tiny corpora, scored as runs are."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -52,6 +53,29 @@ def test_without_the_modality_the_constant_answers(tiny_config):
   for each in absent:
     assert rows["films", each.id]["intensity"] == median
   assert len(rows) == len(mixture.examples["test"])
+
+
+def test_late_fusion_is_not_scored_by_what_calibrates_it(tiny_config, tmp_path):
+  config = tiny_config({"rival.system": "late_fusion"})
+  with pytest.raises(InputError, match="by which late_fusion is calibrated"):
+    classical_run.run(config, tmp_path / "run", "validation")
+  assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+  ("targets", "calibrates"),
+  [
+    (["joy", "fear"] * 2, True),
+    (["joy", "fear", "joy"], False),
+    (["joy", "joy"], False),
+    (["joy", "fear", "calm"] * 2, False),  # the model never saw calm
+  ],
+)
+def test_a_classifier_is_calibrated_by_the_classes_that_it_knows(
+  targets, calibrates
+):
+  model = types.SimpleNamespace(classes_=np.array(["fear", "joy"]))
+  assert classical._calibrates(model, targets, "emotion") == calibrates
 
 
 def test_trainer_and_baseline_name_each_other(tiny_config, tmp_path):
