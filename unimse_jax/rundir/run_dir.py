@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from absl import logging
 
 from unimse_cli import storage
 from unimse_jax import config as config_lib
 from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file, write_atomically
-from unimse_jax.rundir import config_file, json_file, lock, wandb_run
+from unimse_jax.rundir import config_file, json_file, lock, trained, wandb_run
 from unimse_jax.rundir.metrics import MetricWriter, read_metrics
 
 if TYPE_CHECKING:
@@ -25,11 +24,8 @@ if TYPE_CHECKING:
 
 # A checkpoint's metric by which the best of those that are there is chosen.
 SELECTION = "selection"
-# A checkpoint's metadata: hashes of all that its weights belong to; epochs that
-# lie behind it; whether training ended with it.
+# A checkpoint's metadata: hashes of all that its weights belong to.
 _IDENTITY = "run"
-EPOCH = "epoch"
-ENDED = "ended"
 _EVALUATE_AGAIN = "run `python -m unimse_jax.eval` again"
 
 
@@ -168,13 +164,14 @@ class RunDir:
 
     Raises:
       InputError: the directory cannot be made or written; another run uses it;
-        it was made by another config (every differing field is named); or it
-        was trained for more epochs than this one has.
+        another config made it (every differing field is named), or more epochs.
     """
     with self.hold_study():
       with self._writing():
         self._check_config_is_not_lost()
-        self._check_epochs(config)
+        if self.exists():
+          stored = config_file.check(self.config_file, config)
+          trained.check_epochs(self.checkpoints, stored.config, config)
         config_file.settle(self.config_file, config)
       yield
 
@@ -225,35 +222,6 @@ class RunDir:
         f"expected {self.config_file} beside {(files + steps)[0].name} of an "
         "earlier run, found none: put it back, or choose a new --workdir"
       )
-
-  def _check_epochs(self, config: Config) -> None:
-    """A longer training must not pass for a shorter one."""
-    trained = self._newest().get(EPOCH, 0)
-    if trained > config.train.epochs:
-      raise InputError(
-        f"config.train.epochs: expected at least the {trained:g} that the run "
-        f"in {self.path} has behind it, found {config.train.epochs}: choose a "
-        "new --workdir for a shorter one"
-      )
-    if not trained or config.optimizer.schedule == "constant":
-      return
-    before = config_file.read(self.config_file).config.train.epochs
-    if before != config.train.epochs:
-      logging.warning(
-        "config.train.epochs: %d, where the run in %s began with %d: its steps "
-        "so far had the rates of optimizer.schedule = %s over those, and a run "
-        "that begins with %d has others.",
-        *(config.train.epochs, self.path, before),
-        *(config.optimizer.schedule, config.train.epochs),
-      )
-
-  def _newest(self) -> dict[str, Any]:
-    """Metadata of the newest checkpoint; {} without one."""
-    from unimse_jax.checkpoints.step_directory import StepDirectory
-
-    manifests = StepDirectory(self.checkpoints).manifests()
-    newest = manifests[max(manifests)] if manifests else {}
-    return newest.get("metadata", {})
 
   def read_config(self) -> Config:
     """The config of the run; the log says which fields came since it was made.
@@ -314,7 +282,7 @@ class RunDir:
     Raises:
       InputError: a file was changed since; all such files are named.
     """
-    saved = self._newest().get(_IDENTITY)
+    saved = trained.newest(self.checkpoints).get(_IDENTITY)
     if saved is None:
       return
     now = self.identity(config)[_IDENTITY]
@@ -442,9 +410,7 @@ class RunDir:
     last. Those of a step that was asked for (`eval --step`) are others.
     """
     stored = self.results(split)
-    if stored is None:
-      return False
-    if stored.get("selection", {}).get("checkpoint") == "chosen":
+    if not stored or stored.get("selection", {}).get("checkpoint") == "chosen":
       return False
     # A directory of a bucket has no time of its own, its manifest has.
     sealed = [*self.checkpoints.glob("[0-9]*/manifest.json")]
@@ -453,16 +419,8 @@ class RunDir:
     config_then = stored["provenance"]["config"]
     if not config_file.means(config_then, config) or written < newest:
       return False
-    # Without checkpoints: a model that is not trained by steps, or whose
-    # weights were deleted to make room.
-    return not sealed or self._has_ended(config)
-
-  def _has_ended(self, config: Config) -> bool:
-    metadata = self._newest()
-    # An older version did not write it down; with patience it may have ended
-    # at any evaluation.
-    done = metadata.get(EPOCH, 0) >= config.train.epochs
-    return metadata.get(ENDED, done or bool(config.train.patience))
+    # Without any: not trained by steps, or deleted to make room.
+    return not sealed or trained.has_ended(self.checkpoints, config)
 
   # What a study gathers
 

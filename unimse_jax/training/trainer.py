@@ -184,8 +184,8 @@ class _Training:
           # Only now: the device has the next step to compute meanwhile.
           self._log(*waiting, clock, writer, progress)
           waiting = None
+        clock.add(len(self.order.plan(step).rows))
         step += 1
-        clock.add(len(self.order.plan(step - 1).rows))
         progress.step()
         last = step == self.total_steps
         # The last step is logged, evaluated and saved in any case; a signal
@@ -210,8 +210,7 @@ class _Training:
           skills.append(self._evaluate(step, state, writer, progress))
           ended = last or not self._is_patient(skills, step)
           self._save(step, state, writer, skills[-1], ended)
-          stopped |= ended
-          clock = _Clock()  # the next rate must not count the decoding
+          stopped, clock = stopped or ended, _Clock()  # no decoding in rates
         elif saved:
           self._save(step, state, writer)
         if stopped:

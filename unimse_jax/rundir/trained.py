@@ -1,0 +1,65 @@
+"""How far a run was trained, by the metadata of its newest checkpoint."""
+
+import pathlib
+from typing import Any
+
+from absl import logging
+
+from unimse_jax.config import Config
+from unimse_jax.errors import InputError
+
+# Names in a checkpoint's metadata: epochs that lie behind it, and whether
+# training ended with it.
+EPOCH = "epoch"
+ENDED = "ended"
+
+
+def newest(checkpoints: pathlib.Path) -> dict[str, Any]:
+  """Metadata of the newest checkpoint; {} without one."""
+  # Here, so that a run without any can be read without its reader.
+  from unimse_jax.checkpoints.step_directory import StepDirectory
+
+  manifests = StepDirectory(checkpoints).manifests()
+  latest = manifests[max(manifests)] if manifests else {}
+  return latest.get("metadata", {})
+
+
+def check_epochs(
+  checkpoints: pathlib.Path, before: Config, config: Config
+) -> None:
+  """A longer training must not pass for a shorter one.
+
+  Args:
+    checkpoints: directory of the run's checkpoints.
+    before: config that the run was last trained with.
+    config: config to go on with; its schedule is the same.
+
+  Raises:
+    InputError: it has fewer epochs than the run has behind it.
+  """
+  trained, epochs = newest(checkpoints).get(EPOCH, 0), config.train.epochs
+  if trained > epochs:
+    raise InputError(
+      f"config.train.epochs: expected at least the {trained:g} that the run in "
+      f"{checkpoints.parent} has behind it, found {epochs}: choose a new "
+      "--workdir for a shorter one"
+    )
+  if not trained or before.train.epochs == epochs:
+    return
+  if config.optimizer.schedule != "constant":
+    logging.warning(
+      "config.train.epochs: %d, where the run in %s began with %d: its steps "
+      "so far had the rates of optimizer.schedule = %s over those, and a run "
+      "that begins with %d has others.",
+      *(epochs, checkpoints.parent, before.train.epochs),
+      *(config.optimizer.schedule, epochs),
+    )
+
+
+def has_ended(checkpoints: pathlib.Path, config: Config) -> bool:
+  """Whether the newest checkpoint is training's last."""
+  metadata = newest(checkpoints)
+  # An older version did not write it down; with patience it may have ended at
+  # any evaluation.
+  done = metadata.get(EPOCH, 0) >= config.train.epochs
+  return metadata.get(ENDED, done or bool(config.train.patience))
