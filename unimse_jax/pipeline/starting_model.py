@@ -141,7 +141,11 @@ def take_params(
   shared = shared_modalities(
     model.pipeline, pipeline.config, pipeline.extraction
   )
+  # An adapter's columns are the modalities', one after the other: of others
+  # it would read one in another's place. A new adapter changes nothing.
+  same = _modalities(model.pipeline) == _modalities(pipeline)
   others = (
+    *(() if same else ("fusion_",)),
     *(f"modality_encoder_{name}/" for name in {*_READ_BY} - shared),
     *(f"heads/{slot}/" for slot in _other_slots(model.pipeline, pipeline)),
   )
@@ -155,6 +159,10 @@ def take_params(
   if multihost.is_first():
     _tell(model.source, checkpoint, taken, found, wanted)
   return taken
+
+
+def _modalities(pipeline: Pipeline) -> tuple[str, ...]:
+  return pipeline.config.data.modalities
 
 
 def _other_slots(theirs: Pipeline, own: Pipeline) -> list[str]:

@@ -142,6 +142,24 @@ def test_what_does_not_fit_is_new_and_named(
   np.testing.assert_array_equal(scale.mean["audio"], theirs.mean["audio"])
 
 
+def test_adapters_of_other_modalities_are_new_and_change_nothing(
+  straight, tiny_config, changes, mesh, tmp_path, caplog
+):
+  """As wide as theirs or not: columns of a face are none of a voice."""
+  more = {"train.init_from": str(straight), "data.modalities": ("audio",)}
+  config = tiny_config(changes | more)
+  found = flat_params(config, RunDir(tmp_path), mesh, caplog)
+  expected = trained_params(straight, mesh)
+  name = "fusion_layers_1/up/kernel"
+  assert np.abs(expected[name]).max() > 0
+  assert np.abs(found[name]).max() == 0
+  np.testing.assert_array_equal(
+    found["modality_encoder_audio/out/kernel"],
+    expected["modality_encoder_audio/out/kernel"],
+  )
+  assert "fusion_decoder_layers_0/up/bias and" in caplog.text
+
+
 def test_training_goes_on_with_other_words_and_resumes(
   straight, tiny_config, changes, tmp_path
 ):
