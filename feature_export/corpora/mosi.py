@@ -129,7 +129,8 @@ def _read_transcripts(
 
 def _load_release(files: SourceFiles, labels_path: Path) -> Corpus:
   """The raw release, with either label file."""
-  read = _read_sdk if labels_path.name == _SDK_LABELS else _read_csv
+  of_sdk = labels_path.name == _SDK_LABELS
+  read = _read_sdk if of_sdk else _read_csv
   with naming_layouts("MOSI", LAYOUTS, files):
     labels, remarks = read(labels_path)
   if not labels:
@@ -140,7 +141,7 @@ def _load_release(files: SourceFiles, labels_path: Path) -> Corpus:
     raise layout_error("MOSI", LAYOUTS, files, fault)
   texts, skipped = _read_transcripts(transcripts)
   remarks += skipped
-  if labels_path.name == _SDK_LABELS:
+  if of_sdk:
     labels, unclear = _number_rows(labels, texts)
     remarks += unclear
   segments = []

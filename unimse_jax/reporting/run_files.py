@@ -115,13 +115,12 @@ def load(
     for split in sorted(SPLITS, key=lambda split: split != first)
     if (content := run_dir.results(split)) is not None
   }
-  wanted = first or next(iter(results), "test")
-  if wanted not in results:
+  split = first or next(iter(results), "test")
+  if split not in results:
     raise InputError(
-      f"Expected {run_dir.results_file(wanted)}, found no results; run `python "
-      f"-m unimse_jax.eval --workdir {run_dir.path} --split {wanted}` first."
+      f"Expected {run_dir.results_file(split)}, found no results; run `python "
+      f"-m unimse_jax.eval --workdir {run_dir.path} --split {split}` first."
     )
-  split = wanted
   rows = _complete(run_dir.predictions(split))
   data = results[split]["provenance"]["config"].get("data", {})
   labels = storage.user_path(data.get("labels", ""))

@@ -17,21 +17,22 @@ from unimse_jax.rundir import json_file
 _ADVICE = "choose another --workdir, or put the file back"
 
 
-def settle(file: pathlib.Path, config: Config) -> None:
-  """Writes the config; if the file exists, only free fields may differ.
+def settle(
+  file: pathlib.Path, config: Config, stored: StoredConfig | None
+) -> None:
+  """Writes the config.
 
   Args:
     file: config.json of the run.
     config: config to run with.
+    stored: what `check` found in the file; None if there is none yet.
 
   Raises:
-    InputError: another field differs (every one is named); the run has a field
-      that is gone; or the file is damaged or another version's.
+    InputError: the run has a field that is gone.
     OSError: the file cannot be written.
   """
   values = config_lib.flat(config)
-  if file.exists():
-    stored = check(file, config)
+  if stored:
     _check_can_go_on(file, stored)
     # A field that came since stays out while it does what was done before: the
     # checkpoints belong to the fields that the file had (`fixed_fields`).

@@ -169,10 +169,10 @@ class RunDir:
     with self.hold_study():
       with self._writing():
         self._check_config_is_not_lost()
-        if self.exists():
-          stored = config_file.check(self.config_file, config)
+        stored = self.exists() and config_file.check(self.config_file, config)
+        if stored:
           trained.check_epochs(self.checkpoints, stored.config, config)
-        config_file.settle(self.config_file, config)
+        config_file.settle(self.config_file, config, stored or None)
       yield
 
   @contextlib.contextmanager
