@@ -1,13 +1,14 @@
 """MFN: Memory Fusion Network (Zadeh et al., AAAI 2018); MFM reads with it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from unimse_jax.models.dense import Dense
 from unimse_jax.models.layers import Dropout
-
-State = tuple[jax.Array, jax.Array]  # of an LSTM: cell and output, [B, W] each
 
 
 class TwoLayers(nn.Module):
@@ -25,19 +26,34 @@ class TwoLayers(nn.Module):
     return Dense(self.width, name="out")(hidden)
 
 
-def _over_words(cell: nn.Module, state: State, x: jax.Array, mask: jax.Array):
-  """An LSTM's cells and outputs after each word, float32[B, S, W] each.
+def over_words(
+  advance: Callable[[nn.Module, Any, Any], Any],
+  cell: nn.Module,
+  state: Any,
+  inputs: Any,
+  mask: jax.Array,
+) -> Any:
+  """A recurrent cell's states after each word.
 
-  The state stands still where bool[B, S] is False.
+  Args:
+    advance: (cell, state, input of a word) -> the state after it.
+    cell: module whose parameters all words share.
+    state: at the start, arrays [B, ...].
+    inputs: arrays [B, S, ...]; None: the cell reads its own state alone.
+    mask: bool[B, S]; the state stands still where False.
+
+  Returns:
+    The states, arrays [B, S, ...].
   """
 
-  def step(cell, state, inputs):
-    x, valid = inputs
-    new, _ = cell(state, x)
-    state = jax.tree.map(
-      lambda after, before: jnp.where(valid[:, None], after, before), new, state
+  def step(cell, before, inputs):
+    own, valid = inputs
+    after = jax.tree.map(
+      lambda new, old: jnp.where(valid[:, None], new, old),
+      advance(cell, before, own),
+      before,
     )
-    return state, state
+    return after, after
 
   scan = nn.scan(
     step,
@@ -46,7 +62,12 @@ def _over_words(cell: nn.Module, state: State, x: jax.Array, mask: jax.Array):
     in_axes=1,
     out_axes=1,
   )
-  return scan(cell, state, (x, mask))[1]
+  return scan(cell, state, (inputs, mask))[1]
+
+
+def advance_lstm(cell: nn.Module, state: Any, x: jax.Array) -> Any:
+  """The state (cell, output) of an LSTM after one word."""
+  return cell(state, x)[0]
 
 
 class _Memory(nn.Module):
@@ -108,7 +129,7 @@ class MemoryFusion(nn.Module):
     before, after, last = [], [], []
     for name, x in words.items():
       cell = nn.OptimizedLSTMCell(self.width, name=name)
-      cells, outputs = _over_words(cell, (empty, empty), x, mask)
+      cells, outputs = over_words(advance_lstm, cell, (empty, empty), x, mask)
       before.append(jnp.pad(cells, ((0, 0), (1, 0), (0, 0)))[:, :-1])
       after.append(cells)
       last.append(outputs[:, -1])

@@ -10,6 +10,7 @@ from unimse_jax.rivals.mag import align
 from unimse_jax.rivals.memory_fusion import (
   MemoryFusion,
   TwoLayers,
+  over_words,
 )
 from unimse_jax.rivals.row_statistics import mean_of_rows
 from unimse_jax.rivals.streams import TEXT, Fused, Stream
@@ -49,24 +50,11 @@ class Generator(nn.Module):
     cell = nn.OptimizedLSTMCell(factors.shape[-1], name="lstm")
     empty = jnp.zeros_like(factors)
 
-    def step(cell, carry, valid):
-      state, x = carry
-      new = cell(state, x)
-      carry = jax.tree.map(
-        lambda after, before: jnp.where(valid[:, None], after, before),
-        new,
-        carry,
-      )
-      return carry, carry[1]
+    def advance(cell, carry, _):
+      return cell(*carry)
 
-    scan = nn.scan(
-      step,
-      variable_broadcast="params",
-      split_rngs={"params": False},
-      in_axes=1,
-      out_axes=1,
-    )
-    _, outputs = scan(cell, ((empty, empty), factors), mask)
+    start = ((empty, empty), factors)
+    _, outputs = over_words(advance, cell, start, None, mask)
     return Dense(self.size, name="out")(outputs)
 
 

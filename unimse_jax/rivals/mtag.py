@@ -10,7 +10,7 @@ from flax import linen as nn
 from unimse_jax.models.dense import Dense
 from unimse_jax.models.layers import Dropout
 from unimse_jax.rivals.attention import check_heads
-from unimse_jax.rivals.mult import positional_embedding
+from unimse_jax.rivals.mult import with_positions
 from unimse_jax.rivals.streams import Fused, Stream, spans
 
 _WHEN = 3  # the source is of the target's time, or of before, or of after
@@ -41,9 +41,9 @@ def strongest(weights: jax.Array, edges: jax.Array, share: float) -> jax.Array:
 
   Args:
     weights: float32[B, V, V], the attention to each edge.
-    edges: bool[B, V, V], those that there are.
-    share: of the edges, how many stay, rounded down; equals of the last one
-      stay too.
+    edges: bool[B, V, V], True where the graph has an edge.
+    share: part of the graph's edges to keep; their number is rounded down, and
+      edges as strong as the weakest of them are kept as well.
 
   Returns:
     bool[B, V, V].
@@ -193,6 +193,5 @@ class MTAG(nn.Module):
   def _embed(self, name: str, stream: Stream, deterministic: bool) -> jax.Array:
     """The nodes at the start: float32[B, F, W], with positions."""
     embedded = Dense(self.width, name=name)(stream.frames)
-    positions = jnp.cumsum(stream.mask, axis=1) - 1
-    embedded = embedded + positional_embedding(positions, self.width)
+    embedded = with_positions(embedded, stream.mask)
     return Dropout(self.dropout)(embedded, deterministic)

@@ -26,6 +26,12 @@ def positional_embedding(positions: jax.Array, width: int) -> jax.Array:
   return jnp.where(entry % 2, jnp.cos(angles), jnp.sin(angles))
 
 
+def with_positions(embedded: jax.Array, mask: jax.Array) -> jax.Array:
+  """[B, F, W], bool[B, F] -> [B, F, W]; valid places are numbered from 0."""
+  positions = jnp.cumsum(mask, axis=1) - 1
+  return embedded + positional_embedding(positions, embedded.shape[-1])
+
+
 def last_valid(states: jax.Array, mask: jax.Array) -> jax.Array:
   """[B, F, W], bool[B, F] -> [B, W]; zeros where nothing is valid."""
   place = mask.shape[1] - 1 - jnp.argmax(mask[:, ::-1], axis=1)
@@ -138,8 +144,7 @@ class MulT(nn.Module):
     embedded = nn.Conv(
       self.width, (self.kernel,), use_bias=False, name=f"{name}_convolution"
     )(frames)
-    positions = jnp.cumsum(stream.mask, axis=1) - 1
-    embedded = embedded + positional_embedding(positions, self.width)
+    embedded = with_positions(embedded, stream.mask)
     return Dropout(self.dropout)(embedded, deterministic)
 
   def _transform(

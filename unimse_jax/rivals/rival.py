@@ -27,7 +27,7 @@ class RivalShape:
     options: fields of the system's module and their values, where they are not
       its defaults.
     modalities: data.modalities, in order.
-    frames: of the longest clip, of each of them.
+    frames: number of frames of the longest clip, for each modality.
     targets: slot -> number of classes; 1 for the intensity.
     remat: train.remat.
   """
