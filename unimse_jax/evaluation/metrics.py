@@ -5,7 +5,7 @@ authors' code): rounding half to even, "has0" and "non0" polarity, F1 weighted
 by support. A mean over batches would be another number: give whole splits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,15 +122,21 @@ def constant_emotion(
 ) -> dict[str, Any]:
   """`emotion_scores` of always saying the training set's majority class.
 
-  Of equally frequent classes the first by name, as in `scoring.fallbacks`.
   Raises ValueError as `emotion_scores` does, for the training targets too.
   """
   # The rows of a confusion matrix of the targets with themselves: counts,
   # and the targets are checked on the way.
   counts = _confusion(train_target, train_target, classes).sum(axis=1)
-  frequent = dict(zip(classes, counts, strict=True))
-  majority = min(classes, key=lambda word: (-frequent[word], word))
-  return emotion_scores([majority] * len(test_target), test_target, classes)
+  word = majority(dict(zip(classes, counts, strict=True)))
+  return emotion_scores([word] * len(test_target), test_target, classes)
+
+
+def majority(counts: Mapping[str, int]) -> str:
+  """The most frequent class, of equally frequent ones the first by name.
+
+  "" where there is none.
+  """
+  return min(counts, key=lambda word: (-counts[word], word), default="")
 
 
 def _check_values(name: str, values: ArrayLike) -> np.ndarray:

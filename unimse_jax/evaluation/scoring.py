@@ -28,9 +28,7 @@ def fallbacks(train: Sequence[Record]) -> tuple[float, str]:
   ]
   emotions = Counter(example.emotion for example in train if example.emotion)
   median = float(np.median(intensities)) if intensities else 0.0
-  # Of equally frequent classes the first by name, so that runs agree.
-  majority = min(emotions, key=lambda word: (-emotions[word], word), default="")
-  return median, majority
+  return median, metrics.majority(emotions)
 
 
 def scored_values(

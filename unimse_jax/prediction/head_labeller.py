@@ -96,8 +96,10 @@ class HeadLabeller:
       if slot != INTENSITY
     }
     fields: dict[str, Any] = {
-      slot: max(shares, key=shares.__getitem__)
-      for slot, shares in probabilities.items()
+      # In the label's order: jax sorts the keys of the scores.
+      slot: max(probabilities[slot], key=probabilities[slot].__getitem__)
+      for slot in schema.slots
+      if slot in probabilities
     }
     if INTENSITY in scores:
       fields[INTENSITY] = float(np.clip(scores[INTENSITY][0], *INTENSITY_RANGE))
@@ -112,18 +114,11 @@ class HeadLabeller:
     return Prediction(text, parsed, probabilities, embedding=vector)
 
   def _polarity(self, fields: Mapping[str, Any]) -> str:
-    """The sign of the intensity; else what the first emotion implies.
-
-    First in the order of the label's fields, and not of the scores, whose keys
-    jax sorts.
-    """
+    """The sign of the intensity; else what the first emotion implies."""
     if INTENSITY in fields:
       return polarity_of_number(fields[INTENSITY])
-    schema = self._label_text.schema
-    for slot in schema.slots:
-      if slot not in fields:
-        continue
-      polarity = schema.polarity_of(slot, fields[slot])
+    for slot, word in fields.items():
+      polarity = self._label_text.schema.polarity_of(slot, word)
       if polarity:
         return polarity
     return "neutral"
