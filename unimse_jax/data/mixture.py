@@ -1,8 +1,6 @@
 """The union of the corpora with their universal labels (section 3.2)."""
 
 import dataclasses
-import hashlib
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -40,9 +38,8 @@ class Mixture:
 
   @property
   def sha256(self) -> str:
-    """Over all hashes of datasets and labels: the same data, the same hash."""
-    text = json.dumps(self.provenance, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """See `provenance.sha256`."""
+    return provenance.sha256(self.provenance)
 
   @property
   def schema(self) -> LabelSchema:

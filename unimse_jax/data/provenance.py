@@ -1,11 +1,13 @@
 """Which data a score comes from, as hashes."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unimse_cli import storage
 from unimse_jax.data import label_file
-from unimse_jax.data.records import find, read_metadata
+from unimse_jax.data.records import read_metadata
 
 
 def of(
@@ -33,8 +35,14 @@ def of(
   }
 
 
+def sha256(provenance: Mapping[str, Any]) -> str:
+  """Over all hashes of datasets and labels: the same data, the same hash."""
+  text = json.dumps(provenance, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
+
+
 def read(data_dir: str, names: Sequence[str], labels: str) -> dict[str, Any]:
-  """Of what is there now, without opening a record.
+  """Of what is there now, without opening or fetching a record.
 
   Args:
     data_dir: folder that the exporter wrote to.
@@ -45,5 +53,5 @@ def read(data_dir: str, names: Sequence[str], labels: str) -> dict[str, Any]:
     InputError: a corpus or the labels are missing, or their descriptions are
       damaged.
   """
-  meta = label_file.read_meta(storage.fetch_with_companions(labels))
-  return of({name: read_metadata(find(data_dir, name)) for name in names}, meta)
+  meta = label_file.read_meta(storage.user_path(labels))
+  return of({name: read_metadata(data_dir, name) for name in names}, meta)

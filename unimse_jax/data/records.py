@@ -124,7 +124,7 @@ class CorpusRecords:
     """
     self.name = name
     self.directory = find(data_dir, name)
-    self.metadata = read_metadata(self.directory)
+    self.metadata = _read_metadata(self.directory)
     self._features = _features(self.directory)
     self._widths = {
       "audio": self.metadata["audio"]["mels"],
@@ -252,7 +252,20 @@ def find(data_dir: str, name: str) -> pathlib.Path:
     InputError: there is none; says where it looked and how to make it. Or
       its metadata.json is damaged.
   """
-  folder = storage.fetch(f"{data_dir}/{name}")
+  return _newest(storage.fetch(f"{data_dir}/{name}"), data_dir, name)
+
+
+def read_metadata(data_dir: str, name: str) -> _Metadata:
+  """What the exporter wrote of a corpus's newest version, read where it lies.
+
+  Raises:
+    InputError: as `find`.
+  """
+  folder = storage.user_path(f"{data_dir}/{name}")
+  return _read_metadata(_newest(folder, data_dir, name))
+
+
+def _newest(folder: pathlib.Path, data_dir: str, name: str) -> pathlib.Path:
   versions = sorted(
     path.parent
     for path in folder.glob("*/metadata.json")
@@ -271,12 +284,7 @@ def find(data_dir: str, name: str) -> pathlib.Path:
   return versions[-1]
 
 
-def read_metadata(directory: pathlib.Path) -> _Metadata:
-  """What the exporter wrote of a corpus's version.
-
-  Raises:
-    InputError: it is damaged.
-  """
+def _read_metadata(directory: pathlib.Path) -> _Metadata:
   return _read_json(directory / "metadata.json", _Metadata)
 
 

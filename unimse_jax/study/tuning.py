@@ -7,8 +7,6 @@ the search goes, so that it can be stopped at any moment: a trial that was
 broken off goes on from its last checkpoint.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +88,7 @@ def _compared(space: Sequence[Dimension], config: Config) -> dict[str, str]:
   }
   data = config.data
   hashes = provenance.read(data.dir, data.corpora, data.labels)
-  text = json.dumps(hashes, sort_keys=True).encode()
-  return values | {"the sha256 of the data": hashlib.sha256(text).hexdigest()}
+  return values | {"the sha256 of the data": provenance.sha256(hashes)}
 
 
 def _check_trials_compare(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from unimse_jax import pipeline as pipeline_lib
+from unimse_jax.data import provenance
 from unimse_jax.errors import InputError
 from unimse_jax.evaluation import evaluation_run
 from unimse_jax.pipeline.mesh import config_mesh
@@ -102,6 +103,10 @@ def test_a_killed_run_in_a_bucket_ends_as_one_on_a_disk(
   results = RunDir(run).results("test")["corpora"]
   assert set(results) == {"films", "friends"}
   assert RunDir(run).is_evaluated("test", config)
+  data = config.data
+  assert str(data.dir).startswith("gs://")
+  hashes = provenance.read(data.dir, data.corpora, data.labels)
+  assert hashes == RunDir(run).results("test")["provenance"]["data"]
   page.write(run)
   assert b"<html" in (run / "report/index.html").read_bytes()
 
