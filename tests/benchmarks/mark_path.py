@@ -34,7 +34,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 from tests.benchmarks import rescaled_t5  # noqa: E402
 from unimse_jax import pretrained  # noqa: E402
 from unimse_jax.models import T5, T5Config  # noqa: E402
-from unimse_jax.models.layers import MultiHeadAttention  # noqa: E402
+from unimse_jax.models.attention import MultiHeadAttention  # noqa: E402
 
 ROWS, DIRECTIONS = 60, 3
 

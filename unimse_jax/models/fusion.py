@@ -8,13 +8,9 @@ from flax import linen as nn
 from flax import struct
 
 from unimse_jax.models import masks, signal
+from unimse_jax.models.attention import MultiHeadAttention
 from unimse_jax.models.dense import Dense
-from unimse_jax.models.layers import (
-  ACTIVATIONS,
-  FeedForward,
-  MultiHeadAttention,
-  RMSNorm,
-)
+from unimse_jax.models.layers import ACTIVATIONS, FeedForward, RMSNorm
 from unimse_jax.models.packing import UNPACKED, Layout
 
 _EPSILON = 1e-6  # of the norms, as T5's

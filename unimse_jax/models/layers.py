@@ -147,67 +147,6 @@ class RelativeBias(nn.Module):
     return bias[None] if bias.ndim == 3 else bias
 
 
-class MultiHeadAttention(nn.Module):
-  """T5 attention: unscaled dot products plus a bias.
-
-  Keys and values are projected by a call of their own, so that the decoder
-  can keep them (its cache) and a full pass runs the very same code.
-  """
-
-  width: int
-  heads: int
-  head_width: int
-  dropout: float
-  dtype: jnp.dtype
-
-  def setup(self) -> None:
-    inner = self.heads * self.head_width
-    # T5 folds the usual 1/sqrt(d_kv) into the initial scale of the query.
-    self.query = projection(
-      inner, (self.width * self.head_width) ** -0.5, self.dtype
-    )
-    self.key = projection(inner, self.width**-0.5, self.dtype)
-    self.value = projection(inner, self.width**-0.5, self.dtype)
-    self.out = projection(self.width, inner**-0.5, self.dtype)
-    self.drop = Dropout(self.dropout)
-
-  def _split(self, x: jax.Array) -> jax.Array:
-    return x.reshape(*x.shape[:-1], self.heads, self.head_width)
-
-  def project(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Keys and values of `x`: [B, S, D] -> two of [B, H, S, K].
-
-    Heads come before places, as the products need them: what the decoder
-    keeps is then not copied at every token.
-    """
-    keys, values = self._split(self.key(x)), self._split(self.value(x))
-    return keys.swapaxes(1, 2), values.swapaxes(1, 2)
-
-  def __call__(
-    self,
-    x: jax.Array,
-    keys: jax.Array,
-    values: jax.Array,
-    bias: jax.Array,
-    deterministic: bool,
-  ) -> jax.Array:
-    """Attends from [B, Q, D] to keys and values [B, H, S, K].
-
-    `bias` is float32, broadcastable to [B, H, Q, S]; logits and softmax are
-    float32 whatever the compute type.
-    """
-    logits = jnp.einsum(
-      "BQHK,BHSK->BHQS",
-      self._split(self.query(x)),
-      keys,
-      preferred_element_type=jnp.float32,
-    )
-    weights = nn.softmax(logits + bias).astype(self.dtype)
-    weights = self.drop(weights, deterministic=deterministic)
-    mixed = jnp.einsum("BHQS,BHSK->BQHK", weights, values)
-    return self.out(mixed.reshape(*mixed.shape[:-2], -1))
-
-
 class FeedForward(nn.Module):
   """One hidden layer; gated (v1.1, flan) when `gated`."""
 

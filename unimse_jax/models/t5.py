@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from unimse_jax.models import masks, remat, vocabulary
+from unimse_jax.models.attention import MultiHeadAttention
 from unimse_jax.models.layers import (
   Dropout,
   FeedForward,
-  MultiHeadAttention,
   RelativeBias,
   RMSNorm,
 )

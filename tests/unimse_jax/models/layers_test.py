@@ -87,41 +87,6 @@ def test_rms_norm_is_computed_in_float32():
   np.testing.assert_array_equal(out.astype(np.float32), np.ones((1, 4)))
 
 
-def test_attention_is_the_unscaled_softmax_of_dot_products():
-  attention = layers.MultiHeadAttention(
-    width=6, heads=2, head_width=4, dropout=0.0, dtype=jnp.float32
-  )
-  rng = np.random.default_rng(0)
-  x, other = rng.standard_normal((2, 1, 3, 6)).astype(np.float32)
-  bias = rng.standard_normal((1, 2, 3, 3)).astype(np.float32)
-
-  def attend(module, x, other, bias):
-    return module(x, *module.project(other), bias, True)
-
-  shapes = jax.eval_shape(
-    lambda key: attention.init(key, x, other, bias, method=attend),
-    jax.random.key(0),
-  )["params"]
-  params = jax.tree.map(
-    lambda leaf: rng.standard_normal(leaf.shape).astype(np.float32), shapes
-  )
-  out = attention.apply({"params": params}, x, other, bias, method=attend)
-
-  matrix = {name: params[name]["kernel"].astype(np.float64) for name in params}
-  heads = []
-  for head in range(2):
-    part = slice(4 * head, 4 * head + 4)
-    query = x[0] @ matrix["query"][:, part]
-    key = other[0] @ matrix["key"][:, part]
-    logits = query @ key.T + bias[0, head]
-    weights = np.exp(logits - logits.max(1, keepdims=True))
-    weights /= weights.sum(1, keepdims=True)
-    heads.append(weights @ (other[0] @ matrix["value"][:, part]))
-  expected = np.concatenate(heads, axis=1) @ matrix["out"]
-  # float32 against float64 through four products of values of size ~10.
-  np.testing.assert_allclose(out[0], expected, rtol=1e-4, atol=1e-4)
-
-
 @pytest.mark.parametrize("gated", [False, True])
 def test_feed_forward_is_two_products_and_an_activation(fill, gated):
   layer = layers.FeedForward(
