@@ -66,6 +66,33 @@ class Dropout(nn.Module):
     return jnp.where(keep, x * (1 / (1 - self.rate)), jnp.zeros_like(x))
 
 
+class Embed(nn.Module):
+  """A table of vectors, looked up in float32 and then cast.
+
+  The gradient is summed in float32 too: a token that stands in a batch a
+  hundred times would lose bits in bfloat16, and a GPU sums floats many times
+  as fast.
+
+  Attributes:
+    entries: rows of the table.
+    width: of a vector.
+    dtype: of what is looked up.
+  """
+
+  entries: int
+  width: int
+  dtype: jnp.dtype
+
+  def setup(self) -> None:
+    self.embedding = self.param(
+      "embedding", nn.initializers.normal(1.0), (self.entries, self.width)
+    )
+
+  def __call__(self, tokens: jax.Array) -> jax.Array:
+    """int32[...] -> [..., width]."""
+    return jnp.take(self.embedding, tokens, axis=0).astype(self.dtype)
+
+
 class RMSNorm(nn.Module):
   """Scales by the root mean square; no mean, no bias. Computed in float32."""
 

@@ -11,6 +11,7 @@ from unimse_jax.models import masks, remat, vocabulary
 from unimse_jax.models.attention import MultiHeadAttention
 from unimse_jax.models.layers import (
   Dropout,
+  Embed,
   FeedForward,
   RelativeBias,
   RMSNorm,
@@ -301,12 +302,7 @@ class T5(nn.Module):
 
   def setup(self) -> None:
     config = self.config
-    self.shared = nn.Embed(
-      config.vocab_size,
-      config.width,
-      dtype=config.compute_dtype,
-      embedding_init=nn.initializers.normal(1.0),
-    )
+    self.shared = Embed(config.vocab_size, config.width, config.compute_dtype)
     self.encoder = Encoder(config, self.remat)
     self.decoder = Decoder(config, self.remat)
     if not config.tied:

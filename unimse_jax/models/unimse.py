@@ -312,9 +312,12 @@ class UniMSE(nn.Module):
     unit = 1.0
     if self.config.segment_units == "table":
       unit = jnp.sqrt(jnp.mean(jnp.square(table)))
-    signal.sow_segments(self, unit * self.segment_embedding.embedding, table)
-    marks = self.segment_embedding(layout.pack(batch["segment_ids"]))
-    return x + (unit * marks).astype(x.dtype)
+    marks = unit * self.segment_embedding.embedding
+    signal.sow_segments(self, marks, table)
+    own = layout.pack(batch["segment_ids"])[..., None] > 0
+    # Two rows are no table: the gradient of a lookup is a scatter, in which all
+    # tokens of a batch wait for each other.
+    return x + jnp.where(own, marks[1], marks[0]).astype(x.dtype)
 
   def _encode(
     self,

@@ -1,6 +1,7 @@
 """What is compiled is what a training runs."""
 
 import collections
+import re
 
 import jax
 import pytest
@@ -117,3 +118,14 @@ def test_decoding_reads_parameters_that_fsdp_does_not_split():
   params = programs.decoding(config, jax.devices()).arguments[3]
   table = params["t5"]["shared"]["embedding"]
   assert table.sharding.shard_shape(table.shape) == table.shape
+
+
+def test_no_gradient_is_scattered_in_bfloat16_or_into_two_rows():
+  """On an H200 the one into two rows took 23 of a step's 48 ms."""
+  step = programs.usual_step(small(base), jax.devices()[:1])
+  text = step.function.lower(*step.arguments).as_text()
+  pattern = r'"stablehlo\.scatter".*?\}\) : \(tensor<(\d+)x[^>]*x(\w+)>'
+  found = re.findall(pattern, text, re.DOTALL)
+  assert "f32" in {kind for _, kind in found}
+  assert "bf16" in text and "bf16" not in {kind for _, kind in found}
+  assert min(int(rows) for rows, _ in found) > 2
