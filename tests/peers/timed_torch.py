@@ -11,7 +11,7 @@ start.
 
 `benchmarking.peers` starts it, leaves the config and the batches in the folder
 and writes lines "NAME COUNT" to its input; it answers each with a line
-"seconds [...]", the times of COUNT steps with the batch NAME.
+"seconds S", the time of a step, of COUNT in a row with the batch NAME.
 """
 
 import argparse
@@ -180,14 +180,12 @@ def main() -> None:
   for line in sys.stdin:
     name, count = line.split()
     batch = load(options.folder / f"{name}.npz", device)
-    seconds = []
+    start = time.perf_counter()
     for _ in range(int(count)):
-      start = time.perf_counter()
       step(batch)
-      if device == "cuda":
-        torch.cuda.synchronize()
-      seconds.append(time.perf_counter() - start)
-    print("seconds", json.dumps(seconds), flush=True)
+    if device == "cuda":
+      torch.cuda.synchronize()
+    print("seconds", (time.perf_counter() - start) / int(count), flush=True)
 
 
 if __name__ == "__main__":

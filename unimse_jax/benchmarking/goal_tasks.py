@@ -70,7 +70,9 @@ def measure_lstms(config: Config, steps: int, warmup: int) -> Values:
   )
   step, alone = (
     np.median(
-      throughput.time_runs(functools.partial(run, batch), steps, warmup)
+      throughput.time_runs(
+        functools.partial(run, batch), steps, warmup, throughput.AHEAD
+      )
     )
     for run in (make_step(config, mesh), make_lstms(config, mesh))
   )

@@ -14,7 +14,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ PEERS = {
 }
 _TEXTS = ("encoder_input_tokens", "encoder_mask", "segment_ids")
 _TEXT = 64  # tokens of every text of the equal shapes
-_TURN = 3  # timed runs of a turn; one more goes before, to warm the caches
+_TURNS = 4  # of each side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,15 +79,15 @@ class Peer:
       env=processes.child_environment(),
     )
 
-  def time(self, task: str, count: int) -> list[float]:
-    """Seconds of each of `count` runs with the batch of that name."""
+  def time(self, task: str, count: int) -> float:
+    """Seconds of a run, of `count` in a row with the batch of that name."""
     with contextlib.suppress(BrokenPipeError):  # what it said is told below
       self._process.stdin.write(f"{task} {count}\n")
       self._process.stdin.flush()
     for line in self._process.stdout:
       kind, _, values = line.partition(" ")
       if kind == "seconds":
-        return json.loads(values)
+        return float(values)
     raise InputError(
       f"--peer: expected times of the peer {SCRIPT}, found that it ended with "
       f"status {self._process.wait()}; its message is above."
@@ -108,7 +108,7 @@ def measure(config: Config, name: str, part: str, steps: int) -> dict[str, Any]:
     name: one of `PEERS`.
     part: "train", the whole training step, or "lstm", forward and backward of
       the LSTMs alone.
-    steps: timed runs of each side and task, rounded up to whole turns.
+    steps: timed runs of each side and task, rounded up to four equal turns.
 
   Returns:
     Values of JSON types, times in s; `format_report` names them.
@@ -134,7 +134,7 @@ def measure(config: Config, name: str, part: str, steps: int) -> dict[str, Any]:
       found = {}
       for key, task in tasks.items():
         batch = sharding.shard_batch(task.ours, mesh)
-        ours = functools.partial(time_runs, functools.partial(run, batch))
+        ours = functools.partial(_time_turn, functools.partial(run, batch))
         theirs = functools.partial(peer.time, key)
         found[key] = _take_turns(ours, theirs, steps) | {"title": task.title}
     finally:
@@ -228,28 +228,32 @@ def _check(mesh: Mesh, script: pathlib.Path) -> None:
     )
 
 
+def _time_turn(run: Callable[[], Any], count: int) -> float:
+  """As `Peer.time`, of ours."""
+  (seconds,) = time_runs(run, count, ahead=count)
+  return seconds
+
+
 def _take_turns(
-  ours: Callable[[int], Sequence[float]],
-  theirs: Callable[[int], Sequence[float]],
-  steps: int,
+  ours: Callable[[int], float], theirs: Callable[[int], float], steps: int
 ) -> dict[str, Any]:
-  """Seconds of both, by turns, and their ratio."""
+  """Seconds of a run of both, by turns, and their ratio."""
   seconds = {"ours": [], "theirs": []}
-  rounds = -(-steps // _TURN)
-  for number in range(rounds + 1):
-    for side, run in (("ours", ours), ("theirs", theirs)):
-      turn = run(_TURN + 1)[1:]
-      if number:  # the first compiles and allocates
-        seconds[side].append(turn)
-    if number:
-      logging.info(
-        "Turn %d of %d: %.4g s, the peer %.4g s.",
-        number,
-        rounds,
-        *(np.median(turns[-1]) for turns in seconds.values()),
-      )
+  sides = tuple(zip(seconds, (ours, theirs), strict=True))
+  for _, run in sides:
+    run(2)  # compiles and allocates
+  for number in range(1, _TURNS + 1):
+    for side, run in sides:
+      run(1)  # after the other's turn, to warm the caches
+      seconds[side].append(run(-(-steps // _TURNS)))
+    logging.info(
+      "Turn %d of %d: %.4g s, the peer %.4g s.",
+      number,
+      _TURNS,
+      *(turns[-1] for turns in seconds.values()),
+    )
   medians = {side: float(np.median(turns)) for side, turns in seconds.items()}
-  ratios = np.median(seconds["theirs"], 1) / np.median(seconds["ours"], 1)
+  ratios = np.divide(seconds["theirs"], seconds["ours"])
   return {
     "seconds": seconds,
     "median": medians,

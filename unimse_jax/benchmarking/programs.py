@@ -4,7 +4,6 @@ Everything is abstract, so that the devices need not be there.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,17 +16,15 @@ from unimse_jax.benchmarking import synthetic
 from unimse_jax.benchmarking.workload import (
   Workload,
   encode_and_decode,
-  init_params,
+  make_assembly,
   make_workload,
   noise_automaton,
-  synthetic_model,
 )
 from unimse_jax.config import Config
 from unimse_jax.data.batching import Batch, BatchPlan
-from unimse_jax.models import UniMSE
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline.mesh import config_mesh
-from unimse_jax.training.assembly import Assembly, assemble, check_batch_size
+from unimse_jax.training.assembly import check_batch_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +77,7 @@ def decoding(config: Config, devices: Sequence[jax.Device]) -> Program:
     InputError: the devices do not allow the mesh.
   """
   mesh = config_mesh(config, devices)
-  model, assembly = _assemble(config, mesh)
+  model, assembly = make_assembly(config, mesh)
   size = sharding.divisible_size(config.decoding.batch_size, mesh)
   longest = config.data.buckets[-1]
   batch = synthetic.make_batch(config, np.array([longest]), size, longest)
@@ -110,7 +107,7 @@ def _step(
   check_batch_size(config, mesh)
   workload = make_workload(config, mesh)
   plan = choose(workload.plans_by_shape())
-  _, assembly = _assemble(config, mesh)
+  _, assembly = make_assembly(config, mesh)
   key = jax.eval_shape(lambda: jax.random.key(0))
   key = jax.ShapeDtypeStruct(
     key.shape, key.dtype, sharding=sharding.replicated(mesh)
@@ -132,14 +129,6 @@ def _step_name(config: Config, workload: Workload, plan: BatchPlan) -> str:
   )
   parts = config.train.microbatches
   return f"{name}, in {parts} parts" if parts > 1 else name
-
-
-def _assemble(config: Config, mesh: Mesh) -> tuple[UniMSE, Assembly]:
-  model = synthetic_model(config)
-  shapes = jax.eval_shape(
-    functools.partial(init_params, config, model), jax.random.key(0)
-  )
-  return model, assemble(config, model, shapes, mesh, total_steps=1000)
 
 
 def _abstract(batch: Batch, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unimse_jax.benchmarking import programs, synthetic
-from unimse_jax.benchmarking.throughput import time_runs
+from unimse_jax.benchmarking.throughput import AHEAD, time_runs
 from unimse_jax.benchmarking.workload import make_step, make_workload
 from unimse_jax.config import Config
 from unimse_jax.parallel import sharding
@@ -77,7 +77,7 @@ def step_cost(config: Config, steps: int, warmup: int) -> Cost:
   return Cost(
     counted["flops"],
     counted["bytes accessed"],
-    float(np.median(time_runs(run, steps, warmup))),
+    float(np.median(time_runs(run, steps, warmup, AHEAD))),
   )
 
 

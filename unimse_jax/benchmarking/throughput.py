@@ -23,7 +23,7 @@ from unimse_jax.benchmarking.flops import Lengths, train_flops
 from unimse_jax.benchmarking.workload import (
   Workload,
   encode_and_decode,
-  init_params,
+  make_assembly,
   make_workload,
   noise_automaton,
   random_params,
@@ -38,17 +38,18 @@ from unimse_jax.errors import InputError, lacks_memory
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline.mesh import config_mesh
-from unimse_jax.training.assembly import Assembly, assemble, check_batch_size
+from unimse_jax.training.assembly import Assembly, check_batch_size
 from unimse_jax.training.train_state import TrainState
 
 Shape = tuple[int, tuple[int, int] | None]  # of a `BatchPlan`
+AHEAD = 5  # training steps that are started before the first is waited for
 WAYS = ("greedy", "constrained", "beam")  # of decoding
 
 
 @dataclasses.dataclass(frozen=True)
 class Timed:
   """Attributes:
-  seconds: wall time of each run, s.
+  seconds: wall time of a run, s, as `time_runs` returns it.
   compile_seconds: time of lowering and compiling, s.
   memory_bytes: memory that the compiler plans on one device: arguments,
     outputs that reuse none of them, and temporaries.
@@ -82,10 +83,9 @@ def measure(config: Config, steps: int = 20, warmup: int = 3) -> dict[str, Any]:
 def measure_training(config: Config, steps: int, warmup: int) -> dict[str, Any]:
   """Times the train step in every shape of an epoch's batches.
 
-  A batch lies on the devices before the clock starts, and the clock stops
-  when the new state is there: the input's own cost is not measured, and the
-  time in which python runs ahead of the devices is not saved, as it is in a
-  real run.
+  A batch lies on the devices before the clock starts: the input's own cost is
+  not measured. Steps are started ahead of the devices, as in a real run, and
+  the clock stops when the last state of a group of them is there.
 
   Args:
     config: the run to measure; its t5 fields give the shape.
@@ -102,12 +102,9 @@ def measure_training(config: Config, steps: int, warmup: int) -> dict[str, Any]:
   mesh = config_mesh(config)
   check_batch_size(config, mesh)
   workload = make_workload(config, mesh)
-  model = synthetic_model(config)
-  shapes = jax.eval_shape(
-    functools.partial(init_params, config, model), jax.random.key(0)
-  )
-  assembly = assemble(config, model, shapes, mesh, len(workload.plans))
-  report = _describe(config, mesh, shapes) | {"steps": steps}
+  model, assembly = make_assembly(config, mesh)
+  report = _describe(config, mesh, assembly.abstract_state.params)
+  report |= {"steps": steps}
   device = mesh.devices.flat[0]
   with _explained(device):
     state = assembly.create_state(random_params(config, model, mesh))
@@ -193,7 +190,7 @@ def _time_training(
       return state, metrics
 
     timed[shape] = Timed(
-      time_runs(step, steps, warmup), seconds, _planned_bytes(compiled)
+      time_runs(step, steps, warmup, AHEAD), seconds, _planned_bytes(compiled)
     )
     logging.info(
       "%s tokens: compiled in %.1f s, a step takes %.4g s.",
@@ -266,15 +263,27 @@ def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:
 
 
 def time_runs(
-  function: Callable[[], Any], steps: int, warmup: int = 0
+  function: Callable[[], Any], steps: int, warmup: int = 0, ahead: int = 1
 ) -> tuple[float, ...]:
-  """Seconds of each of `steps` runs, each waited for."""
-  seconds = []
-  for _ in range(warmup + steps):
-    start = time.perf_counter()
+  """Seconds of a run, `steps` of them; each value is the mean of a group.
+
+  Args:
+    function: what is timed.
+    steps: timed runs, rounded up to whole groups.
+    warmup: runs before them.
+    ahead: size of a group, whose runs are started one after the other and
+      waited for together, as a trainer starts a step before the last one ends.
+  """
+  for _ in range(warmup):
     jax.block_until_ready(function())
-    seconds.append(time.perf_counter() - start)
-  return tuple(seconds[warmup:])
+  seconds = []
+  for _ in range(-(-steps // ahead)):
+    start = time.perf_counter()
+    for _ in range(ahead):
+      found = function()
+    jax.block_until_ready(found)
+    seconds.append((time.perf_counter() - start) / ahead)
+  return tuple(seconds)
 
 
 def _planned_bytes(compiled: Any) -> int:

@@ -24,7 +24,7 @@ from unimse_jax.decoding.grammar import TokenAutomaton
 from unimse_jax.models import UniMSE
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline.model_shape import model_config, random_t5
-from unimse_jax.training.assembly import assemble
+from unimse_jax.training.assembly import Assembly, assemble
 from unimse_jax.training.batch_order import BatchOrder
 
 # States and tokens of the label grammar of four slots in T5's vocabulary.
@@ -84,11 +84,40 @@ def init_params(config: Config, model: UniMSE, key: jax.Array) -> Any:
 
 
 def random_params(config: Config, model: UniMSE, mesh: Mesh) -> Any:
-  """The weights that a run would start from, laid out on the mesh."""
-  make = functools.partial(init_params, config, model)
-  key = jax.random.key(config.seed)
-  places = sharding.state_sharding(jax.eval_shape(make, key), mesh)
-  return jax.jit(make, out_shardings=places)(key)
+  """Weights as large as those that a run would start from, on the mesh.
+
+  Drawn here: to compile the start of a whole T5 for a GPU takes longer than to
+  compile its step.
+  """
+  shapes = jax.eval_shape(
+    functools.partial(init_params, config, model), jax.random.key(0)
+  )
+  rng = np.random.default_rng(config.seed)
+
+  def draw(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+    name = path[-1].key
+    if name == "scale":
+      return np.ones(leaf.shape, leaf.dtype)
+    values = rng.standard_normal(leaf.shape, np.float32)
+    inputs = 1 if name == "embedding" else leaf.shape[0]
+    return (values * inputs**-0.5).astype(leaf.dtype)
+
+  return jax.device_put(
+    jax.tree.map_with_path(draw, shapes), sharding.state_sharding(shapes, mesh)
+  )
+
+
+def make_assembly(config: Config, mesh: Mesh) -> tuple[UniMSE, Assembly]:
+  """The model and its training step.
+
+  The schedule is always as long, so that all who time or count a step share its
+  compiled program.
+  """
+  model = synthetic_model(config)
+  shapes = jax.eval_shape(
+    functools.partial(init_params, config, model), jax.random.key(0)
+  )
+  return model, assemble(config, model, shapes, mesh, total_steps=1000)
 
 
 def encode_and_decode(
@@ -114,11 +143,7 @@ def encode_and_decode(
 
 def make_step(config: Config, mesh: Mesh) -> Callable[[Batch], Any]:
   """The training step, which goes on with the state that it leaves."""
-  model = synthetic_model(config)
-  shapes = jax.eval_shape(
-    functools.partial(init_params, config, model), jax.random.key(0)
-  )
-  assembly = assemble(config, model, shapes, mesh, total_steps=1)
+  model, assembly = make_assembly(config, mesh)
   state = assembly.create_state(random_params(config, model, mesh))
   key = jax.device_put(jax.random.key(config.seed), sharding.replicated(mesh))
 

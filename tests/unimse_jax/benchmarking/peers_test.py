@@ -17,19 +17,22 @@ def test_turns_alternate_and_warm_up():
   calls = []
 
   def side(name, *seconds):
+    answers = iter(seconds)
+
     def run(count):
       calls.append((name, count))
-      return [9.0, *seconds]
+      return next(answers) if count == 3 else 99.0
 
     return run
 
-  found = peers._take_turns(side("a", 1.0, 2.0, 4.0), side("b", 3, 5, 8), 4)
-  # A turn to compile in, and two for four steps; each starts with one untimed.
-  assert calls == [("a", 4), ("b", 4)] * 3
-  assert found["median"] == {"ours": 2.0, "theirs": 5.0}
-  assert found["ratio"] == 2.5
-  assert found["ratio_of_turns"] == [2.5, 2.5]
-  assert found["seconds"]["ours"] == [[1.0, 2.0, 4.0]] * 2
+  found = peers._take_turns(side("a", 1, 2, 4, 2), side("b", 3, 5, 8, 6), 9)
+  # Four turns for nine steps, each after one untimed; at first both compile.
+  turn = [("a", 1), ("a", 3), ("b", 1), ("b", 3)]
+  assert calls == [("a", 2), ("b", 2)] + 4 * turn
+  assert found["median"] == {"ours": 2.0, "theirs": 5.5}
+  assert found["ratio"] == 2.75
+  assert found["ratio_of_turns"] == [2.0, 3.0]
+  assert found["seconds"]["ours"] == [1, 2, 4, 2]
 
 
 def test_both_sides_get_the_same_rows():
@@ -102,8 +105,8 @@ def test_both_are_timed(part):
   report = peers.measure(tiny(), "torch", part, steps=3)
   assert list(report["tasks"]) == ["equal", "drawn"]
   for task in report["tasks"].values():
-    assert np.shape(task["seconds"]["ours"]) == (1, 3)
-    assert np.shape(task["seconds"]["theirs"]) == (1, 3)
+    assert np.shape(task["seconds"]["ours"]) == (4,)
+    assert np.shape(task["seconds"]["theirs"]) == (4,)
     assert min(task["median"].values()) > 0
   text = peers.format_report(report)
   assert "scratch on cpu, float32" in text and part in text

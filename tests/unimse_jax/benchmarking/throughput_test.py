@@ -48,9 +48,9 @@ def measured():
   seen = {}
   time_runs, train = throughput.time_runs, throughput._time_training
 
-  def spy_runs(function, steps, warmup):
+  def spy_runs(function, *arguments):
     seen["last"] = function()
-    return time_runs(function, steps, warmup)
+    return time_runs(function, *arguments)
 
   def spy_training(*args):
     seen["state"] = args[3]
