@@ -1,5 +1,6 @@
 """MMIM: Multimodal InfoMax (Han et al., EMNLP 2021)."""
 
+import math
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from unimse_jax.rivals.streams import MEMORY, TEXT, Fused, Stream
 from unimse_jax.rivals.utterance_vectors import UtteranceVectors
 
 _RIDGE = 1e-6  # keeps the determinant of few rows off zero
+_LEAST_VARIANCE = 0.1  # of q; the largest is its inverse
 
 
 def scale_gradient(x: jax.Array, factor: float) -> jax.Array:
@@ -31,7 +33,12 @@ def log_determinant(vectors: jax.Array, rows: jax.Array) -> jax.Array:
 
 
 class Gaussian(nn.Module):
-  """Section 3.3: q(y | x) = N(y | mu(x), sigma^2(x) I), two networks."""
+  """Section 3.3: q(y | x) = N(y | mu(x), sigma^2(x) I), two networks.
+
+  sigma^2 has bounds here, of which the paper names none: without a least one
+  the likelihood grows for ever as the vectors become predictable, and its
+  gradient leaves the task nothing.
+  """
 
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array) -> jax.Array:
@@ -45,7 +52,9 @@ class Gaussian(nn.Module):
       hidden = nn.relu(Dense(y.shape[-1], name=f"{name}_hidden")(x))
       return Dense(y.shape[-1], name=name)(hidden)
 
-    mean, log_variance = network("mean"), network("log_variance")
+    bound = -math.log(_LEAST_VARIANCE)
+    log_variance = bound * jnp.tanh(network("log_variance") / bound)
+    mean = network("mean")
     squares = jnp.square(y - mean) * jnp.exp(-log_variance)
     return -0.5 * (squares + log_variance).sum(axis=-1)
 

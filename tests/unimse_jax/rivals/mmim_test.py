@@ -32,7 +32,10 @@ def test_log_q_is_that_of_the_normal_distribution(fill):
     middle = np.maximum(x @ hidden["kernel"] + hidden["bias"], 0)
     return middle @ out["kernel"] + out["bias"]
 
-  mean, variance = network("mean"), np.exp(network("log_variance"))
+  # Between a tenth and ten.
+  bound = np.log(10)
+  variance = np.exp(bound * np.tanh(network("log_variance") / bound))
+  mean = network("mean")
   density = np.exp(-((y - mean) ** 2) / 2 / variance)
   density /= np.sqrt(2 * np.pi * variance)
   constant = -np.log(2 * np.pi)  # of two entries, half each
