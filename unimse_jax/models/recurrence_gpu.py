@@ -1,10 +1,11 @@
 """The loops of `recurrence` as one kernel each, for NVIDIA GPUs.
 
 As a loop of XLA every frame costs the start of several kernels, which takes
-far longer than what they compute. Here a kernel goes through all frames of some
-rows and keeps their state in registers. XLA cannot split a kernel: each of
-several GPUs computes all rows of the batch, which take it no longer than its
-own, and keeps those that are its own.
+far longer than what they compute. Here a kernel goes through all frames of
+some rows, keeps their state in registers, and reads a frame while it computes
+the one before. XLA cannot split a kernel: each of several GPUs computes all
+rows of the batch, which take it no longer than its own, and keeps those that
+are its own.
 """
 
 import functools
