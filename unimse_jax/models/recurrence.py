@@ -1,5 +1,8 @@
 """The recurrent part of an LSTM and its gradient, on any device."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -33,25 +36,19 @@ def recur(
   return _forward(projected, mask, kernel)[0]
 
 
-def _forward(projected, mask, kernel) -> tuple[jax.Array, Trace]:
-  if not recurrence_gpu.fits(kernel):
-    return scan(projected, mask, kernel)
-  return jax.lax.platform_dependent(
-    projected, mask, kernel, cuda=recurrence_gpu.scan, default=scan
-  )
+def _forward(*inputs: Any) -> tuple[jax.Array, Trace]:
+  return _on_device(scan, recurrence_gpu.scan, *inputs)
 
 
-def _backward(d_states, trace, mask, kernel) -> jax.Array:
-  if not recurrence_gpu.fits(kernel):
-    return scan_back(d_states, trace, mask, kernel)
-  return jax.lax.platform_dependent(
-    d_states,
-    trace,
-    mask,
-    kernel,
-    cuda=recurrence_gpu.scan_back,
-    default=scan_back,
-  )
+def _backward(*inputs: Any) -> jax.Array:
+  return _on_device(scan_back, recurrence_gpu.scan_back, *inputs)
+
+
+def _on_device(loop: Callable, one_kernel: Callable, *inputs: Any) -> Any:
+  """What the loop makes of the inputs, the LSTM's kernel the last of them."""
+  if not recurrence_gpu.fits(inputs[-1]):
+    return loop(*inputs)
+  return jax.lax.platform_dependent(*inputs, cuda=one_kernel, default=loop)
 
 
 def scan(

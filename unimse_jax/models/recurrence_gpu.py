@@ -78,15 +78,16 @@ def _run(
   """Arrays float32[A, B, width], one for each of `widths`."""
   frames, rows = mask.shape
   missing = -rows % _ROWS
+  whole = rows + missing
   if missing:
     pad = functools.partial(jnp.pad, pad_width=((0, 0), (0, missing), (0, 0)))
     arrays = tuple(pad(array) for array in arrays)
     mask = jnp.pad(mask, ((0, 0), (0, missing)))
   found = pl.pallas_call(
     body,
-    grid=((rows + missing) // _ROWS,),
+    grid=(whole // _ROWS,),
     out_shape=[
-      jax.ShapeDtypeStruct((frames, rows + missing, width), jnp.float32)
+      jax.ShapeDtypeStruct((frames, whole, width), jnp.float32)
       for width in widths
     ],
     compiler_params=triton.CompilerParams(num_warps=_WARPS, num_stages=2),
