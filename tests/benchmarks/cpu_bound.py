@@ -9,7 +9,6 @@ fastest copy. Both for the equal and the drawn batch of
 """
 
 import argparse
-import functools
 import pathlib
 import runpy
 import sys
@@ -29,7 +28,6 @@ from unimse_jax.benchmarking import peers, workload
 from unimse_jax.config import Config
 from unimse_jax.parallel import sharding
 from unimse_jax.pipeline.mesh import config_mesh
-from unimse_jax.training.assembly import assemble
 
 _RUNS = 15
 # Gradient, two moments and the parameter are read, the last three written, and
@@ -77,11 +75,7 @@ def copy_rate() -> float:
 def step_flops(config: Config) -> tuple[int, dict[str, float]]:
   """Parameters, and task -> operations of a step before XLA's passes."""
   mesh = config_mesh(config)
-  model = workload.synthetic_model(config)
-  shapes = jax.eval_shape(
-    functools.partial(workload.init_params, config, model), jax.random.key(0)
-  )
-  assembly = assemble(config, model, shapes, mesh, total_steps=1)
+  _, assembly = workload.make_assembly(config, mesh)
   key = jax.device_put(jax.random.key(0), sharding.replicated(mesh))
   found = {
     name: assembly.step.lower(
@@ -89,7 +83,8 @@ def step_flops(config: Config) -> tuple[int, dict[str, float]]:
     ).cost_analysis()["flops"]
     for name, task in peers.make_train_tasks(config, mesh).items()
   }
-  return sum(leaf.size for leaf in jax.tree.leaves(shapes)), found
+  params = jax.tree.leaves(assembly.abstract_state.params)
+  return sum(leaf.size for leaf in params), found
 
 
 def main() -> None:

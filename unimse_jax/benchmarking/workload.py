@@ -83,15 +83,18 @@ def init_params(config: Config, model: UniMSE, key: jax.Array) -> Any:
   return model.init(key, batch)["params"]
 
 
+def _param_shapes(config: Config, model: UniMSE) -> Any:
+  make = functools.partial(init_params, config, model)
+  return jax.eval_shape(make, jax.random.key(0))
+
+
 def random_params(config: Config, model: UniMSE, mesh: Mesh) -> Any:
   """Weights as large as those that a run would start from, on the mesh.
 
   Drawn here: to compile the start of a whole T5 for a GPU takes longer than to
   compile its step.
   """
-  shapes = jax.eval_shape(
-    functools.partial(init_params, config, model), jax.random.key(0)
-  )
+  shapes = _param_shapes(config, model)
   rng = np.random.default_rng(config.seed)
 
   def draw(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
@@ -114,9 +117,7 @@ def make_assembly(config: Config, mesh: Mesh) -> tuple[UniMSE, Assembly]:
   compiled program.
   """
   model = synthetic_model(config)
-  shapes = jax.eval_shape(
-    functools.partial(init_params, config, model), jax.random.key(0)
-  )
+  shapes = _param_shapes(config, model)
   return model, assemble(config, model, shapes, mesh, total_steps=1000)
 
 
