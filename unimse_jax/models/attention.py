@@ -38,9 +38,10 @@ def _weights_forward(queries, keys, bias):
 
 def _weights_backward(saved, gradient):
   queries, keys, weights, shape = saved
-  products = weights.astype(jnp.float32) * gradient.astype(jnp.float32)
+  shares = weights.astype(jnp.float32)
+  products = shares * gradient.astype(jnp.float32)
   total = products.sum(-1, keepdims=True)
-  d_logits = (products - weights.astype(jnp.float32) * total).astype(keys.dtype)
+  d_logits = (products - shares * total).astype(keys.dtype)
   return (
     jnp.einsum("BHQS,BHSK->BQHK", d_logits, keys),
     jnp.einsum("BHQS,BQHK->BHSK", d_logits, queries),

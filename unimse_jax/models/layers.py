@@ -74,9 +74,9 @@ class Embed(nn.Module):
   as fast.
 
   Attributes:
-    entries: rows of the table.
-    width: of a vector.
-    dtype: of what is looked up.
+    entries: number of vectors.
+    width: numbers of each.
+    dtype: type that they are returned in.
   """
 
   entries: int

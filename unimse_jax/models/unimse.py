@@ -149,10 +149,7 @@ class UniMSE(nn.Module):
     self.t5 = T5(config.t5, config.remat)
     if config.marking == "segments":
       self.segment_embedding = nn.Embed(
-        2,
-        config.t5.width,
-        dtype=config.t5.compute_dtype,
-        embedding_init=nn.initializers.zeros,
+        2, config.t5.width, embedding_init=nn.initializers.zeros
       )
     self.modality_encoder = {
       name: ModalityEncoder(
