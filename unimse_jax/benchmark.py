@@ -120,7 +120,7 @@ def _measure_beside(config: Config) -> tuple[dict[str, Any], str]:
 
 
 def _measure_prediction(config: Config) -> dict[str, dict[str, float]]:
-  """Whole predictions with the weights that a run would start from."""
+  """Whole predictions, with random weights."""
   from unimse_jax.benchmarking import prediction_speed, workload
   from unimse_jax.pipeline.mesh import config_mesh
 
