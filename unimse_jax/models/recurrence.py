@@ -1,7 +1,6 @@
 """The recurrent part of an LSTM and its gradient, on any device."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,15 +35,15 @@ def recur(
   return _forward(projected, mask, kernel)[0]
 
 
-def _forward(*inputs: Any) -> tuple[jax.Array, Trace]:
+def _forward(*inputs: jax.Array) -> tuple[jax.Array, Trace]:
   return _on_device(scan, recurrence_gpu.scan, *inputs)
 
 
-def _backward(*inputs: Any) -> jax.Array:
+def _backward(*inputs: jax.Array | Trace) -> jax.Array:
   return _on_device(scan_back, recurrence_gpu.scan_back, *inputs)
 
 
-def _on_device(loop: Callable, one_kernel: Callable, *inputs: Any) -> Any:
+def _on_device(loop: Callable, one_kernel: Callable, *inputs):
   """What the loop makes of the inputs, the LSTM's kernel the last of them."""
   if not recurrence_gpu.fits(inputs[-1]):
     return loop(*inputs)
