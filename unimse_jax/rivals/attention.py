@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from unimse_jax.errors import InputError
+from unimse_jax.models.attention import attention_weights
 from unimse_jax.models.dense import Dense
 from unimse_jax.models.layers import Dropout
 
@@ -50,15 +51,16 @@ class Attention(nn.Module):
       projected = Dense(width, name=name)(x)
       return projected.reshape(*x.shape[:-1], self.heads, -1)
 
-    query, key = split("query", queries), split("key", source)
-    logits = jnp.einsum("BQHK,BFHK->BHQF", query, key)
-    logits *= (width // self.heads) ** -0.5
-    valid = mask[:, None, None, :]
-    lowest = jnp.finfo(logits.dtype).min
-    weights = nn.softmax(jnp.where(valid, logits, lowest))
-    weights = Dropout(self.dropout)(
-      jnp.where(valid, weights, 0.0), deterministic
+    query, key, value = (
+      split("query", queries) * (width // self.heads) ** -0.5,
+      split("key", source),
+      split("value", source),
     )
-    mixed = jnp.einsum("BHQF,BFHK->BQHK", weights, split("value", source))
+    hidden = jnp.where(mask, 0.0, jnp.finfo(jnp.float32).min)
+    weights = attention_weights(
+      query, key.swapaxes(1, 2), hidden[:, None, None]
+    )
+    weights = Dropout(self.dropout)(weights, deterministic)
+    mixed = jnp.einsum("BHQF,BFHK->BQHK", weights, value)
     out = Dense(width, name="out")(mixed.reshape(queries.shape))
     return jnp.where(mask.any(axis=1)[:, None, None], out, 0.0)

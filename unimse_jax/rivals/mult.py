@@ -160,7 +160,7 @@ class MulT(nn.Module):
     One layer is compiled, and its parameters have the layers as first axis.
     """
     layers = nn.scan(
-      TransformerLayer,
+      nn.remat(TransformerLayer, static_argnums=(4,), prevent_cse=False),
       variable_axes={"params": 0},
       split_rngs={"params": True, "dropout": True},
       in_axes=nn.broadcast,

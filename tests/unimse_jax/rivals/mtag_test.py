@@ -58,6 +58,19 @@ def test_each_graph_is_pruned_by_itself():
   np.testing.assert_array_equal(found, [[[True, False]]] * 2)
 
 
+def test_the_weakest_edge_that_stays_is_that_of_a_sort():
+  rng = np.random.default_rng(0)
+  weights = rng.random((3, 9, 9), np.float32) ** 20  # down to the least floats
+  weights[:, ::2, 3] = 0.0
+  weights[:, 1, ::2] = weights[:, 2, ::2] = 1.0  # ties
+  edges = rng.random((3, 9, 9)) < 0.8
+  for share in (0.1, 0.5, 0.8, 0.99):
+    found = strongest(jnp.asarray(weights), jnp.asarray(edges), share)
+    for own, there, kept in zip(weights, edges, found, strict=True):
+      weakest = np.sort(own[there])[-int(share * there.sum())]
+      np.testing.assert_array_equal(kept, there & (own >= weakest))
+
+
 def test_a_layer_attends_by_the_kind_of_each_edge():
   rng = np.random.default_rng(0)
   count = sum(size for _, size in SIZES)
