@@ -6,6 +6,7 @@ those of a constant: they look like scores and say nothing.
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from unimse_jax.tables.scores import (
   of_task,
 )
 
-# Of all predictions of a corpus that must differ from the commonest one.
+# Of all predictions of a corpus that must differ from the commonest one, and of
+# the targets' deviation that numbers must have.
 _LEAST_SHARE = 0.01
+_DECIMALS = 2  # numbers that are equal to the hundredth say the same
 
 
 def entropy(values: Sequence[Hashable]) -> float:
@@ -58,13 +61,17 @@ def collapse_report(
     own = [each for each in predictions if each.record.corpus == name]
     for task in TASKS:
       if task.constant in scores:
-        slot = task.field if task == INTENSITY else schemes[name]
         rated = [each for each in own if _target(each, task) is not None]
-        warnings += _warn(name, task, slot, rated, scores)
+        values = [_predicted(each, task, schemes[name]) for each in rated]
+        targets = [_target(each, task) for each in rated]
+        warnings += _warn(name, task, values, targets, scores)
+  # Predictions of other systems may have the slots of their own corpus alone.
+  slots = dict.fromkeys(slot for each in fields for slot in each)
   return {
     "distinct_share": len(outputs) / len(predictions),
     "entropy": {
-      slot: entropy([each[slot] for each in fields]) for slot in fields[0]
+      slot: entropy([_rounded(each[slot]) for each in fields if slot in each])
+      for slot in slots
     },
     "warnings": warnings,
   }
@@ -74,16 +81,32 @@ def _target(prediction: Prediction, task: Task) -> Any:
   return prediction.record.targets[task.field]
 
 
+def _predicted(prediction: Prediction, task: Task, scheme: str) -> Any:
+  """What was said, numbers rounded; None where that was malformed."""
+  if task != INTENSITY:
+    return prediction.parsed.emotion(scheme)
+  return _rounded(prediction.parsed.fields.get(task.field))
+
+
+def _rounded(value: Any) -> Any:
+  return round(value, _DECIMALS) if isinstance(value, Real) else value
+
+
+def _hardly_varies(values: Sequence[Any], targets: Sequence[Any]) -> bool:
+  """Whether numbers have next to none of the deviation of their targets."""
+  if not all(isinstance(value, Real) for value in values):
+    return False
+  return bool(np.std(values) < _LEAST_SHARE * np.std(targets))
+
+
 def _warn(
   name: str,
   task: Task,
-  slot: str,
-  rated: Sequence[Prediction],
+  values: Sequence[Any],
+  targets: Sequence[Any],
   scores: Mapping[str, Any],
 ) -> list[str]:
   """A warning if the field does not vary, or scores as a constant does."""
-  values = [each.parsed.fields.get(slot) for each in rated]
-  targets = [_target(each, task) for each in rated]
   value, count = Counter(values).most_common(1)[0]
   collapsed = len(values) - count < _LEAST_SHARE * len(values)
   # Where the truth itself hardly varies, a constant is right.
@@ -93,13 +116,17 @@ def _warn(
   constant = scores[task.constant]
   told = [each for each in of_task(task) if each.constant_defined]
   equal = all(scores[each.name] == constant[each.name] for each in told)
-  if not collapsed and not equal:
+  if collapsed:
+    reason = f"{count} of {len(values)} predicted values are {value!r}"
+  elif _hardly_varies(values, targets):
+    reason = (
+      f"the {len(values)} predicted values lie between {min(values)} and "
+      f"{max(values)}"
+    )
+  elif equal:
+    reason = "the predictions score exactly as a constant does"
+  else:
     return []
-  reason = (
-    f"{count} of {len(values)} predicted values are {value!r}"
-    if collapsed
-    else "the predictions score exactly as a constant does"
-  )
   own, fixed = (
     ", ".join(f"{x.title} {format_score(x, values[x.name])}" for x in told)
     for values in (scores, constant)

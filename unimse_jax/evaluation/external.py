@@ -251,9 +251,12 @@ def _as_predicted(record: Record, predicted: set[tuple[str, str]]) -> Record:
 def _predict(record: Record, rows: Rows, mixture: Mixture) -> Prediction:
   row = rows.get((record.corpus, record.id), {})
   scheme = mixture.corpora[record.corpus].scheme_name
-  fields = {"intensity": row.get("intensity")}
-  if scheme:
-    fields[scheme] = row.get("emotion")
+  slots = {"intensity": "intensity", "emotion": scheme}
+  fields = {
+    slots[field]: row.get(field)
+    for field in _FIELDS
+    if row.get(field) is not None or record.targets[field] is not None
+  }
   lacks = any(
     record.targets[field] is not None and row.get(field) is None
     for field in _FIELDS

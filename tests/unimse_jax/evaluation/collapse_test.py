@@ -4,7 +4,7 @@ import pytest
 
 from unimse_jax.data import mixture
 from unimse_jax.evaluation import collapse, scoring
-from unimse_jax.labels import LabelText
+from unimse_jax.labels import LabelText, ParsedLabel
 from unimse_jax.prediction.prediction import Prediction
 
 
@@ -17,9 +17,9 @@ def loaded(corpora):
 @pytest.fixture(scope="module")
 def report(loaded):
   """The report of a function from an example to its output."""
-  text = LabelText(loaded.schema)
 
-  def make(write, examples=None):
+  def make(write, examples=None, schema=loaded.schema):
+    text = LabelText(schema)
     predictions = [
       Prediction(output, text.parse(output), record=each)
       for each in (examples or loaded.examples["test"])
@@ -79,6 +79,54 @@ def test_one_field_may_collapse_alone(report):
   )
   (warning,) = found["warnings"]
   assert "films, intensity: 5 of 5 predicted values are 1.5" in warning
+
+
+def test_three_fields_are_read_from_the_slot_for_all_schemes(report, loaded):
+  schema = loaded.schema.three_field()
+  right = report(lambda example, text: text.write(example.label), schema=schema)
+  assert right["warnings"] == []
+  one = report(lambda example, text: "neutral, 0, anger", schema=schema)
+  assert (
+    "friends, emotion: 5 of 5 predicted values are 'anger'"
+    in (one["warnings"][-1])
+  )
+
+
+def test_numbers_that_differ_by_next_to_nothing_are_a_collapse(loaded):
+  films = [each for each in loaded.examples["test"] if each.corpus == "films"]
+
+  def found(step):
+    predictions = [
+      Prediction(
+        str(place),
+        ParsedLabel({"intensity": 0.2 + step * place}, malformed=False),
+        record=each,
+      )
+      for place, each in enumerate(films)
+    ]
+    scored = scoring.scored_values(predictions, loaded)
+    corpora = scoring.score_corpora(predictions, scored, loaded)
+    return collapse.collapse_report(predictions, corpora, {"films": ""})
+
+  (same,) = found(1e-5)["warnings"]
+  assert "films, intensity: 5 of 5 predicted values are 0.2; " in same
+  assert found(1e-5)["entropy"] == {"intensity": 0}
+  (near,) = found(4e-3)["warnings"]  # of a deviation of 1.3
+  assert "the 5 predicted values lie between 0.2 and 0.22; " in near
+  assert found(0.1)["warnings"] == []
+
+
+def test_predictions_may_have_the_slots_of_their_corpus_alone(loaded):
+  predictions = [
+    Prediction("", ParsedLabel(fields, malformed=False), record=each)
+    for each in loaded.examples["test"]
+    for fields in [
+      {"moods": each.emotion} if each.emotion else {"intensity": each.intensity}
+    ]
+  ]
+  found = collapse.collapse_report(predictions, {}, {})
+  assert set(found["entropy"]) == {"intensity", "moods"}
+  assert found["entropy"]["intensity"] == pytest.approx(1.522, abs=1e-3)
 
 
 def test_malformed_outputs_score_as_a_constant(report):

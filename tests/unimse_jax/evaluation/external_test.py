@@ -61,6 +61,19 @@ def test_the_scores_are_those_of_eval(evaluated, rows, mixture, tmp_path):
     assert found[name] == scores | {"calibration": {}}
 
 
+def test_a_collapse_is_told_of_each_corpus_by_what_it_rates(
+  rows, mixture, tmp_path
+):
+  rows = [
+    {**row, "emotion": "joy"} if "emotion" in row else row for row in rows
+  ]
+  path = write(tmp_path / "a.jsonl", rows[::-1])
+  evaluation = external.evaluate(external.read(path, mixture), mixture, "test")
+  found = evaluation.decoding["collapse"]
+  assert set(found["entropy"]) == {"intensity", "moods"}
+  assert any("friends, emotion" in each for each in found["warnings"])
+
+
 def test_csv_is_read_as_json_lines_are(rows, mixture, tmp_path):
   path = tmp_path / "a.csv"
   with path.open("w", newline="") as file:
