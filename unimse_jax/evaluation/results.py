@@ -95,10 +95,7 @@ def record_opening(run_dir: RunDir, step: int, source: dict[str, Any]) -> int:
   Returns:
     The number of openings, this one included.
   """
-  now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-  count = run_dir.add_opening(
-    {"time": now, "commit": source["commit"], "step": step}
-  )
+  count = count_opening(run_dir, step, source)
   if count > 1:
     logging.warning(
       "The test split of %s has now been scored %d times: choose nothing by "
@@ -108,6 +105,14 @@ def record_opening(run_dir: RunDir, step: int, source: dict[str, Any]) -> int:
       run_dir.openings_file,
     )
   return count
+
+
+def count_opening(run_dir: RunDir, step: int, source: dict[str, Any]) -> int:
+  """`record_opening` without its warning, for a run that says so once."""
+  now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+  return run_dir.add_opening(
+    {"time": now, "commit": source["commit"], "step": step}
+  )
 
 
 def _row(

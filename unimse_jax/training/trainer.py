@@ -17,7 +17,7 @@ from unimse_jax.checkpoints.checkpointer import Checkpointer
 from unimse_jax.config import Config
 from unimse_jax.data.batching import Batch, prefetch
 from unimse_jax.errors import InputError
-from unimse_jax.evaluation import selection
+from unimse_jax.evaluation import results, selection
 from unimse_jax.evaluation.evaluator import Evaluator
 from unimse_jax.parallel import multihost, sharding
 from unimse_jax.pipeline import Experiment, preparation
@@ -329,6 +329,9 @@ class _Training:
     scores, skill = self._scores(step, state, "validation", writer)
     progress.evaluated(step // self.order.steps_per_epoch, scores)
     if selection.split_of(self.config.train.selection) == "test":
+      if multihost.is_first():
+        source = results.provenance(self.experiment)
+        results.count_opening(self.experiment.run_dir, step, source)
       _, skill = self._scores(step, state, "test", writer)
     return skill
 

@@ -295,6 +295,7 @@ def test_selecting_on_test_is_loud_and_in_the_results(
   run = evaluation_run.evaluate(config, tmp_path, "test")
   results.write(RunDir(tmp_path), "test", *run)
   stored = RunDir(tmp_path).results("test")
+  assert stored["test_openings"] == 2  # once in training
   assert "TEST SPLIT" in stored["selection"]["banner"]
   assert "TEST" in stored["selection"]["rule"]
   best = stored["selection"]["best_per_score"]["films/mae"]
