@@ -164,7 +164,8 @@ class RunDir:
 
     Raises:
       InputError: the directory cannot be made or written; another run uses it;
-        another config made it (every differing field is named), or more epochs.
+        another config made it (every differing field is named), more epochs,
+        or with other decoding as long as its training goes on.
     """
     with self.hold_study():
       with self._writing():
@@ -172,6 +173,7 @@ class RunDir:
         stored = self.exists() and config_file.check(self.config_file, config)
         if stored:
           trained.check_epochs(self.checkpoints, stored.config, config)
+          trained.check_decoding(self.checkpoints, stored.config, config)
         config_file.settle(self.config_file, config, stored or None)
       yield
 

@@ -1,5 +1,6 @@
 """How far a run was trained, by the metadata of its newest checkpoint."""
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -54,6 +55,38 @@ def check_epochs(
       *(epochs, checkpoints.parent, before.train.epochs),
       *(config.optimizer.schedule, epochs),
     )
+
+
+def check_decoding(
+  checkpoints: pathlib.Path, before: Config, config: Config
+) -> None:
+  """Evaluations among which the best is chosen must decode alike.
+
+  Args:
+    checkpoints: directory of the run's checkpoints.
+    before: config that the run was last trained with.
+    config: config to go on with.
+
+  Raises:
+    InputError: the run goes on, and what decides its predictions differs.
+  """
+  longer = config.train.epochs > before.train.epochs
+  if not newest(checkpoints) or has_ended(checkpoints, before) and not longer:
+    return
+  old, new = map(dataclasses.asdict, (before.decoding, config.decoding))
+  faults = "".join(
+    f"\n  decoding.{name}: {old[name]!r} before, now {value!r}"
+    for name, value in new.items()
+    if value != old[name] and name != "batch_size"  # which changes nothing
+  )
+  if not faults:
+    return
+  raise InputError(
+    f"config.decoding: expected what the run in {checkpoints.parent} was "
+    f"evaluated with so far, for its best checkpoint is chosen among all "
+    f"evaluations, found{faults}\nTrain on without the change, and give it to "
+    "unimse_jax.eval; or choose a new --workdir."
+  )
 
 
 def has_ended(checkpoints: pathlib.Path, config: Config) -> bool:

@@ -48,6 +48,17 @@ def test_a_longer_training_does_not_pass_for_a_shorter_one(copy, tiny_config):
   assert copy.config_file.read_bytes() == config
 
 
+def test_evaluations_that_are_compared_decode_alike(copy, tiny_config):
+  other = {"decoding.length_penalty": 0.5, "decoding.beams": 2}
+  longer = tiny_config({"train.epochs": 3, **other})
+  with pytest.raises(InputError, match="beams: 1 before, now 2") as error:
+    trainer.train(longer, copy.path)
+  assert "length_penalty: 0.0 before, now 0.5" in str(error.value)
+  # A training that has ended chooses nothing any more, and may be scored anew.
+  assert trainer.train(tiny_config(other), copy.path).finished
+  evaluation_run.evaluate(tiny_config(other), copy.path, "validation")
+
+
 def test_a_run_without_its_config_is_neither_resumed_nor_cleared(
   copy, tiny_config
 ):
