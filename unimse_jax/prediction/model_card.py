@@ -6,7 +6,7 @@ from typing import Any
 
 from unimse_jax.pipeline import Pipeline
 from unimse_jax.tables import writers
-from unimse_jax.tables.scores import SCORES, format_score
+from unimse_jax.tables.scores import SCORES, TASKS, format_score
 from unimse_jax.tables.table import Table
 
 _LIMITS = """\
@@ -95,9 +95,21 @@ def _scores(results: Mapping[str, Any]) -> list[str]:
         for score in SCORES
         if scores.get(score.name) is not None
       )
-      rows.append((corpus, split, str(scores["n"]), seed, shown))
+      rows.append((corpus, split, _count(scores), seed, shown))
   title = "One run, one seed: the spread over seeds is not known from it."
   return [writers.to_markdown(Table(title, tuple(rows)))]
+
+
+def _count(scores: Mapping[str, Any]) -> str:
+  """N; both where a corpus rates fewer utterances for the one task."""
+  counts = {
+    task.field: scores[f"n_{task.field}"]
+    for task in TASKS
+    if scores[f"n_{task.field}"]
+  }
+  if len({*counts.values()}) == 1:
+    return str(*{*counts.values()})
+  return ", ".join(f"{count} ({field})" for field, count in counts.items())
 
 
 def _front_matter(name: str, results: Mapping[str, Any]) -> str:

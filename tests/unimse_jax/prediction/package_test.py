@@ -94,6 +94,18 @@ def test_a_run_without_results_says_so(straight):
   assert "model-index" not in card
 
 
+def test_a_card_says_of_how_many_utterances_each_score_is(straight, directory):
+  opened = pipeline_lib.open_pipeline(
+    RunDir(straight).read_config(), RunDir(straight)
+  )
+  stored = RunDir(straight).results("test")
+  stored["corpora"]["films"] |= {"n": 3, "n_intensity": 5, "n_emotion": 3}
+  source = {"checkpoint": "best", "step": 4}
+  card = model_card.write(opened, {"test": stored}, source, "DIR")
+  assert "| films | test | 5 (intensity), 3 (emotion) |" in card
+  assert "| friends | test | 5 |" in card
+
+
 def test_an_interrupted_export_leaves_nothing(straight, tmp_path, monkeypatch):
   def fail(*_):
     raise KeyboardInterrupt
