@@ -105,6 +105,9 @@ def check_rules(run_: PlannedRun) -> None:
     for flag in _CARRIED
     if before[flag] != now[flag]
   ]
+  weights = [(meta.get("encoder") or {}).get("sha256") for meta in (own, whole)]
+  if not faults and weights[0] != weights[1]:
+    faults = [f"--encoder {now['encoder']} of other weights"]
   if faults:
     raise InputError(
       f"Universal labels: expected {labels} by the rules of the labels that it "

@@ -48,7 +48,7 @@ def test_labels_by_other_rules_than_the_whole_models_are_refused(
   tiny_config, tmp_path
 ):
   meta = {
-    "encoder": {"name": "minilm"},
+    "encoder": {"name": "minilm", "sha256": "6f"},
     "ties": {"rule": "lowest"},
     "neutral": "constants",
     "datasets": {"films": {}, "friends": {}},
@@ -69,6 +69,11 @@ def test_labels_by_other_rules_than_the_whole_models_are_refused(
     with pytest.raises(InputError, match="--encoder None, not minilm") as error:
       refuse(rows, *more, "test", {})
     assert "--neutral as_others, not constants" in str(error.value)
+  own.write_text(
+    json.dumps(row | {"encoder": {"name": "minilm", "sha256": "0"}})
+  )
+  with pytest.raises(InputError, match="--encoder minilm of other weights"):
+    launch.check_rules(run)
   # Labels of other corpora that happen to lie beside them.
   whole.write_text(json.dumps(meta | {"datasets": {"news": {}}}))
   launch.check_rules(run)
