@@ -104,7 +104,7 @@ def measure_training(config: Config, steps: int, warmup: int) -> dict[str, Any]:
   workload = make_workload(config, mesh)
   model, assembly = make_assembly(config, mesh)
   report = _describe(config, mesh, assembly.abstract_state.params)
-  report |= {"steps": steps}
+  report |= {"steps": -(-steps // AHEAD) * AHEAD}
   device = mesh.devices.flat[0]
   with _explained(device):
     state = assembly.create_state(random_params(config, model, mesh))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from unimse_jax.benchmarking.throughput import WAYS
+from unimse_jax.benchmarking.throughput import AHEAD, WAYS
 from unimse_jax.tables import writers
 from unimse_jax.tables.table import Table
 
@@ -49,7 +49,8 @@ def _training(train: Mapping[str, Any]) -> Table:
     )
   mean = f"{1e3 * overall['step_seconds']:.1f}"
   rows.append(("all", "100.0%", mean, "", "", "", *_rates(overall), ""))
-  return Table("Training, times of a step in ms", tuple(rows))
+  title = f"Training, ms of a step: means of {AHEAD} that start together"
+  return Table(title, tuple(rows))
 
 
 def _rates(rates: Mapping[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ flax, optax, numpy and ml_collections.
 import collections
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -89,7 +90,7 @@ def _param_shapes(config: Config, model: UniMSE) -> Any:
 
 
 def random_params(config: Config, model: UniMSE, mesh: Mesh) -> Any:
-  """Weights as large as those that a run would start from, on the mesh.
+  """Random weights on the mesh, with finite losses; no run starts from them.
 
   Drawn here: to compile the start of a whole T5 for a GPU takes longer than to
   compile its step.
@@ -102,7 +103,7 @@ def random_params(config: Config, model: UniMSE, mesh: Mesh) -> Any:
     if name == "scale":
       return np.ones(leaf.shape, leaf.dtype)
     values = rng.standard_normal(leaf.shape, np.float32)
-    inputs = 1 if name == "embedding" else leaf.shape[0]
+    inputs = 1 if name == "embedding" else math.prod(leaf.shape[:-1])
     return (values * inputs**-0.5).astype(leaf.dtype)
 
   return jax.device_put(

@@ -3,9 +3,9 @@
 As a loop of XLA every frame costs the start of several kernels, which takes
 far longer than what they compute. Here a kernel goes through all frames of
 some rows, keeps their state in registers, and reads a frame while it computes
-the one before. XLA cannot split a kernel: each of several GPUs computes all
-rows of the batch, which take it no longer than its own, and keeps those that
-are its own.
+the one before. XLA cannot split a kernel: each of several GPUs gets and
+computes all rows of the batch, and keeps those that are its own. Within a
+machine that is still faster than the loop, between machines it may not be.
 """
 
 import functools
@@ -20,11 +20,23 @@ _WARPS = 4  # 2 take twice as long, 8 no less
 _ROWS = 16  # of a kernel; a matrix unit takes no fewer
 _WIDTHS = (16, 32, 64)  # larger ones do not leave room for the weights
 _GATES = 4
+_AMPERE = 8.0  # compute capability; earlier GPUs have no room for a kernel
 
 
 def fits(kernel: jax.Array) -> bool:
-  """Whether an LSTM of this width can be one kernel."""
-  return kernel.shape[0] in _WIDTHS and kernel.dtype == jnp.float32
+  """Whether an LSTM of this width should be one kernel on the GPUs here."""
+  return (
+    kernel.shape[0] in _WIDTHS
+    and kernel.dtype == jnp.float32
+    and jax.process_count() == 1
+    and all(map(_runs_triton, jax.local_devices()))
+  )
+
+
+def _runs_triton(device: jax.Device) -> bool:
+  """True of what is no NVIDIA GPU, too: it takes the loop anyway."""
+  capability = getattr(device, "compute_capability", "")
+  return not capability[:1].isdigit() or float(capability) >= _AMPERE
 
 
 def scan(

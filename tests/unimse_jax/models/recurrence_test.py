@@ -1,5 +1,7 @@
 """The LSTM's loops against jax's own gradient, and as one kernel each."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -98,3 +100,28 @@ def test_a_gpu_gets_one_kernel_for_each_direction(width, kernels):
   assert str(traced.jaxpr).count("= pallas_call[") == kernels
   program = traced.lower(lowering_platforms=("cpu",)).as_text()
   assert "triton" not in program and "stablehlo.while" in program
+
+
+@pytest.mark.parametrize(
+  ("capabilities", "processes", "expected"),
+  [
+    ((None,), 1, True),  # a CPU: its program takes the loop whatever is said
+    (("8.6", "9.0"), 1, True),
+    (("10.0",), 1, True),
+    (("gfx942",), 1, True),
+    (("7.5",), 1, False),
+    (("9.0", "7.0"), 1, False),
+    (("9.0",), 2, False),
+  ],
+)
+def test_a_kernel_is_for_the_gpus_that_can_and_should_run_it(
+  capabilities, processes, expected, monkeypatch
+):
+  devices = [
+    types.SimpleNamespace(**({"compute_capability": each} if each else {}))
+    for each in capabilities
+  ]
+  monkeypatch.setattr(jax, "local_devices", lambda: devices)
+  monkeypatch.setattr(jax, "process_count", lambda: processes)
+  assert recurrence_gpu.fits(jnp.zeros((64, 256))) is expected
+  assert not recurrence_gpu.fits(jnp.zeros((65, 260)))
