@@ -2,11 +2,13 @@
 
 Paths are relative to the manifest, or addresses in buckets. `audio` may name a
 video file: its sound track is used. `start` and `end` (seconds) cut both. Rows
-without labels serve as dialogue context only.
+without labels serve as dialogue context only. The rows of a dialogue are in the
+order of `turn`; where none of them has one, in that of their lines.
 """
 
 import functools
 import reprlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +189,46 @@ def _utterance(values: dict, root: Path) -> Utterance:
   )
 
 
+def _group_dialogues(rows: Iterable[ManifestRow]) -> list[list[ManifestRow]]:
+  """The rows without faults of each dialogue of a split, in their order."""
+  dialogues = defaultdict(list)
+  for row in rows:
+    if not row.faults and row.values.get("dialogue"):
+      dialogues[row.values["split"], row.values["dialogue"]].append(row)
+  return list(dialogues.values())
+
+
+def _turn_faults(dialogue: Sequence[ManifestRow]) -> Iterator[str]:
+  """Yields why the turns of one dialogue do not put its rows in an order."""
+  lines = defaultdict(list)
+  for row in dialogue:
+    lines[row.values.get("turn")].append(row.number)
+  name = reprlib.repr(dialogue[0].values["dialogue"])
+  without = lines.pop(None, [])
+  if without and lines:
+    yield (
+      f"line {without[0]}: expected a turn in every row of dialogue {name}, or "
+      "in none for the order of the lines; found "
+      f"{len(dialogue) - len(without)} with one and {len(without)} without"
+    )
+  for turn, (first, *others) in lines.items():
+    if others:
+      yield (
+        f"line {others[0]}: expected another turn than in each other row of "
+        f"dialogue {name}; found turn {turn} here and in line {first}"
+      )
+
+
+def _number_turns(dialogues: Iterable[Sequence[ManifestRow]]) -> dict[int, int]:
+  """Line number -> turn, of the dialogues that have no turns of their own."""
+  return {
+    row.number: place
+    for dialogue in dialogues
+    for place, row in enumerate(dialogue)
+    if "turn" not in row.values
+  }
+
+
 def _name_format(content: bytes) -> str:
   """What a file seems to be that is no JSON lines; "": it cannot be told."""
   if content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -263,7 +305,7 @@ def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
 
   Raises:
     InputError: no manifest, or with every fault of its rows and their line
-      numbers.
+      numbers; two rows of a dialogue with one turn, or some without, are such.
   """
   file = path / MANIFEST_FILE if path.is_dir() else path
   if not file.is_file():
@@ -283,12 +325,18 @@ def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
   faults = [
     f"line {row.number}: {fault}" for row in rows for fault in row.faults
   ]
+  dialogues = _group_dialogues(rows)
+  faults += [fault for each in dialogues for fault in _turn_faults(each)]
   if faults:
     raise InputError(
       list_faults(f"{file} has faults", faults)
       + "\nCorrect these lines and run the command again."
     )
-  utterances = tuple(_utterance(row.values, root) for row in rows)
+  turns = _number_turns(dialogues)
+  utterances = tuple(
+    _utterance({"turn": turns.get(row.number, 0), **row.values}, root)
+    for row in rows
+  )
   remarks = tuple(_doubts(utterances, scheme))
   name = name or root.resolve().name
   return Corpus(name, utterances, scheme, remarks=remarks)

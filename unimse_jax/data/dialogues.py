@@ -4,7 +4,7 @@ import bisect
 import collections
 import dataclasses
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 import numpy as np
@@ -32,11 +32,16 @@ class Dialogues:
 
   @classmethod
   def of(cls, records: Sequence[Record]) -> Self:
-    """Groups the records of a split by corpus and dialogue."""
+    """Groups the records of a split by corpus and dialogue.
+
+    Raises:
+      InputError: two utterances of a dialogue have the same turn.
+    """
     groups: dict[tuple, list[int]] = collections.defaultdict(list)
     for row, record in enumerate(records):
       own = (record.corpus, record.dialogue) if record.dialogue else (row,)
       groups[own].append(row)
+    _check_turns([records[row] for row in rows] for rows in groups.values())
     speakers = [0] * len(records)
     dialogues = []
     for rows in groups.values():
@@ -120,6 +125,35 @@ class Dialogues:
         self.speakers[row] for row in dialogue
       ]
     return {"dialogue_rows": found, "dialogue_speakers": speakers}
+
+
+def _check_turns(dialogues: Iterable[Sequence[Record]]) -> None:
+  """Refuses dialogues whose order the turns do not tell.
+
+  Records are not in the order of their source. Exports of manifests that gave
+  no turns used to have 0 in all of them.
+
+  Raises:
+    InputError: two utterances of a dialogue have the same turn; it names the
+      first such dialogue of each corpus.
+  """
+  faults: dict[str, str] = {}
+  for turns in dialogues:
+    counts = collections.Counter(each.turn for each in turns)
+    (turn, count), corpus = counts.most_common(1)[0], turns[0].corpus
+    if count > 1 and corpus not in faults:
+      faults[corpus] = (
+        f"{corpus}, dialogue {turns[0].dialogue!r}: found turn {turn} in "
+        f"{count} of {len(turns)} utterances"
+      )
+  if faults:
+    raise InputError(
+      "Expected utterances of a dialogue to differ in their turns, for a "
+      "system that reads dialogues in their order:\n  "
+      + "\n  ".join(faults.values())
+      + "\nExport these corpora again, with --overwrite: a manifest's dialogue "
+      "without turns now gets them in the order of its lines."
+    )
 
 
 def _deal(dialogues: Sequence[Sequence[int]], count: int) -> list[list[int]]:

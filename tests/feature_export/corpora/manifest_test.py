@@ -86,6 +86,43 @@ def test_manifest_collects_all_faulty_lines(tmp_path):
   assert "line 5: not JSON" in message
 
 
+def _said(*dialogues_and_turns: tuple[str, int | None]) -> list[dict]:
+  """Rows of one split, named by their place."""
+  return [
+    {**ROW, "id": f"u{place}", "dialogue": dialogue, "turn": turn}
+    for place, (dialogue, turn) in enumerate(dialogues_and_turns)
+  ]
+
+
+def test_a_dialogue_without_turns_has_them_in_the_order_of_its_lines(
+  tmp_path, write_manifest
+):
+  rows = _said(("a", None), ("b", 7), ("a", None), ("b", 3), ("a", None))
+  rows.append({**ROW, "id": "alone"})
+  corpus = manifest.load(write_manifest(tmp_path, rows), "mine", None)
+  found = [(each.dialogue, each.turn) for each in corpus.utterances]
+  assert found == [("a", 0), ("b", 7), ("a", 1), ("b", 3), ("a", 2), ("", 0)]
+
+
+def test_turns_that_give_no_order_are_refused(tmp_path, write_manifest):
+  rows = _said(("a", 0), ("a", None), ("b", 2), ("b", 2), ("b", 2), ("c", 0))
+  # The same turn in two dialogues, or outside of any, is none of these.
+  rows += [{**ROW, "id": f"alone{place}", "turn": 0} for place in range(2)]
+  with pytest.raises(InputError) as caught:
+    manifest.load(write_manifest(tmp_path, rows), None, None)
+  message = str(caught.value)
+  assert "has faults (2):" in message
+  assert (
+    "line 2: expected a turn in every row of dialogue 'a', or in none for the "
+    "order of the lines; found 1 with one and 1 without"
+  ) in message
+  assert (
+    "line 4: expected another turn than in each other row of dialogue 'b'; "
+    "found turn 2 here and in line 3"
+  ) in message
+  assert "Correct these lines and run the command again." in message
+
+
 def test_manifest_missing_empty_or_not_text(tmp_path):
   with pytest.raises(InputError, match="No manifest at"):
     manifest.load(tmp_path, None, None)

@@ -36,6 +36,16 @@ def test_one_name_in_two_corpora_is_two_dialogues():
   assert Dialogues.of([record("a", 0), other]).rows == ((0,), (1,))
 
 
+def test_turns_that_are_equal_within_a_dialogue_are_refused():
+  shuffled = [record("a", 0), record("b", 0), record("a", 0)]
+  with pytest.raises(InputError) as caught:
+    Dialogues.of([*shuffled, record("c", 1), record("c", 1)])
+  message = str(caught.value)
+  assert "meld, dialogue 'a': found turn 0 in 2 of 2 utterances" in message
+  assert "'b'" not in message
+  assert "Export these corpora again" in message
+
+
 @pytest.fixture
 def many() -> Dialogues:
   """60 dialogues of 1 to 9 utterances."""
