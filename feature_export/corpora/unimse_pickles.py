@@ -24,6 +24,7 @@ from feature_export.corpora.schemes import IEMOCAP, MELD
 from feature_export.corpora.source_files import read_table
 from feature_export.corpora.stored import FeatureCleaner
 from feature_export.corpora.unimse_samples import (
+  ORDER_NOTE,
   SampleReader,
   leave_out_unknown_polarity,
   match_sample_file,
@@ -294,7 +295,13 @@ def load(raw: Path, texts: Path | None, nonfinite: str) -> list[Corpus]:
   reader = SampleReader(nonfinite)
   for path in samples:
     reader.add(path, load_pickle(path), *match_sample_file(path))
-  return [
+  corpora = [
     _build(name, utterances, reader.cleaners[name], reader.files[name])
     for name, utterances in sorted(reader.utterances.items())
+  ]
+  return [
+    replace(each, notes=(*each.notes, ORDER_NOTE))
+    if any(utterance.dialogue for utterance in each.utterances)
+    else each
+    for each in corpora
   ]

@@ -7,7 +7,8 @@ utterance's name (IEMOCAP). A train label is
 "polarity,score,MELD emotion,IEMOCAP emotion", of which only the field that
 the corpus annotates is taken: the others were completed, some from test
 labels, some wrongly (see docs/checking.md). A dev or test label is the bare
-score or emotion.
+score or emotion. The context of a text is in the text; which dialogue it is of,
+IEMOCAP's ids alone tell.
 """
 
 import json
@@ -44,8 +45,13 @@ _SPLITS = {
   "test": "test",
 }
 _IEMOCAP_ID = re.compile(r"Ses0[1-5][MF]_\w+_[MF]\w\w\d")
+_IEMOCAP_TURN = re.compile(r"(Ses0[1-5][MF]_\w+)_([MF])(\d{3})")
 _CLIP_ID = re.compile(r".+_\d+")
 _MARK = "</s>"
+ORDER_NOTE = (
+  "turns of a dialogue are in about their order: ids number those of each "
+  "speaker alone"
+)
 
 
 def match_sample_file(path: Path) -> tuple[str, str] | None:
@@ -93,32 +99,39 @@ def _own_label(label: object, corpus: str) -> dict:
   return {**own, "polarity": polarity} if polarity in POLARITIES else own
 
 
-def _turns(text: str, utterance: Utterance) -> list[Utterance]:
-  """Splits "before </s> text </s> after" into an utterance and its context.
+def _split_context(utterance: Utterance) -> Utterance | None:
+  """Splits the text "before </s> text </s> after"; None: of another form.
 
-  The authors ran the turns of either side together: one turn each way.
+  The authors ran the turns of either side together: one text each way, whose
+  speakers are not told.
   """
-  parts = [part.strip() for part in text.split(_MARK)]
+  parts = [part.strip() for part in utterance.text.split(_MARK)]
   if len(parts) != 3:
-    return []
+    return None
   before, own, after = parts
   if utterance.speaker and own.startswith(utterance.speaker + " "):
     own = own[len(utterance.speaker) + 1 :].strip()
-  made = []
-  for turn, each in ((0, before), (2, after)):
-    if each:
-      made.append(
-        Utterance(
-          id=f"{utterance.id}/context{turn}",
-          split=utterance.split,
-          text=each,
-          dialogue=utterance.id,
-          turn=turn,
-        )
-      )
-  if made:
-    utterance = replace(utterance, dialogue=utterance.id, turn=1)
-  return [replace(utterance, text=own), *made]
+  return replace(
+    utterance,
+    text=own,
+    before=(before,) if before else (),
+    after=(after,) if after else (),
+    before_speakers=("",) if before else (),
+    after_speakers=("",) if after else (),
+  )
+
+
+def _place_in_dialogue(name: str, corpus: str) -> tuple[str, int]:
+  """The dialogue and turn that a sample's id tells; ("", 0): it tells none.
+
+  An IEMOCAP id counts the turns of each speaker alone. The two counts are
+  interleaved, F first: about the true order, which no sample file holds. MELD's
+  samples have no id, only a speaker.
+  """
+  match = _IEMOCAP_TURN.fullmatch(name) if corpus == "iemocap" else None
+  if match is None:
+    return "", 0
+  return match[1], 2 * int(match[3]) + "FM".index(match[2])
 
 
 class SampleReader:
@@ -162,7 +175,9 @@ class SampleReader:
       counts[owner] += 1
       words = text if len(text) else sample[0][0] or ""
       utterance = Utterance(
-        name, split, to_text(words), speaker=third if owner == "meld" else ""
+        *(name, split, to_text(words), *_place_in_dialogue(third, owner)),
+        speaker=third if owner == "meld" else "",
+        own_context=True,
       )
       self._add_one(utterance, owner, path, own, audio, video)
     if faults:
@@ -197,8 +212,8 @@ class SampleReader:
     if _MARK not in utterance.text:
       utterances.append(utterance)
       return
-    turns = _turns(utterance.text, utterance)
-    if not turns:
+    divided = _split_context(utterance)
+    if divided is None:
       text = utterance.text
       cleaner.remarks.append(
         Remark(
@@ -208,8 +223,8 @@ class SampleReader:
         )
       )
       plain = " ".join(text.replace(_MARK, " ").split())
-      turns = [replace(utterance, text=plain)]
-    utterances += turns
+      divided = replace(utterance, text=plain)
+    utterances.append(divided)
 
 
 def leave_out_unknown_polarity(

@@ -107,6 +107,8 @@ class Utterance:
     before, after: texts of the turns around it, nearest first; empty until
       `with_contexts` has seen the whole corpus.
     before_speakers, after_speakers: their speakers, as many as texts.
+    own_context: whether these four are the source's, so that `with_contexts`
+      leaves them as they are, empty ones too.
   """
 
   id: str
@@ -124,6 +126,7 @@ class Utterance:
   after: tuple[str, ...] = ()
   before_speakers: tuple[str, ...] = ()
   after_speakers: tuple[str, ...] = ()
+  own_context: bool = False
 
   @property
   def labelled(self) -> bool:
@@ -187,7 +190,8 @@ def with_contexts(
     limit: largest number of turns on either side.
 
   Returns:
-    The utterances in their order; one without a dialogue is as it was.
+    The utterances in their order; one without a dialogue, or with a context of
+    its own, is as it was.
   """
   known = {utterance.id: utterance for utterance in utterances}
   dialogues = defaultdict(list)
@@ -197,6 +201,8 @@ def with_contexts(
   for turns in dialogues.values():
     turns.sort(key=lambda utterance: utterance.turn)
     for position, utterance in enumerate(turns):
+      if utterance.own_context:
+        continue
       before = turns[max(0, position - limit) : position][::-1]
       after = turns[position + 1 : position + 1 + limit]
       known[utterance.id] = replace(

@@ -125,6 +125,7 @@ def build_metadata(corpus: Corpus, settings: ExtractionSettings) -> dict:
   scheme = corpus.scheme
   labelled = [each for each in corpus.utterances if each.labelled]
   counts = Counter(each.split for each in labelled)
+  own_contexts = any(each.own_context for each in labelled)
   stored = corpus.stored
   described = _describe_stored(stored) if stored else settings.describe()
   return {
@@ -139,5 +140,6 @@ def build_metadata(corpus: Corpus, settings: ExtractionSettings) -> dict:
     **described,
     "settings_sha256": hash_settings(described),
     **({"source_files": stored.files} if stored else {}),
+    **({"own_contexts": True} if own_contexts else {}),
     "counts": {split: counts[split] for split in SPLITS if counts[split]},
   }

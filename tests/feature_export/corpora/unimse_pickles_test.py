@@ -10,6 +10,7 @@ from feature_export.corpora import unimse_pickles
 from feature_export.errors import InputError
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.records import CorpusRecords
+from unimse_jax.evaluation.confidence import Groups
 
 
 def _dump(path, content, protocol: int = 4):
@@ -111,9 +112,7 @@ def test_meld_samples_keep_their_context(samples):
   assert (first.text, first.speaker) == ("oh no", "Ross")
   assert (first.emotion, first.polarity) == ("surprise", "negative")
   assert first.intensity is None
-  assert by_id["train/0/context0"].text == "Joey Hi!"
-  assert by_id["train/0/context2"].text == "Joey what"
-  assert not by_id["train/0/context0"].labelled
+  assert (first.before, first.after) == (("Joey Hi!",), ("Joey what",))
   assert by_id["train/1"].text == "Joey one mark only"
   kinds = [(each.id, each.kind) for each in meld.remarks]
   assert ("train/1", "context not split from the text") in kinds
@@ -121,6 +120,74 @@ def test_meld_samples_keep_their_context(samples):
   # A surprise of unknown kind has no universal label.
   assert not by_id["validation/0"].labelled
   assert ("test/0", "audio all zero: absent") in kinds
+
+
+@pytest.fixture
+def dialogues(tmp_path):
+  """IEMOCAP and MELD samples, each with a context or a part of one."""
+  raw = tmp_path / "raw"
+  texts = ("a </s> b </s> c", " </s> d </s> e f", "g </s> h </s> ", "i")
+  turns = ("F000", "M000", "F001", "M004")
+  for corpus, label in (("iemocap", "sad"), ("meld", "joy")):
+    for split, session in (("train", 1), ("valid", 2), ("test", 5)):
+      thirds = [
+        f"Ses0{session}F_impro0{number}_{turn}" if corpus == "iemocap" else "Al"
+        for number in range(2)
+        for turn in turns
+      ]
+      rows = [
+        _sample(label, third, text)
+        for third, text in zip(thirds, texts * 2, strict=True)
+      ]
+      _dump(raw / f"new_{corpus}_{split}_align_v4.pkl", rows)
+  return raw
+
+
+def test_samples_name_true_dialogues_or_none(dialogues):
+  iemocap, meld = unimse_pickles.load(dialogues, None, "zero")
+  found = [(each.dialogue, each.turn) for each in iemocap.utterances]
+  assert ("Ses01F_impro00", 0) in found
+  assert ("Ses01F_impro00", 1) in found
+  assert ("Ses05F_impro01", 9) in found  # M004
+  assert len(set(found)) == len(found) == 24
+  assert "in about their order" in iemocap.notes[-1]
+  # A speaker's name and a place in the file tell no dialogue.
+  assert {each.dialogue for each in meld.utterances} == {""}
+  assert {each.speaker for each in meld.utterances} == {"Al"}
+  names = [each.dialogue for each in iemocap.utterances]
+  groups = Groups.of(names, [""] * len(names))
+  assert groups.describe() == {"unit": "dialogue", "groups": 6}
+
+
+def test_samples_keep_their_own_contexts_in_records(dialogues, tmp_path):
+  """Whatever their dialogue says."""
+  data = tmp_path / "data"
+  command = ["--corpus", "unimse_pickles", "--raw", str(dialogues)]
+  assert export.main([*command, "--out", str(data)]) == 0
+  assert verify.main(["--data", str(data)]) == 0
+  for name in ("iemocap", "meld"):
+    texts = CorpusRecords(str(data), name).texts
+    contexts = {
+      (each.text, each.before, each.after)
+      for split in texts.values()
+      for each in split
+    }
+    assert contexts == {
+      ("b", ("a",), ("c",)),
+      ("d", (), ("e f",)),
+      ("h", ("g",), ()),
+      ("i", (), ()),
+    }
+    speakers = {
+      (each.text, each.before_speakers, each.after_speakers)
+      for each in texts["train"]
+    }
+    assert speakers == {
+      ("b", ("",), ("",)),
+      ("d", (), ("",)),
+      ("h", ("",), ()),
+      ("i", (), ()),
+    }
 
 
 def test_sample_files_with_faults(tmp_path):

@@ -120,6 +120,15 @@ def test_contexts_go_by_position_not_by_number():
   assert alone == turns[5]
 
 
+def test_a_context_of_its_own_stays_in_a_dialogue():
+  own = Utterance("a", "train", "one", "x", 0, before=("so",), own_context=True)
+  alone = Utterance("b", "train", "two", "x", 1, own_context=True)
+  other = Utterance("c", "train", "three", "x", 2)
+  found = with_contexts([own, alone, other])
+  assert found[:2] == [own, alone]
+  assert found[2].before == ("two", "one")
+
+
 def _resolve(utterance, scheme):
   labels = utterance.polarity, utterance.intensity, utterance.emotion
   return resolve_polarity(*labels, scheme)
