@@ -159,21 +159,19 @@ class RunDir:
     """Makes or reopens the directory and holds its lock while the block runs.
 
     Args:
-      config: config to run with, written to config.json; its free fields may
-        differ from those that the run was made with.
+      config: config to run with, written to config.json; free fields may differ.
 
     Raises:
       InputError: the directory cannot be made or written; another run uses it;
-        another config made it (every differing field is named), more epochs,
-        or with other decoding as long as its training goes on.
+        another config made it (every differing field is named), or it cannot
+        go on so (`trained.check_goes_on`).
     """
     with self.hold_study():
       with self._writing():
         self._check_config_is_not_lost()
         stored = self.exists() and config_file.check(self.config_file, config)
         if stored:
-          trained.check_epochs(self.checkpoints, stored.config, config)
-          trained.check_decoding(self.checkpoints, stored.config, config)
+          trained.check_goes_on(self.checkpoints, stored.config, config)
         config_file.settle(self.config_file, config, stored or None)
       yield
 
@@ -408,8 +406,8 @@ class RunDir:
   def is_evaluated(self, split: str, config: Config) -> bool:
     """Whether the results of this config and its best checkpoint exist.
 
-    They must be newer than every checkpoint, and the newest one training's
-    last. Those of a step that was asked for (`eval --step`) are others.
+    They must be newer than all checkpoints, the newest of them training's last,
+    and not of a step that was asked for (`eval --step`).
     """
     stored = self.results(split)
     if not stored or stored.get("selection", {}).get("checkpoint") == "chosen":

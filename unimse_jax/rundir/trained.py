@@ -25,10 +25,10 @@ def newest(checkpoints: pathlib.Path) -> dict[str, Any]:
   return latest.get("metadata", {})
 
 
-def check_epochs(
+def check_goes_on(
   checkpoints: pathlib.Path, before: Config, config: Config
 ) -> None:
-  """A longer training must not pass for a shorter one.
+  """Checks the free fields that training must not change at will.
 
   Args:
     checkpoints: directory of the run's checkpoints.
@@ -36,8 +36,17 @@ def check_epochs(
     config: config to go on with; its schedule is the same.
 
   Raises:
-    InputError: it has fewer epochs than the run has behind it.
+    InputError: it has fewer epochs than the run has behind it; or the run goes
+      on, and what decides its predictions differs.
   """
+  _check_epochs(checkpoints, before, config)
+  _check_decoding(checkpoints, before, config)
+
+
+def _check_epochs(
+  checkpoints: pathlib.Path, before: Config, config: Config
+) -> None:
+  """A longer training must not pass for a shorter one."""
   trained, epochs = newest(checkpoints).get(EPOCH, 0), config.train.epochs
   if trained > epochs:
     raise InputError(
@@ -57,19 +66,10 @@ def check_epochs(
     )
 
 
-def check_decoding(
+def _check_decoding(
   checkpoints: pathlib.Path, before: Config, config: Config
 ) -> None:
-  """Evaluations among which the best is chosen must decode alike.
-
-  Args:
-    checkpoints: directory of the run's checkpoints.
-    before: config that the run was last trained with.
-    config: config to go on with.
-
-  Raises:
-    InputError: the run goes on, and what decides its predictions differs.
-  """
+  """Evaluations among which the best is chosen must decode alike."""
   longer = config.train.epochs > before.train.epochs
   if not newest(checkpoints) or has_ended(checkpoints, before) and not longer:
     return
