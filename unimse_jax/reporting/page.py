@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from unimse_cli.storage import make_directory
+from unimse_jax.evaluation import reservations
 from unimse_jax.evaluation.results import EXTERNAL
 from unimse_jax.files import write_atomically
 from unimse_jax.reporting import (
@@ -213,8 +214,7 @@ def _is_external(run: EvaluatedRun) -> bool:
 
 def _alerts(run: EvaluatedRun) -> str:
   """What a reader must know before the first number."""
-  banner = run.result["selection"].get("banner")
-  alerts = [*([banner] if banner else []), *_other_corpora(run)]
+  alerts = [*reservations.of_results(run.result), *_other_corpora(run)]
   alerts += [
     f"{split} split: {warning}"
     for split, result in run.results.items()

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from unimse_jax.evaluation import reservations
 from unimse_jax.evaluation.confidence import in_words
 from unimse_jax.reporting import published
 from unimse_jax.reporting.published import Column
@@ -215,16 +216,11 @@ def _drawn(scores: Mapping[str, Any]) -> list[str]:
 def _incomparable(run: EvaluatedRun, corpus: str) -> list[str]:
   """Why the run's cells cannot be held against the published ones."""
   source, scores = published.load(), run.corpora[corpus]
-  banner = run.result["selection"].get("banner")
-  reasons = [banner] if banner else []
+  reasons = reservations.of_results(run.result)
   if corpus not in source["n"]:
     return reasons  # it has a table of its own
   n = scores["n_intensity"] or scores["n_emotion"]
-  printed = source["n"][corpus]
-  if run.split != "test":
-    reasons.append(f"not the test split but {run.split}, N = {n}")
-  elif n != printed:
-    reasons.append(f"another N: {n}, the published test split has {printed}")
+  reasons += _other_utterances(run.split, n, corpus)
   classes = source["classes"].get(corpus)
   if classes and len(scores["per_class"]) != classes:
     reasons.append(
@@ -232,6 +228,16 @@ def _incomparable(run: EvaluatedRun, corpus: str) -> list[str]:
       f"with {classes}"
     )
   return reasons
+
+
+def _other_utterances(split: str, n: int, corpus: str) -> list[str]:
+  """Why scores of n utterances are not of those of the published ones."""
+  printed = published.load()["n"][corpus]
+  if split != "test":
+    return [f"not the test split but {split}, N = {n}"]
+  if n != printed:
+    return [f"another N: {n}, the published test split has {printed}"]
+  return []
 
 
 def table3(ablation: Sequence[Mapping[str, Any]]) -> list[Table]:
@@ -254,6 +260,7 @@ def _table3(
 ) -> Table:
   """The paper's rows, and ours beside them if MOSI is among our corpora."""
   corpus, columns = source["corpus"], published.table3_columns()
+  notes = Notes()
   printed = {row["row"]: row for row in source["rows"]}
   body = []
   for name in dict.fromkeys([*printed, *(rows if has_ours else ())]):
@@ -264,7 +271,7 @@ def _table3(
       own = rows.get(name, {}).get("corpora", {}).get(corpus, {})
       cells += [column.cell(_spread(own)) for column in columns]
       cells.append(str(len(rows[name]["seeds"])) if name in rows else "-")
-      title = rows[name]["title"] if name in rows else title
+      title = _row_title(rows[name], notes, corpus) if name in rows else title
     body.append((title, *cells))
   heads = [column.title for column in columns]
   title = f"Table 3: what each part is worth, on {corpus.upper()}"
@@ -278,7 +285,25 @@ def _table3(
     (("", *heads, *heads, "seeds"), *body),
     "table3",
     tuple(spans),
+    notes.by_letter,
   )
+
+
+def _row_title(
+  row: Mapping[str, Any], notes: Notes, corpus: str | None = None
+) -> str:
+  """The title of a study's row, with what is to be said of its scores.
+
+  Args:
+    row: of the study.
+    notes: of the table.
+    corpus: the one whose published scores stand beside it, if any do.
+  """
+  reasons = [*row.get("reservations", ())]  # none by older versions
+  n = row.get("n", {}).get(corpus)
+  if n is not None:
+    reasons += _other_utterances(row["split"], n, corpus)
+  return notes.mark(row["title"], reasons)
 
 
 def systems(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -288,9 +313,10 @@ def systems(rows: Sequence[Mapping[str, Any]]) -> Table:
     rows: UniMSE's row of a study and those of the systems.
   """
   corpora = {name: None for row in rows for name in row["corpora"]}
-  shown = _primary_columns(rows, [*corpora])
+  shown, notes = _primary_columns(rows, [*corpora]), Notes()
   body = [
     (
+      _row_title(row, notes),
       *_spread_cells(row, shown),
       _number(row.get("parameters"), "{:,}"),
       _number(row.get("seconds_a_step"), "{:.3f}"),
@@ -304,6 +330,7 @@ def systems(rows: Sequence[Mapping[str, Any]]) -> Table:
     "standard deviation over seeds",
     (("", *heads, "parameters", "s a step", "seeds"), *body),
     "systems",
+    notes=notes.by_letter,
   )
 
 
@@ -327,21 +354,22 @@ def _primary_columns(
 def _spread_cells(
   row: Mapping[str, Any], shown: Sequence[tuple[str, Score]]
 ) -> tuple[str, ...]:
-  """The row's title, and mean and deviation of each column."""
-  return (
-    row["title"],
-    *(
-      format_spread(score, row["corpora"].get(name, {}).get(score.name))
-      for name, score in shown
-    ),
+  """Mean and deviation of each column."""
+  return tuple(
+    format_spread(score, row["corpora"].get(name, {}).get(score.name))
+    for name, score in shown
   )
 
 
 def _other_table3(rows: Mapping[str, Mapping], corpora: Sequence[str]) -> Table:
   """Our rows on corpora that Table 3 does not have: their primary scores."""
-  shown = _primary_columns(rows.values(), corpora)
+  shown, notes = _primary_columns(rows.values(), corpora), Notes()
   body = [
-    (*_spread_cells(row, shown), str(len(row["seeds"])))
+    (
+      _row_title(row, notes),
+      *_spread_cells(row, shown),
+      str(len(row["seeds"])),
+    )
     for row in rows.values()
   ]
   split = next(iter(rows.values()))["split"]
@@ -352,4 +380,5 @@ def _other_table3(rows: Mapping[str, Mapping], corpora: Sequence[str]) -> Table:
     "paper",
     (("", *heads, "seeds"), *body),
     "table3_other",
+    notes=notes.by_letter,
   )

@@ -107,6 +107,7 @@ def load(
   """
   gathered = RunDir(root)
   seeds, ablation = gathered.seeds(), gathered.ablation()
+  _check_gathered(gathered, seeds, ablation)
   run_dir = _find_run(gathered, seeds, ablation)
   if seeds is None and run_dir.path.parent == gathered.row(FULL).path:
     seeds = _whole_row(ablation)
@@ -136,6 +137,43 @@ def load(
     ablation=ablation,
     statistics=_read(exported / "statistics.json"),
     audit=_read(labels.with_suffix(".audit.json")) if labels.name else None,
+  )
+
+
+def _check_gathered(
+  root: RunDir, seeds: Mapping | None, ablation: Mapping | None
+) -> None:
+  """Means of several runs must be those of what the runs hold now.
+
+  Runs whose results are not there, as in a copy without them, are not asked.
+
+  Raises:
+    InputError: a run was scored again since its scores were gathered.
+  """
+  parts = [(root.seeds_file, root, seeds)] if seeds else []
+  parts += [
+    (root.ablation_file, root.row(row["row"]), row)
+    for row in (ablation or {}).get("rows", ())
+  ]
+  for file, above, gathered in parts:
+    for place, seed in enumerate(gathered["seeds"]):
+      run_dir = above.seed(seed)
+      results = run_dir.results(gathered["split"])
+      if results and not _agree(gathered["corpora"], results, place):
+        raise InputError(
+          f"{file}: expected the scores in "
+          f"{run_dir.results_file(gathered['split'])}, found others: it was "
+          "evaluated again since. Run the command that wrote it again; it does "
+          "not train again what is there."
+        )
+
+
+def _agree(corpora: Mapping, results: Mapping, place: int) -> bool:
+  """Whether the values of one run that were gathered are its results."""
+  return all(
+    each["values"][place] == results["corpora"].get(corpus, {}).get(name)
+    for corpus, scores in corpora.items()
+    for name, each in scores.items()
   )
 
 

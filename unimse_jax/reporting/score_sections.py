@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unimse_jax.evaluation import comparison
+from unimse_jax.evaluation import comparison, reservations
 from unimse_jax.reporting import charts, paper_tables, score_tables
 from unimse_jax.reporting.charts import Bar, Chart
 from unimse_jax.reporting.run_files import FULL, EvaluatedRun
@@ -82,6 +82,7 @@ def _difference_parts(
     "seeds pooled",
     different,
     f"{slug}_differences",
+    {row["title"]: row.get("reservations", ()) for row in rows},
   )
   pictures = _difference_charts(slug, different, f"row minus {whole}")
   return [*tables, Gallery(pictures)]
@@ -120,7 +121,8 @@ def comparison_section(
     others: runs to compare it with.
     single: whether the intervals draw single utterances, not dialogues.
   """
-  rows = {}
+  rows, reserved = {}, {}
+  own = reservations.of_results(run.result)
   for each in others:
     # Two runs may share a name; a row must not take the place of another.
     name = f"minus {each.name}"
@@ -128,11 +130,17 @@ def comparison_section(
     pair = (run.run_dir, each.run_dir)
     compared = comparison.compare([pair], run.split, single)
     rows[name] = (compared.differences, compared.resampled)
+    theirs = reservations.of_results(each.results[run.split])
+    reserved[name] = [
+      *(f"{run.name}: {reason}" for reason in own),
+      *(f"{each.name}: {reason}" for reason in theirs),
+    ]
   tables = score_tables.difference_tables(
     f"{run.name} minus another run, {run.split} split, with the 95 % interval "
     "of a paired bootstrap over the same utterances",
     rows,
     "comparison",
+    reserved,
   )
   pictures = Gallery(
     _difference_charts("comparison", rows, f"{run.name} minus another run")

@@ -1,5 +1,6 @@
 """Tables of scores: a row for each score, a column for each system."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from unimse_jax.tables.scores import (
   is_annotated,
   of_task,
 )
-from unimse_jax.tables.table import Table
+from unimse_jax.tables.table import Notes, Table
 
 _TOLD = "the 95 % interval excludes zero"
 
@@ -132,9 +133,14 @@ def seed_tables(seeds: Mapping[str, Any]) -> list[Table]:
     }
     for place, seed in enumerate(seeds["seeds"]):
       columns[f"seed {seed}"] = column(lambda each, k=place: each["values"][k])
-    title = f"{corpus}, {seeds['split']}: {len(seeds['seeds'])} seed(s)"
+    notes = Notes()
+    title = notes.mark(
+      f"{corpus}, {seeds['split']}: {len(seeds['seeds'])} seed(s)",
+      seeds.get("reservations", ()),
+    )
     slug = f"seeds_{seeds['split']}_{corpus}"
-    tables.append(score_table(title, among(summary), columns, slug))
+    table = score_table(title, among(summary), columns, slug)
+    tables.append(dataclasses.replace(table, notes=notes.by_letter))
   return tables
 
 
@@ -142,6 +148,7 @@ def difference_tables(
   title: str,
   rows: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
   slug: str,
+  reserved: Mapping[str, Sequence[str]],
 ) -> list[Table]:
   """Differences with their intervals, a line for each row and corpus.
 
@@ -150,39 +157,42 @@ def difference_tables(
     rows: row -> differences and what their intervals drew, as in
       `comparison.Comparison`.
     slug: beginning of the names of the files.
+    reserved: row -> what is to be said of its scores.
 
   Returns:
     A table for each task that has differences.
   """
   tables = []
   for task in TASKS:
-    scores = of_task(task)
+    scores, notes = of_task(task), Notes()
     body = []
     for row, (differences, resampled) in rows.items():
       for corpus, by_score in differences.items():
         if any(score.name in by_score for score in scores):
           drawn = in_words(resampled.get(corpus, {}).get(task.field))
-          cells = [_difference(x, by_score.get(x.name)) for x in scores]
-          body.append((row, corpus, drawn, *cells))
+          cells = [_difference(x, by_score.get(x.name), notes) for x in scores]
+          name = notes.mark(row, reserved.get(row, ()))
+          body.append((name, corpus, drawn, *cells))
     if body:
       head = ("", "corpus", "interval over", *(x.title for x in scores))
-      told = any(cell.endswith("[a]") for row in body for cell in row[3:])
       tables.append(
         Table(
           f"{task.field.capitalize()}: {title}",
           (head, *body),
           f"{slug}_{task.field}",
-          notes={"a": _TOLD} if told else {},
+          notes=notes.by_letter,
         )
       )
   return tables
 
 
-def _difference(score: Score, ends: Sequence[float | None] | None) -> str:
+def _difference(
+  score: Score, ends: Sequence[float | None] | None, notes: Notes
+) -> str:
   text = format_difference(score, ends)
   if not ends or None in ends:
     return text
-  return f"{text} [a]" if ends[1] > 0 or ends[2] < 0 else text
+  return notes.mark(text, [_TOLD] if ends[1] > 0 or ends[2] < 0 else [])
 
 
 def decoding_line(results: Mapping[str, Any]) -> str:

@@ -159,7 +159,7 @@ class RunDir:
     """Makes or reopens the directory and holds its lock while the block runs.
 
     Args:
-      config: config to run with, written to config.json; free fields may differ.
+      config: config to run with, written to config.json; may differ where free.
 
     Raises:
       InputError: the directory cannot be made or written; another run uses it;

@@ -11,7 +11,7 @@ import tqdm
 from absl import logging
 
 from unimse_jax.checkpoints.step_directory import StepDirectory
-from unimse_jax.evaluation import comparison
+from unimse_jax.evaluation import comparison, reservations
 from unimse_jax.rundir import RunDir
 from unimse_jax.rundir.event_file import read_scalars
 from unimse_jax.study.plan import PlannedRun, Row
@@ -49,6 +49,7 @@ def write_seeds(
     "seeds": [*range(len(runs))],
     "split": split,
     "corpora": summarize(runs, split),
+    **_standing(runs, split),
   }
   RunDir(root).write_seeds(content)
   return content
@@ -84,6 +85,7 @@ def write_ablation(
         "seeds": [*runs],
         "split": split,
         "corpora": summarize([*runs.values()], split),
+        **_standing([*runs.values()], split),
         "differences": compared.differences if compared else {},
         "resampled": compared.resampled if compared else {},
         "commits": _commits([*runs.values()], split),
@@ -105,6 +107,24 @@ def write_ablation(
 
 def _evaluated(row: Row, split: str) -> dict[int, PlannedRun]:
   return {k: run for k, run in enumerate(row.runs) if run.is_evaluated(split)}
+
+
+def _standing(runs: Sequence[PlannedRun], split: str) -> dict[str, Any]:
+  """What tells whether the scores may stand beside others'.
+
+  Returns:
+    "reservations": sentences that hold for any of the runs; "n": corpus ->
+    utterances that are rated, for intensity where there are such.
+  """
+  results = [run.run_dir.results(split) for run in runs]
+  reasons = [each for one in results for each in reservations.of_results(one)]
+  return {
+    "reservations": [*dict.fromkeys(reasons)],
+    "n": {
+      name: scores.get("n_intensity") or scores.get("n_emotion")
+      for name, scores in results[0]["corpora"].items()
+    },
+  }
 
 
 def _commits(runs: Sequence[PlannedRun], split: str) -> list[str]:

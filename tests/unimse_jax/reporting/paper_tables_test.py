@@ -90,6 +90,17 @@ def test_the_published_n_needs_no_mark(make_run, tmp_path):
   assert "[" not in row[1] and row[6:] == ("-",) * 9
 
 
+def test_labels_from_test_donors_are_marked(make_run, tmp_path):
+  make_run(tmp_path, {"mosi": 686})
+  file = tmp_path / "results/test.json"
+  stored = json.loads(file.read_text())
+  stored["provenance"]["data"] = {"labels_donors": "all_splits"}
+  file.write_text(json.dumps(stored))
+  (table,) = paper_tables.table2([run_files.load(tmp_path)])
+  assert _row(table, f"{tmp_path.name}, 1 seed")[1].endswith(" [a]")
+  assert table.notes["a"].startswith("labels completed from all splits")
+
+
 def test_another_split_is_marked(make_run, tmp_path):
   make_run(tmp_path, {"mosi": 20}, split="validation")
   (table,) = paper_tables.table2([run_files.load(tmp_path)])
@@ -181,8 +192,17 @@ def test_on_other_corpora_ours_are_a_table_of_their_own(gathered_runs):
 def test_a_row_of_one_seed_has_no_deviation():
   cell = {"mae": {"mean": 0.5, "sd": None, "values": [0.5]}}
   row = {"row": "full", "title": "UniMSE", "seeds": [0], "split": "test"}
-  (table,) = paper_tables.table3([row | {"corpora": {"mosi": cell}}])
+  row |= {"corpora": {"mosi": cell}}
+  (table,) = paper_tables.table3([row])
   assert _row(table, "UniMSE")[5] == ".500"
+  assert not table.notes
+  row |= {"reservations": ["too good"], "n": {"mosi": 48}}
+  (table,) = paper_tables.table3([row])
+  assert _row(table, "UniMSE")[0] == "UniMSE [a, b]"
+  assert [*table.notes.values()] == [
+    "too good",
+    "another N: 48, the published test split has 686",
+  ]
 
 
 def test_systems_stand_with_what_they_are_and_take():
@@ -194,11 +214,17 @@ def test_systems_stand_with_what_they_are_and_take():
   table = paper_tables.systems(
     [
       row("full", "UniMSE", 0.557, parameters=1234567, seconds_a_step=0.1234),
-      row("tfidf", "TF-IDF", 0.554, parameters=None, seconds_a_step=None),
+      row(
+        *("tfidf", "TF-IDF", 0.554),
+        parameters=None,
+        seconds_a_step=None,
+        reservations=["too good"],
+      ),
     ]
   )
   heads = ("", "meld WF1", "parameters", "s a step", "seeds")
   assert table.rows[0] == heads
   unimse = ("UniMSE", "55.70 ± 1.00", "1,234,567", "0.123", "3")
   assert table.rows[1] == unimse
-  assert table.rows[2] == ("TF-IDF", "55.40 ± 1.00", "-", "-", "3")
+  assert table.rows[2] == ("TF-IDF [a]", "55.40 ± 1.00", "-", "-", "3")
+  assert table.notes == {"a": "too good"}

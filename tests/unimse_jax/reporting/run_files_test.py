@@ -24,11 +24,39 @@ def test_a_gathered_directory_shows_its_first_seed(gathered_runs):
 
 def test_an_ablation_alone_shows_its_whole_model(make_run, tmp_path):
   make_run(tmp_path / "full" / "seed_3", {"mosi": 5})
-  rows = [{"row": "full", "seeds": [3], "title": "", "corpora": {}}]
+  rows = [
+    {"row": "full", "seeds": [3], "title": "", "corpora": {}, "split": "test"}
+  ]
   (tmp_path / "ablation.json").write_text(json.dumps({"rows": rows}))
   run = run_files.load(tmp_path)
   assert run.run_dir.path == tmp_path / "full" / "seed_3"
   assert run.seeds == rows[0]
+
+
+@pytest.mark.parametrize("study", ["seeds", "ablation"])
+def test_a_mean_of_scores_that_are_no_longer_there_is_refused(
+  make_run, tmp_path, study
+):
+  above = tmp_path / "full" if study == "ablation" else tmp_path
+  values = []
+  for seed in (0, 1):
+    make_run(above / f"seed_{seed}", {"mosi": 5})
+    stored = json.loads((above / f"seed_{seed}/results/test.json").read_text())
+    values.append(stored["corpora"]["mosi"]["mae"])
+  scores = {"mae": {"mean": 1.0, "sd": 0.1, "values": values}}
+  content = {"seeds": [0, 1], "split": "test", "corpora": {"mosi": scores}}
+  if study == "ablation":
+    content = {"rows": [content | {"row": "full", "title": ""}]}
+  (tmp_path / f"{study}.json").write_text(json.dumps(content))
+  run_files.load(tmp_path)
+  file = above / "seed_1/results/test.json"
+  stored = json.loads(file.read_text())
+  stored["corpora"]["mosi"]["mae"] += 0.2
+  file.write_text(json.dumps(stored))
+  with pytest.raises(InputError, match=f"{study}.json: expected the scores in"):
+    run_files.load(tmp_path)
+  file.unlink()  # a copy of the tables alone
+  run_files.load(tmp_path)
 
 
 def test_the_test_split_comes_first(make_run, tmp_path):

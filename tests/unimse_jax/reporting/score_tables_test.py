@@ -123,8 +123,11 @@ def test_seeds_have_mean_deviation_and_each_value():
     "seed 0": ["40.00"],
     "seed 1": ["60.00"],
   }
+  assert not table.notes
   summary["wf1"]["sd"] = None
-  (table,) = score_tables.seed_tables(seeds)
+  (table,) = score_tables.seed_tables(seeds | {"reservations": ["too good"]})
+  assert table.title.endswith("2 seed(s) [a]")
+  assert table.notes == {"a": "too good"}
   assert _columns(table)["standard deviation"] == ["-"]
 
 
@@ -135,7 +138,7 @@ def test_differences_are_marked_where_their_interval_excludes_zero():
   }
   resampled = {"mosi": {"intensity": {"unit": "speaker", "groups": 7}}}
   intensity, emotion = score_tables.difference_tables(
-    "t", {"w/o A": (differences, resampled)}, "d"
+    "t", {"w/o A": (differences, resampled)}, "d", {}
   )
   assert intensity.rows[1][:4] == (
     "w/o A",
@@ -147,3 +150,8 @@ def test_differences_are_marked_where_their_interval_excludes_zero():
   assert intensity.notes == {"a": "the 95 % interval excludes zero"}
   assert emotion.rows[1][2:5] == ("single utterances", "-", "-2.00")
   assert not emotion.notes
+  _, emotion = score_tables.difference_tables(
+    "t", {"w/o A": (differences, resampled)}, "d", {"w/o A": ["too good"]}
+  )
+  assert emotion.rows[1][0] == "w/o A [a]"
+  assert emotion.notes == {"a": "too good"}

@@ -73,6 +73,28 @@ def test_differences_are_the_row_minus_the_whole(make_rows, evaluate, tmp_path):
   assert low < value < high
 
 
+def test_what_saw_test_labels_is_gathered_with_the_scores(
+  make_rows, evaluate, tmp_path
+):
+  rows, left_out = make_rows("without_audio", seeds=2)
+  for row in rows:
+    for run in row.runs:
+      said = rows_with(0.1)
+      evaluate(run, {"films": scores_of(said) | {"n_intensity": 40}}, said)
+  run = rows[1].runs[1]
+  file = run.run_dir.results_file("test")
+  results = json.loads(file.read_text())
+  results["selection"] = {"banner": "SELECTED ON THE TEST SPLIT"}
+  file.write_text(json.dumps(results))
+  gather.write_ablation(tmp_path, rows, "test", left_out)
+  full, without = json.loads((tmp_path / "ablation.json").read_text())["rows"]
+  assert full["reservations"] == []
+  assert without["reservations"] == ["SELECTED ON THE TEST SPLIT"]
+  assert full["n"] == without["n"] == {"films": 40}
+  seeds = gather.write_seeds(tmp_path, rows[1].runs, "test")
+  assert seeds["reservations"] == without["reservations"]
+
+
 def test_rows_of_several_versions_are_told(
   make_rows, evaluate, tmp_path, caplog
 ):
