@@ -119,7 +119,7 @@ def main() -> None:
     def make(number: int):
       rows = np.random.default_rng(number).permutation(options.clips)[:_SIZE]
       plan = BatchPlan(tuple(rows.tolist()), config.data.buckets[-1])
-      return batcher.batch(plan, _SIZE, slice(0, _SIZE), (0, number))
+      return batcher.batch(plan, _SIZE, range(_SIZE), (0, number))
 
     def place(batch) -> None:
       jax.block_until_ready(jax.device_put(batch))

@@ -157,7 +157,7 @@ def _rows_and_arrays(
   size: int,
   draw: tuple[int, int] | None = None,
 ) -> tuple[Sequence[int], Batch]:
-  return plan.rows, batcher.batch(plan, size, slice(0, size), draw)
+  return plan.rows, batcher.batch(plan, size, range(size), draw)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ from unimse_jax.config import Config
 from unimse_jax.data.batching import Batch, BatchPlan, plan_in_order
 from unimse_jax.labels import LabelText
 from unimse_jax.models import UniMSE
-from unimse_jax.parallel import multihost
+from unimse_jax.parallel import sharding
 from unimse_jax.prediction.labeller import Labeller
 from unimse_jax.tables import writers
 from unimse_jax.tables.table import Table
@@ -96,7 +96,7 @@ def _measure_way(
     model, vocabulary, text, config.decoding, mesh, also_free=False
   )
   size = labeller.batch_size
-  arrays = _batch(config, size)
+  arrays = _batch(config, size, mesh)
   seconds = []
   for _ in range(1 + warmup + steps):
     start = time.perf_counter()
@@ -144,7 +144,7 @@ def measure_test_sets(
   plans = plan_in_order(lengths, config.data.buckets, size)
   first = {plan.length: plan for plan in reversed(plans)}
   arrays = {
-    length: _own_batch(config, lengths[list(plan.rows)], size, length)
+    length: _own_batch(config, lengths[list(plan.rows)], size, length, mesh)
     for length, plan in first.items()
   }
 
@@ -162,22 +162,22 @@ def measure_test_sets(
   }
 
 
-def _batch(config: Config, size: int) -> Batch:
+def _batch(config: Config, size: int, mesh: Mesh) -> Batch:
   """This process's rows of a full batch in the bucket of the median text."""
   lengths = synthetic.text_lengths(config.text, config.seed)
   bucket = next(
     each for each in config.data.buckets if each >= np.median(lengths)
   )
   inside = np.resize(lengths[lengths <= bucket], size)
-  return _own_batch(config, inside, size, bucket)
+  return _own_batch(config, inside, size, bucket, mesh)
 
 
 def _own_batch(
-  config: Config, lengths: np.ndarray, size: int, length: int
+  config: Config, lengths: np.ndarray, size: int, length: int, mesh: Mesh
 ) -> Batch:
   """This process's rows of a batch of texts of these lengths."""
   batch = synthetic.make_batch(config, lengths, size, length)
-  own = multihost.own_rows(size)
+  own = sharding.own_rows(size, mesh)
   return {name: values[own] for name, values in batch.items()}
 
 

@@ -23,7 +23,7 @@ from unimse_jax.data.tokenizer import EOS
 from unimse_jax.decoding import generate
 from unimse_jax.decoding.grammar import TokenAutomaton
 from unimse_jax.models import UniMSE
-from unimse_jax.parallel import multihost, sharding
+from unimse_jax.parallel import sharding
 from unimse_jax.pipeline.model_shape import model_config, random_t5
 from unimse_jax.training.assembly import Assembly, assemble
 from unimse_jax.training.batch_order import BatchOrder
@@ -62,7 +62,7 @@ class Workload:
     """This process's part of the arrays of a plan, padded to `size` rows."""
     lengths = self.lengths[list(plan.rows)]
     batch = synthetic.make_batch(config, lengths, size, plan.length)
-    own = multihost.own_rows(size)
+    own = self.order.own_rows(size)
     batch = {name: values[own] for name, values in batch.items()}
     return batch | self.order.layout(plan)
 

@@ -75,6 +75,10 @@ class BatchPlan:
   length: int
   packed: tuple[int, int] | None = None
 
+  def rows_at(self, places: Sequence[int]) -> list[int]:
+    """The rows at some of its places; a last batch does not fill all."""
+    return [self.rows[place] for place in places if place < len(self.rows)]
+
   @property
   def shape(self) -> tuple[int, tuple[int, int] | None]:
     """What a program is compiled for: S, p and R."""
@@ -371,7 +375,7 @@ class Batcher:
     self,
     plan: BatchPlan,
     size: int,
-    own: slice,
+    own: Sequence[int],
     draw: tuple[int, int] | None = None,
   ) -> Batch:
     """The rows `own` (this process's) of a batch padded to `size` rows.
@@ -379,11 +383,11 @@ class Batcher:
     Args:
       plan: the whole batch.
       size: rows of the whole batch.
-      own: the rows of this process.
+      own: numbers of this process's rows, rising.
       draw: (seed, step) of a training batch, from which the augmentation and
         the redrawn target of each row follow; None: rows as they are.
     """
-    chosen = plan.rows[own]
+    chosen = plan.rows_at(own)
     examples = self.mixture.examples[self.split]
     frames = [
       self.mixture.frames(self.split, examples[row])
@@ -393,12 +397,13 @@ class Batcher:
     generators = None
     if draw is not None and augmentation.is_on(self.collator.augment):
       generators = [np.random.default_rng([*draw, row]) for row in chosen]
-    local = own.stop - own.start
-    batch = self.collator.collate(rows, frames, local, plan.length, generators)
+    batch = self.collator.collate(
+      rows, frames, len(own), plan.length, generators
+    )
     if self.annotate is None:
       return batch
     return batch | self.annotate(
-      chosen, [examples[row] for row in chosen], local
+      chosen, [examples[row] for row in chosen], len(own)
     )
 
   def _encoded(self, row: int, draw: tuple[int, int] | None) -> Encoded:

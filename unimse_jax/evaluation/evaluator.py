@@ -195,7 +195,7 @@ class Evaluator:
       self._batchers[split] = self._experiment.batcher(split)
     batcher = self._batchers[split]
     plans, size, layout = self._plan(split, batcher.lengths)
-    own = multihost.own_rows(size)
+    own = sharding.own_rows(size, self._mesh)
     batches = prefetch(
       lambda number: (
         batcher.batch(plans[number], size, own) | layout(plans[number])
@@ -203,7 +203,7 @@ class Evaluator:
       range(len(plans)),
     )
     changed = (
-      (change(arrays, plan.rows[own]), len(plan.rows))
+      (change(arrays, plan.rows_at(own)), len(plan.rows))
       for plan, arrays in zip(plans, batches, strict=True)
     )
     power = self._experiment.config.decoding.logit_adjustment

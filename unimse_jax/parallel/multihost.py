@@ -17,13 +17,6 @@ def wait(name: str) -> None:
     multihost_utils.sync_global_devices(name)
 
 
-def own_rows(batch_size: int) -> slice:
-  """This process's share of the rows of a batch."""
-  share = batch_size // jax.process_count()
-  start = share * jax.process_index()
-  return slice(start, start + share)
-
-
 def gather_rows(array: jax.Array) -> np.ndarray:
   """The whole of an array whose rows are spread over the processes."""
   if jax.process_count() == 1:

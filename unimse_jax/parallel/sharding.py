@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from unimse_jax.parallel import trees
@@ -132,10 +133,40 @@ def divisible_size(size: int, mesh: Mesh) -> int:
   return -(-size // divisor) * divisor
 
 
+@functools.cache
+def _own_shares(mesh: Mesh) -> tuple[int, ...]:
+  """Which of the `batch_divisor` parts of a batch this process holds.
+
+  jax lays a mesh along the machine's links: a host's parts need not lie side by
+  side, and where `model` is wider than a host several hosts hold the same.
+  """
+  count = batch_divisor(mesh)
+  if jax.process_count() == 1:
+    return tuple(range(count))
+  places = batch_sharding(mesh).addressable_devices_indices_map((count,))
+  return tuple(
+    sorted({index.indices(count)[0] for (index,) in places.values()})
+  )
+
+
+def own_rows(size: int, mesh: Mesh) -> np.ndarray:
+  """The numbers of the rows of a batch that this process holds, rising."""
+  parts = np.arange(size).reshape(batch_divisor(mesh), -1)
+  return parts[list(_own_shares(mesh))].reshape(-1)
+
+
+def from_own_rows(values: Any, mesh: Mesh) -> Any:
+  """A tree of this process's rows as one of arrays over the whole mesh."""
+  sharding = batch_sharding(mesh)
+  parts, shares = batch_divisor(mesh), len(_own_shares(mesh))
+
+  def place(leaf: np.ndarray) -> jax.Array:
+    shape = (len(leaf) * parts // shares, *leaf.shape[1:])
+    return jax.make_array_from_process_local_data(sharding, leaf, shape)
+
+  return jax.tree.map(place, values)
+
+
 def shard_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
   """This process's rows of a batch as arrays over the whole mesh."""
-  sharding = batch_sharding(mesh)
-  return {
-    name: jax.make_array_from_process_local_data(sharding, values)
-    for name, values in batch.items()
-  }
+  return from_own_rows(batch, mesh)

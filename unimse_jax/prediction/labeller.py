@@ -245,12 +245,9 @@ class Labeller:
 
   def _shared_out(self, trees: TextTree) -> TextTree:
     """The trees of this process's rows, on its devices."""
-    own = multihost.own_rows(self.batch_size)
-    place = sharding.batch_sharding(self._mesh)
-    return jax.tree.map(
-      lambda leaf: jax.make_array_from_process_local_data(place, leaf[own]),
-      trees,
-    )
+    own = sharding.own_rows(self.batch_size, self._mesh)
+    mine = jax.tree.map(lambda leaf: leaf[own], trees)
+    return sharding.from_own_rows(mine, self._mesh)
 
 
 def _ahead(values: Iterable[Any]) -> Iterator[Any]:

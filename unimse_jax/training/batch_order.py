@@ -12,7 +12,7 @@ from unimse_jax.data import packing
 from unimse_jax.data.batching import Batch, BatchPlan, plan_epoch
 from unimse_jax.data.dialogues import Dialogues
 from unimse_jax.errors import InputError
-from unimse_jax.parallel import multihost, sharding
+from unimse_jax.parallel import sharding
 
 
 class BatchOrder:
@@ -41,7 +41,7 @@ class BatchOrder:
         share one, or corpora were to come more often than others.
     """
     self._lengths, self._corpora = np.asarray(lengths), corpora
-    self._config, self._dialogues = config, dialogues
+    self._config, self._dialogues, self._mesh = config, dialogues, mesh
     self._divisor = sharding.batch_divisor(mesh)
     if dialogues is not None and jax.process_count() > 1:
       raise InputError(
@@ -101,8 +101,12 @@ class BatchOrder:
     found = packing.arrays(
       self._lengths[list(plan.rows)], plan.length, self._groups, plan.packed
     )
-    own = multihost.own_rows(len(self._groups))
+    own = self.own_rows(len(self._groups))
     return {name: array[own] for name, array in found.items()}
+
+  def own_rows(self, size: int) -> np.ndarray:
+    """`sharding.own_rows` of an array of the whole batch."""
+    return sharding.own_rows(size, self._mesh)
 
   def shape(self, plan: BatchPlan) -> tuple[int, int]:
     """Number and length of the encoder's rows, of all processes."""

@@ -156,7 +156,7 @@ class _Training:
   def _batch(self, step: int) -> Batch:
     """This process's rows of the batch of a step, counted from 0."""
     size = self.config.train.batch_size
-    own = multihost.own_rows(size)
+    own = self.order.own_rows(size)
     plan = self.order.plan(step)
     batch = self.batcher.batch(plan, size, own, (self.config.seed, step))
     return batch | self.order.layout(plan)

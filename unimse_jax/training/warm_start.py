@@ -29,7 +29,7 @@ from unimse_jax.data.batching import (
 )
 from unimse_jax.data.inputs import CURRENT
 from unimse_jax.models import T5, packing
-from unimse_jax.parallel import multihost, sharding
+from unimse_jax.parallel import sharding
 from unimse_jax.pipeline import Experiment
 from unimse_jax.training.batch_order import BatchOrder
 from unimse_jax.training.optimizer import make_optimizer
@@ -123,7 +123,7 @@ def warm_start(
   )
   state = jax.jit(optimizer.init, out_shardings=places[1])(learnt)
   values = []
-  own = multihost.own_rows(config.train.batch_size)
+  own = order.own_rows(config.train.batch_size)
   batches = prefetch(
     lambda step: _batch(batcher, order, step, own, vectors), range(steps)
   )
@@ -201,12 +201,12 @@ def _batch(
   batcher: Batcher,
   order: BatchOrder,
   step: int,
-  own: slice,
+  own: Sequence[int],
   vectors: np.ndarray,
 ) -> Batch:
   """The texts of a step's rows `own` (this process's), and their vectors."""
   plan = order.plan(step)
-  rows, size = list(plan.rows[own]), own.stop - own.start
+  rows, size = plan.rows_at(own), len(own)
   target = np.zeros((size, vectors.shape[1]), np.float32)
   target[: len(rows)] = vectors[rows]
   encoded = [batcher.encoded[row] for row in rows]

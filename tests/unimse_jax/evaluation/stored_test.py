@@ -69,7 +69,7 @@ def test_embeddings_are_means_over_the_tokens_of_the_row_alone(
   )
   model, batcher = opened.pipeline.model, opened.batcher("test")
   for row in (0, len(rows) - 1):
-    batch = batcher.batch(BatchPlan((row,), 64), 1, slice(0, 1))
+    batch = batcher.batch(BatchPlan((row,), 64), 1, range(1))
     text = ("encoder_input_tokens", "segment_ids", "encoder_mask")
     length = int(batch["encoder_mask"].sum())
     batch |= {name: batch[name][:, :length] for name in text}

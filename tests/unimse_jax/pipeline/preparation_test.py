@@ -143,7 +143,7 @@ def test_numbers_are_drawn_anew_each_step_near_the_rated_ones(
   batcher = opened.training_batcher()
   plan = BatchPlan(tuple(range(len(batcher.encoded))), 64)
   size = len(plan.rows)
-  own = slice(0, size)
+  own = range(size)
 
   def written(draw):
     target = batcher.batch(plan, size, own, draw)["decoder_target_tokens"]

@@ -27,9 +27,7 @@ def opened(straight, tiny_config):
 @pytest.fixture(scope="module")
 def arrays(opened):
   batcher = opened.batcher("test")
-  return batcher.batch(
-    BatchPlan(tuple(range(_ROWS)), 64), _ROWS, slice(0, _ROWS)
-  )
+  return batcher.batch(BatchPlan(tuple(range(_ROWS)), 64), _ROWS, range(_ROWS))
 
 
 @pytest.fixture(scope="module")
