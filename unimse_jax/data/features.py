@@ -16,7 +16,8 @@ from unimse_jax.files import write_atomically
 
 # More utterances do not change a mean or 64 principal components visibly.
 SAMPLE = 4000
-_LEAST_SCALE = 1e-3
+# Of the mean square; a smaller variance is that of a constant, rounded.
+_LEAST_VARIANCE = 1e-10
 
 
 def as_read(
@@ -172,7 +173,7 @@ class _Moments:
   ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """Mean, components or None, and scale."""
     count = max(self.count, 1)
-    mean = self.total / count
+    mean, power = self.total / count, self.squares / count
     matrix = None
     if components:
       products = self.products
@@ -182,11 +183,12 @@ class _Moments:
         products / count - np.outer(mean, mean), components
       )
       variance = np.full(matrix.shape[1], variance.mean())
+      power = power.mean()
     else:
-      variance = self.squares / count - np.square(mean)
+      variance = power - np.square(mean)
     # Constant dimensions, or none at all, keep a scale of one.
-    scale = np.sqrt(np.maximum(variance, 0.0))
-    scale = np.where(scale < _LEAST_SCALE, 1.0, scale)
+    constant = variance <= _LEAST_VARIANCE * power
+    scale = np.sqrt(np.where(constant, 1.0, variance))
     if matrix is not None:
       matrix = matrix.astype(np.float32)
     return mean.astype(np.float32), matrix, scale.astype(np.float32)

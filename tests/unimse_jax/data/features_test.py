@@ -91,6 +91,25 @@ def test_a_constant_dimension_is_not_blown_up():
   np.testing.assert_allclose(transform("audio", frames["audio"]), 0, atol=1e-4)
 
 
+@pytest.mark.parametrize("components", [0, 4])
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_features_of_any_unit_come_on_one_scale(utterances, components, unit):
+  """Those of other tools may be tiny."""
+  scaled = [
+    {name: unit * array.astype(np.float64) for name, array in each.items()}
+    for each in utterances
+  ]
+  found = features.fit(scaled, _WIDTHS, components)
+  expected = features.fit(utterances, _WIDTHS, components)
+  for name in _WIDTHS:
+    np.testing.assert_allclose(
+      found(name, stacked(scaled, name)),
+      expected(name, stacked(utterances, name)),
+      rtol=1e-4,
+      atol=1e-4,
+    )
+
+
 def test_fitting_twice_is_the_same_to_the_bit(utterances):
   first = features.fit(utterances, _WIDTHS, 4)
   second = features.fit(utterances, _WIDTHS, 4)
