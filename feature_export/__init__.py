@@ -23,7 +23,7 @@ there:
 - `Segment`: a row of MOSI or MOSEI while text, times and score are still being
   joined from several files.
 - `ManifestRow`: a line of a manifest with its faults; only one without any
-  becomes an utterance.
+  becomes an utterance to train on or to predict.
 - `Task`: one medium on its way to an extraction process.
 - `Finding`: what was odd about a medium, and what was done about it.
 - `Features`, `Extraction`: what became of one medium, and of the two of a clip.

@@ -58,11 +58,14 @@ class ManifestRow:
     number: line number, from 1.
     values: key -> value, without nulls.
     faults: mistakes in the line; empty: it can be used.
+    worded: whether its words and its place in a dialogue are known: its media
+      alone may be at fault.
   """
 
   number: int
   values: dict
   faults: tuple[str, ...] = ()
+  worded: bool = True
 
 
 def _type_word(types: type | tuple[type, ...]) -> str:
@@ -158,14 +161,14 @@ def _parse_row(
   try:
     content = parse_json(line)
   except ValueError as error:
-    return ManifestRow(number, {}, (f"not JSON: {error}",))
+    return ManifestRow(number, {}, (f"not JSON: {error}",), worded=False)
   if not isinstance(content, dict):
     fault = f"expected an object, found {line.strip()[:40]}"
-    return ManifestRow(number, {}, (fault,))
+    return ManifestRow(number, {}, (fault,), worded=False)
   values = {key: each for key, each in content.items() if each is not None}
-  faults = tuple(_value_faults(values, types, required))
-  faults = faults or tuple(_media_faults(values, root))
-  return ManifestRow(number, values, faults)
+  if faults := tuple(_value_faults(values, types, required)):
+    return ManifestRow(number, values, faults, worded=False)
+  return ManifestRow(number, values, tuple(_media_faults(values, root)))
 
 
 def row_media(values: dict, key: str, root: Path) -> Media | None:
@@ -189,16 +192,23 @@ def _utterance(values: dict, root: Path) -> Utterance:
   )
 
 
-def _group_dialogues(rows: Iterable[ManifestRow]) -> list[list[ManifestRow]]:
-  """The rows without faults of each dialogue of a split, in their order."""
+def group_dialogues(
+  rows: Iterable[ManifestRow], keys: Sequence[str] = ("dialogue",)
+) -> list[list[ManifestRow]]:
+  """The rows of each dialogue whose words are known, in their order.
+
+  Args:
+    rows: rows of one manifest.
+    keys: what rows of one dialogue have in common.
+  """
   dialogues = defaultdict(list)
   for row in rows:
-    if not row.faults and row.values.get("dialogue"):
-      dialogues[row.values["split"], row.values["dialogue"]].append(row)
+    if row.worded and row.values.get("dialogue"):
+      dialogues[tuple(row.values[key] for key in keys)].append(row)
   return list(dialogues.values())
 
 
-def _turn_faults(dialogue: Sequence[ManifestRow]) -> Iterator[str]:
+def turn_faults(dialogue: Sequence[ManifestRow]) -> Iterator[str]:
   """Yields why the turns of one dialogue do not put its rows in an order."""
   lines = defaultdict(list)
   for row in dialogue:
@@ -219,7 +229,7 @@ def _turn_faults(dialogue: Sequence[ManifestRow]) -> Iterator[str]:
       )
 
 
-def _number_turns(dialogues: Iterable[Sequence[ManifestRow]]) -> dict[int, int]:
+def number_turns(dialogues: Iterable[Sequence[ManifestRow]]) -> dict[int, int]:
   """Line number -> turn, of the dialogues that have no turns of their own."""
   return {
     row.number: place
@@ -325,14 +335,14 @@ def load(path: Path, name: str | None, scheme: EmotionScheme | None) -> Corpus:
   faults = [
     f"line {row.number}: {fault}" for row in rows for fault in row.faults
   ]
-  dialogues = _group_dialogues(rows)
-  faults += [fault for each in dialogues for fault in _turn_faults(each)]
+  dialogues = group_dialogues(rows, ("split", "dialogue"))
+  faults += [fault for each in dialogues for fault in turn_faults(each)]
   if faults:
     raise InputError(
       list_faults(f"{file} has faults", faults)
       + "\nCorrect these lines and run the command again."
     )
-  turns = _number_turns(dialogues)
+  turns = number_turns(dialogues)
   utterances = tuple(
     _utterance({"turn": turns.get(row.number, 0), **row.values}, root)
     for row in rows

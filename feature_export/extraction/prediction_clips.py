@@ -9,7 +9,8 @@ import importlib.util
 import json
 import reprlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,11 @@ import numpy as np
 from feature_export.corpora.manifest import (
   ROW_TYPES,
   ManifestRow,
+  group_dialogues,
+  number_turns,
   read_rows,
   row_media,
+  turn_faults,
 )
 from feature_export.corpora.utterance import Utterance, with_contexts
 from feature_export.errors import InputError
@@ -52,26 +56,48 @@ _NEEDED = ("torch", "librosa", "av", "soundfile")
 _CLIP_SECONDS = 300.0  # a medium that takes longer is given up
 
 
-def _find_faults(row: ManifestRow) -> list[str]:
-  """What is wrong with a row: its own faults, and contexts of no strings."""
-  faults = [*row.faults]
-  for side in _SIDES:
-    given = row.values.get(side, [])
-    if isinstance(given, list) and not all(isinstance(x, str) for x in given):
-      faults.append(f"{side} must be a list of strings, found {given!r:.60}")
-  return faults
+def _find_faults(
+  rows: Iterable[ManifestRow], dialogues: Iterable[Sequence[ManifestRow]]
+) -> dict[int, list[str]]:
+  """Line number -> what is wrong with a row, of those that have faults.
+
+  They are its own, contexts of no strings, and turns of its dialogue that put
+  the rows in no order: then no row of the dialogue has a certain context.
+  """
+  faults = defaultdict(list)
+  for row in rows:
+    faults[row.number] += row.faults
+    for side in _SIDES:
+      given = row.values.get(side, [])
+      if isinstance(given, list) and not all(isinstance(x, str) for x in given):
+        fault = f"{side} must be a list of strings, found {given!r:.60}"
+        faults[row.number].append(fault)
+  for dialogue in dialogues:
+    # The first of them only: each row says it, and all turns may be equal.
+    if fault := next(turn_faults(dialogue), None):
+      for row in dialogue:
+        faults[row.number].append(f"its dialogue has no order: {fault}")
+  return {number: each for number, each in faults.items() if each}
 
 
-def _to_utterance(row: ManifestRow, position: int, root: Path) -> Utterance:
-  """The utterance of a row without faults; its id is the row's position.
+def _to_utterance(row: ManifestRow, position: int, turn: int) -> Utterance:
+  """The utterance of a row whose words are known, without its media.
 
-  Users' ids may repeat; positions do not.
+  Args:
+    row: line of the manifest.
+    position: its place among the rows. It is the utterance's id, because users'
+      ids may repeat.
+    turn: its turn, where it has none of its own.
   """
   plain = ("text", "dialogue", "turn", "speaker")
-  return Utterance(
-    id=str(position),
-    split="test",
-    **{key: row.values[key] for key in plain if key in row.values},
+  given = {key: row.values[key] for key in plain if key in row.values}
+  return Utterance(id=str(position), split="test", **{"turn": turn, **given})
+
+
+def _with_media(clip: Utterance, row: ManifestRow, root: Path) -> Utterance:
+  """The utterance of a row without faults, with its media."""
+  return replace(
+    clip,
     audio=row_media(row.values, "audio", root),
     video=row_media(row.values, "video", root),
   )
@@ -101,25 +127,31 @@ def read_clips(
   Returns:
     An answer to every row but blank ones: its id, its error or None, and
     without an error its text and context. Position of an answer -> utterance,
-    of the rows without an error.
+    of the rows without an error. A row whose media alone are at fault is
+    context of the others still.
 
   Raises:
     InputError: no such file, or not UTF-8.
   """
   rows = read_rows(manifest, root, _TYPES, ("text",))
-  answers, clips = [], {}
+  dialogues = group_dialogues(rows)  # `split` is not read here
+  faults, turns = _find_faults(rows, dialogues), number_turns(dialogues)
+  answers, worded, clips = [], [], {}
   for position, row in enumerate(rows):
     error = None
-    if faults := _find_faults(row):
-      error = f"line {row.number}: {'; '.join(faults)}"
-    else:
-      clips[position] = _to_utterance(row, position, root)
+    if row.number in faults:
+      error = f"line {row.number}: {'; '.join(faults[row.number])}"
+    if row.worded:
+      turn = turns.get(row.number, 0)
+      worded.append(_to_utterance(row, position, turn))
     name = row.values.get("id", str(row.number))
     name = name if isinstance(name, str) else reprlib.repr(name)
     answers.append({"id": name, "error": error})
-  clips = dict(zip(clips, with_contexts(clips.values()), strict=True))
-  for position, clip in clips.items():
-    answers[position] |= _describe_row(rows[position], clip)
+  for clip in with_contexts(worded):
+    row = rows[position := int(clip.id)]
+    if row.number not in faults:
+      clips[position] = _with_media(clip, row, root)
+      answers[position] |= _describe_row(row, clip)
   return answers, clips
 
 

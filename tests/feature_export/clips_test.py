@@ -203,6 +203,69 @@ def test_context_is_the_dialogues_or_the_rows_own(extract):
   assert (rows[2]["before"], rows[2]["after"]) == ([], ["own"])
 
 
+def _contexts(*rows: dict) -> list[tuple[list[str], list[str]]]:
+  return [(row["before"], row["after"]) for row in rows]
+
+
+def test_a_dialogue_without_turns_is_in_the_order_of_its_lines(extract):
+  of = {"dialogue": "d"}
+  _, (one, apart, two, three) = extract(
+    {"text": "one", **of},
+    {"text": "apart", "dialogue": "e"},
+    {"text": "two", **of},
+    {"text": "three", "split": "test", **of},
+  )
+  assert _contexts(one, two, three) == [
+    ([], ["two", "three"]),
+    (["one"], ["three"]),
+    (["two", "one"], []),
+  ]
+  assert _contexts(apart) == [([], [])]
+
+
+def test_turns_that_give_no_order_are_an_error_of_each_row(extract):
+  mixed = [("one", 1), ("two", 2), ("three", None), ("four", 4)]
+  equal = [("one", 0), ("two", 0), ("three", 0)]
+  status, rows = extract(
+    *({"text": text, "dialogue": "d", "turn": turn} for text, turn in mixed),
+    *({"text": text, "dialogue": "e", "turn": turn} for text, turn in equal),
+    {"text": "so", "dialogue": "f", "turn": 0},
+    {"text": "alone", "turn": 0},
+  )
+  assert status == 0
+  why = "its dialogue has no order: line"
+  for line, row in enumerate(rows[:4], 1):
+    assert row["error"] == (
+      f"line {line}: {why} 3: expected a turn in every row of dialogue 'd', or "
+      "in none for the order of the lines; found 3 with one and 1 without"
+    )
+  for line, row in enumerate(rows[4:7], 5):
+    assert row["error"] == (
+      f"line {line}: {why} 6: expected another turn than in each other row of "
+      "dialogue 'e'; found turn 0 here and in line 5"
+    )
+  assert [row["error"] for row in rows[7:]] == [None, None]
+
+
+def test_a_row_whose_media_are_lost_is_context_still(extract):
+  turns = [{"dialogue": "d", "turn": turn} for turn in range(1, 6)]
+  _, (one, lost, three, late, wrong) = extract(
+    {"text": "one", **turns[0]},
+    {"text": "two", "audio": "gone.wav", **turns[1]},
+    {"text": "three", **turns[2]},
+    {"text": "four", "audio": "ftp://a", "start": 2, "end": 1, **turns[3]},
+    {"text": 5, **turns[4]},
+  )
+  assert _contexts(one, three) == [
+    ([], ["two", "three", "four"]),
+    (["two", "one"], ["four"]),
+  ]
+  assert "no such file" in lost["error"]
+  assert "end (1) must be after start (2)" in late["error"]
+  # Its words are not known.
+  assert "text must be a string" in wrong["error"]
+
+
 def test_other_weights_are_refused(extract, settings, capsys):
   video = {**settings["video"], "weights_sha256": "0" * 64}
   assert extract({"text": "a"}, video=video)[0] == 2

@@ -155,7 +155,7 @@ def test_rows_of_an_input_file_come_back_in_order(predictor, folder):
   rows = [
     {"text": "one", "audio": "a.wav", "dialogue": "d", "speaker": "A"},
     {"text": "lost", "audio": "none.wav"},
-    {"text": "two", "dialogue": "d", "turn": 1, "corpus": "friends"},
+    {"text": "two", "dialogue": "d", "corpus": "friends"},
     {"text": "three", "corpus": "MELD"},
     {"text": "\u200b\ufeff"},
   ]
