@@ -18,6 +18,7 @@ from feature_export.features.source import (
   check_file,
   check_length,
   container_origin,
+  find_end,
 )
 from feature_export.features.speech import SpeechEncoder, embed_speech
 from feature_export.features.waveform import (
@@ -276,9 +277,8 @@ def _decode_samples(
 ) -> Waveform:
   """Decodes the sound track of an open container, cut to `media`."""
   stream = open_track(container, inspection)
-  length = stream.duration and float(stream.duration * stream.time_base)
-  length = length or (container.duration or 0) / 1_000_000
-  check_length(media, length, settings.far_seconds, inspection)
+  whole = find_end(container, stream)
+  check_length(media, whole, settings.far_seconds, inspection)
   start = media.start or 0.0
   end = math.inf if media.end is None else media.end
   # A little more than allowed shows the caller that the clip is longer. Not by
@@ -290,8 +290,8 @@ def _decode_samples(
     raise MediaError("unreadable", "no packet of the sound can be decoded")
   _report_losses(recorder, start, limit, inspection)
   due = limit
-  if math.isinf(end):  # and without a length nothing says where it should end
-    due = min(limit, length) if length else math.inf
+  if math.isinf(end):  # the track's own end, where that is known
+    due = min(limit, whole) if whole else math.inf
   if len(samples) and there < due - END_TOLERANCE < math.inf:
     inspection.report("short", f"ends at {there:.1f} of {due:.1f} s")
   if recorder.channels > 2:

@@ -27,24 +27,24 @@ def check_file(media: Media) -> None:
 
 
 def check_length(
-  media: Media, length: float, far_seconds: float, inspection: Inspection
+  media: Media, end: float, far_seconds: float, inspection: Inspection
 ) -> None:
   """Reports intervals behind the end, and files too long for one utterance.
 
   Args:
     media: file and interval.
-    length: length of the whole file in s; 0: unknown.
+    end: end of the whole track by the player's clock, in s; 0: unknown.
     far_seconds: length from which on a file without an interval is no single
       utterance.
     inspection: takes the findings.
   """
   start = media.start or 0.0
-  if length and start >= length:
+  if end and start >= end:
     raise MediaError(
-      "out_of_range", f"starts at {start:.1f} s, the file ends at {length:.1f}"
+      "out_of_range", f"starts at {start:.1f} s, the file ends at {end:.1f}"
     )
-  if media.end is None and length - start > far_seconds:
-    inspection.report("far_too_long", f"{length - start:.0f} s")
+  if media.end is None and end - start > far_seconds:
+    inspection.report("far_too_long", f"{end - start:.0f} s")
 
 
 def container_origin(container) -> float:
@@ -54,3 +54,15 @@ def container_origin(container) -> float:
   stream may start later.
   """
   return (container.start_time or 0) / 1_000_000  # FFmpeg's AV_TIME_BASE
+
+
+def find_end(container, track) -> float:
+  """End of a track by the player's clock, in s; 0: unknown.
+
+  Not its duration: that counts from where the track starts, which may be late.
+  A track that has none is taken to end with its container.
+  """
+  if not track.duration:
+    return (container.duration or 0) / 1_000_000  # FFmpeg's AV_TIME_BASE
+  ticks = (track.start_time or 0) + track.duration
+  return float(ticks * track.time_base) - container_origin(container)

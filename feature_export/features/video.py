@@ -21,6 +21,7 @@ from feature_export.features.source import (
   check_file,
   check_length,
   container_origin,
+  find_end,
 )
 
 MAX_FRAMES = 32  # the fixed number T of the authors' arrays
@@ -266,10 +267,9 @@ def _find_stretch(
     MediaError: there are no pictures between start and end.
   """
   start = media.start or 0.0
-  length = stream.duration and float(stream.duration * stream.time_base)
-  length = length or (container.duration or 0) / 1_000_000
-  check_length(media, length, settings.far_seconds, inspection)
-  due = media.end if media.end is not None else (length or np.inf)
+  whole = find_end(container, stream)
+  check_length(media, whole, settings.far_seconds, inspection)
+  due = media.end if media.end is not None else (whole or np.inf)
   limit = min(due, start + settings.max_seconds)
   stretch = _seek_packets(container, stream, start, limit)
   end = min(limit, stretch.end)
@@ -278,7 +278,7 @@ def _find_stretch(
       "out_of_range",
       f"starts at {start:.1f} s, the pictures end at {stretch.end:.1f}",
     )
-  # Without a length, the pictures say whether there is more than is taken.
+  # Without a known end, the pictures say whether there is more than is taken.
   known = np.isfinite(due)
   if due > limit and (known or stretch.end > limit):
     inspection.report("too_long", f"cut at {settings.max_seconds:g} s")

@@ -12,7 +12,7 @@ from feature_export.errors import InputError, MediaError
 from feature_export.features.audio import read_waveform
 from feature_export.features.findings import Inspection
 from feature_export.features.settings import AudioSettings
-from feature_export.features.source import container_origin
+from feature_export.features.source import find_end
 from feature_export.features.waveform import resample
 from feature_export.files import check_is_no_pointer, write_whole
 from feature_export.segmentation import recogniser, speech, transcripts
@@ -48,12 +48,7 @@ def probe(path: Path) -> Recording:
   try:
     with av.open(str(path)) as container:
       tracks = (*container.streams.audio, *container.streams.video)
-      ends = [
-        float((track.start_time or 0) + track.duration) * track.time_base
-        - container_origin(container)
-        for track in tracks
-        if track.duration
-      ]
+      ends = [find_end(container, track) for track in tracks]
       whole = (container.duration or 0) / 1_000_000  # FFmpeg's AV_TIME_BASE
       has_sound = bool(container.streams.audio)
   except (av.FFmpegError, OSError) as error:
@@ -65,7 +60,7 @@ def probe(path: Path) -> Recording:
     raise InputError(
       f"--media: expected sound or pictures in {path}, found neither."
     )
-  return Recording(path, float(max([whole, *ends])), has_sound)
+  return Recording(path, max(whole, *ends), has_sound)
 
 
 def cut(

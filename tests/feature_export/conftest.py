@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -46,41 +47,53 @@ def write_tone() -> Callable[..., Path]:
 
 @pytest.fixture
 def write_video() -> Callable[..., Path]:
-  """Writes a video whose frame i is plain grey of the i-th level."""
+  """Writes a video whose frame i is plain grey of the i-th level.
+
+  `late` frames have no picture before the first one; its tone, if it has one,
+  is from 0 s, or `late_tone` s, to the end of the pictures.
+  """
   import av
 
   def write(
-    path: Path, levels: list[int], fps: int = 10, tone: bool = False
+    path: Path,
+    levels: list[int],
+    fps: int = 10,
+    tone: bool = False,
+    late: int = 0,
+    late_tone: float = 0.0,
+    **options: str,
   ) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=options) as container:
       video = container.add_stream("mpeg4", rate=fps)
       video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
       audio = container.add_stream("aac", rate=16000) if tone else None
-      for level in levels:
+      for place, level in enumerate(levels, late):
         picture = np.full((48, 64, 3), level, np.uint8)
-        container.mux(
-          video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24"))
-        )
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = place, Fraction(1, fps)
+        container.mux(video.encode(frame))
       container.mux(video.encode(None))
       if audio is not None:
-        _mux_tone(container, audio, seconds=len(levels) / fps)
+        end = (late + len(levels)) / fps
+        _mux_tone(container, audio, late_tone, end)
     return path
 
   return write
 
 
-def _mux_tone(container, stream, seconds: float) -> None:
-  """Adds 440 Hz of amplitude 0.5 as a sound track."""
+def _mux_tone(container, stream, begin: float, end: float) -> None:
+  """Adds 440 Hz of amplitude 0.5 as a sound track, from begin to end in s."""
   import av
 
-  time = np.arange(round(seconds * 16000)) / 16000
+  time = np.arange(round((end - begin) * 16000)) / 16000
   samples = (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
   for start in range(0, len(samples), 1024):
     frame = av.AudioFrame.from_ndarray(
       samples[None, start : start + 1024], format="fltp", layout="mono"
     )
-    frame.sample_rate, frame.pts = 16000, start
+    frame.sample_rate, frame.pts = 16000, start + round(begin * 16000)
+    frame.time_base = Fraction(1, 16000)
     container.mux(stream.encode(frame))
   container.mux(stream.encode(None))
 

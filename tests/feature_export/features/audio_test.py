@@ -156,3 +156,19 @@ def test_unreadable_files(tmp_path, write_tone, write_video):
   tone = write_tone(tmp_path / "tone.wav")
   with pytest.raises(MediaError, match="out_of_range"):
     _extract(Media(tone, 10.0, 11.0))
+
+
+def test_sound_that_starts_late_has_its_end_by_the_players_clock(
+  tmp_path, write_video
+):
+  """Pictures from 0 to 4 s, sound from 2 to 4: its duration is no end."""
+  path = tmp_path / "late.mp4"
+  levels = [10 * n for n in range(20)] * 2
+  options = {"tone": True, "late_tone": 2.0, "movflags": "faststart"}
+  write_video(path, levels, **options)
+  assert len(_read(Media(path, 2.5, 3.5)).samples) == 16000
+  assert _extract(Media(path))[1] == ["gaps"]
+  # The end of the file is lost: most of what should be there until 4 s.
+  content = path.read_bytes()
+  path.write_bytes(content[: len(content) * 3 // 5])
+  assert "short" in _extract(Media(path))[1]

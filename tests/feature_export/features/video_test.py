@@ -57,6 +57,21 @@ def test_no_frame_is_repeated(clip):
   assert _shown(extract_frames(Media(clip), 32)) == list(range(20))
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_pictures_that_start_late_are_taken_to_their_end(
+  tmp_path, write_video, suffix
+):
+  """Sound from 0 to 3 s, pictures from 1 to 3: their duration is no end."""
+  path = tmp_path / f"late.{suffix}"
+  write_video(path, LEVELS, fps=10, tone=True, late=10)
+  kinds = []
+  # The middles of six parts of 3 s, the first two before the first picture.
+  frames = extract_frames(Media(path), 6, kinds)
+  assert (_shown(frames), kinds) == ([0, 2, 7, 12, 17], [])
+  frames = extract_frames(Media(path, 2.28, 2.88), 3, kinds)
+  assert (_shown(frames), kinds) == ([13, 15, 17], [])
+
+
 def test_channels_are_red_green_blue(tmp_path):
   import av
 
