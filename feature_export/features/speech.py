@@ -195,6 +195,11 @@ def embed_speech(
   return pooled.astype(np.float16)
 
 
+def step_seconds(pool: int) -> float:
+  """Time between the frames of a record, s: `pool` states are one frame."""
+  return pool * _HOP / RATE
+
+
 def flag_faults(kind: str, model: str | None, max_seconds: float) -> list[str]:
   """What is wrong with the flags of the voice's backbone."""
   faults = []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from feature_export.corpora.utterance import SPLITS
 from feature_export.errors import InputError
+from feature_export.features.speech import step_seconds
 from feature_export.files import parse_json
 from feature_export.records.reader import load_metadata, read_records
 from feature_export.tables import published
@@ -43,15 +44,15 @@ class Statistics:
 def compute_statistics(dataset_dir: Path) -> Statistics:
   """Reads a dataset once and counts.
 
-  A clip of A frames lasts A / 31.25 s, give or take a frame (0.032 s).
+  A clip of A frames lasts A / 31.25 s, give or take a frame (0.032 s); with a
+  speech model A / 25 s (0.04 s, two states).
 
   Raises:
     InputError: no complete dataset, or a damaged one.
   """
   metadata = load_metadata(dataset_dir)
   audio = metadata["audio"]
-  # Features that a corpus brought have no known frame rate.
-  frame_seconds = audio["hop"] / audio["sample_rate"] if "hop" in audio else 0
+  frame_seconds = _frame_seconds(audio)
   scheme = metadata["emotion_scheme"]
   clips, emotions = Counter(), Counter()
   audio_clips = audio_frames = 0
@@ -71,6 +72,15 @@ def compute_statistics(dataset_dir: Path) -> Statistics:
     audio_frames * frame_seconds,
     _count_cut(dataset_dir),
   )
+
+
+def _frame_seconds(audio: dict) -> float:
+  """Time between frames, s; 0: not known, of features a corpus brought."""
+  if speech := audio.get("speech"):
+    # A speech model's states take the place of the spectrogram, whose hop is
+    # still written beside them.
+    return step_seconds(speech["pool"])
+  return audio["hop"] / audio["sample_rate"] if "hop" in audio else 0.0
 
 
 def _count_cut(dataset_dir: Path) -> int:
