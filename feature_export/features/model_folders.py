@@ -10,6 +10,9 @@ from unimse_cli import storage
 
 # What of a model, besides its weights, decides what it computes.
 SETTINGS = ("config.json", "preprocessor_config.json")
+# The same of a sentence encoder, in its folder or below: modules, pooling,
+# lengths, tokenizers.
+_SENTENCE_SETTINGS = ("*.json", "*.txt", "*.model")
 _PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "*.bin")
 
 
@@ -69,4 +72,26 @@ def hash_folder(
       check_is_no_pointer(file)
       with file.open("rb") as stream:
         digest.update(hashlib.file_digest(stream, "sha256").digest())
+  return digest.hexdigest()
+
+
+def hash_settings(folder: Path, weights: str) -> str:
+  """sha256 over a sentence encoder's weights and all of its settings.
+
+  Args:
+    folder: the model's.
+    weights: sha256 of its weights, from `hash_folder`.
+  """
+  files = {
+    file.relative_to(folder).as_posix(): file
+    for pattern in _SENTENCE_SETTINGS
+    for file in folder.rglob(pattern)
+    if file.is_file()
+  }
+  digest = hashlib.sha256(bytes.fromhex(weights))
+  for name, file in sorted(files.items()):
+    check_is_no_pointer(file)
+    # A file of the same content means another thing in another place.
+    digest.update(hashlib.sha256(name.encode("utf-8")).digest())
+    digest.update(hashlib.sha256(file.read_bytes()).digest())
   return digest.hexdigest()

@@ -157,7 +157,7 @@ def _read_texts(
     if not options.sentences:
       return None, completions, None
   encoder = load_encoder(options.encoder, options.device)
-  print(f"Sentence encoder: {encoder.name}, weights {encoder.sha256[:12]}")
+  print(f"Sentence encoder: {encoder.name}, sha256 {encoder.sha256[:12]}")
   started = time.perf_counter()
   text_rows, embeddings = embed_texts(
     mixture.samples, encoder, options.data / CACHE_FOLDER
@@ -175,6 +175,7 @@ def _read_texts(
   described = {
     "name": encoder.name,
     "sha256": encoder.sha256,
+    "weights_sha256": encoder.weights_sha256,
     "dimension": embeddings.shape[1],
   }
   sentences = None

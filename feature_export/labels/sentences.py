@@ -40,16 +40,20 @@ class SentenceEncoder:
 
   Attributes:
     name: name or folder that the user gave.
-    sha256: hash over all weight files; embeddings are cached under it.
+    sha256: hash over all weight files and settings, such as pooling and
+      tokenizer; embeddings are cached under it.
     encode: function: N > 0 texts -> float[N, D], rows of any length.
     pooling: rule that makes one vector of a text's tokens: "own" (the one of
       its folder) or "pooler".
+    weights_sha256: hash over the weight files alone, which labels that were
+      made before have as their `sha256`.
   """
 
   name: str
   sha256: str
   encode: Callable[[Sequence[str]], np.ndarray]
   pooling: str = "own"
+  weights_sha256: str = ""
 
 
 def _default_folder() -> Path:
@@ -227,8 +231,9 @@ def load_encoder(
       return encoding.result()
 
   pooling = "own" if _is_modular(folder) else "pooler"
-  digest = model_folders.hash_folder(_WHAT, folder, "Correct --encoder.")
-  return SentenceEncoder(name, digest, encode, pooling)
+  weights = model_folders.hash_folder(_WHAT, folder, "Correct --encoder.")
+  digest = model_folders.hash_settings(folder, weights)
+  return SentenceEncoder(name, digest, encode, pooling, weights)
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:

@@ -65,7 +65,7 @@ def toy_encoder(monkeypatch):
     letters = "abcdefghijklmnopqrstuvwxyz"
     return np.array([[1 + t.count(each) for each in letters] for t in texts])
 
-  encoder = SentenceEncoder("toy", "0" * 64, encode)
+  encoder = SentenceEncoder("toy", "0" * 64, encode, weights_sha256="1" * 64)
   monkeypatch.setattr(labelling, "load_encoder", lambda *_: encoder)
 
 
@@ -128,7 +128,12 @@ def test_meta_describes_the_labels(data, tmp_path):
   assert meta["slots"]["emotions"]["meld"]["surprise"] == ""
   assert meta["annotated"] == {"films": ["intensity"], "friends": ["meld"]}
   assert meta["donors"] == "train"
-  assert meta["encoder"] == {"name": "toy", "sha256": "0" * 64, "dimension": 26}
+  assert meta["encoder"] == {
+    "name": "toy",
+    "sha256": "0" * 64,
+    "weights_sha256": "1" * 64,
+    "dimension": 26,
+  }
   counts = {"train": 3, "validation": 1, "test": 1}
   assert meta["counts"] == {"films": counts, "friends": counts}
   assert meta["empty"] == {"intensity": 0, "meld": 0}

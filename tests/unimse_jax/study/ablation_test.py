@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import pytest
 
@@ -73,6 +74,17 @@ def test_labels_by_other_rules_than_the_whole_models_are_refused(
     json.dumps(row | {"encoder": {"name": "minilm", "sha256": "0"}})
   )
   with pytest.raises(InputError, match="--encoder minilm of other weights"):
+    launch.check_rules(run)
+  # The whole's are of a version that hashed the weights alone.
+  for weights, same in (("6f", True), ("5e", False)):
+    encoder = {"name": "minilm", "sha256": "a7", "weights_sha256": weights}
+    own.write_text(json.dumps(row | {"encoder": encoder}))
+    with nullcontext() if same else pytest.raises(InputError, match="weights"):
+      launch.check_rules(run)
+  # One BERT pooled in two ways.
+  encoder = {"name": "minilm", "sha256": "b8", "weights_sha256": "5e"}
+  whole.write_text(json.dumps(meta | {"encoder": encoder}))
+  with pytest.raises(InputError, match="of other weights or settings"):
     launch.check_rules(run)
   # Labels of other corpora that happen to lie beside them.
   whole.write_text(json.dumps(meta | {"datasets": {"news": {}}}))
