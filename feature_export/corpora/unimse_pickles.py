@@ -9,8 +9,12 @@ feature file:
 - {"train" | "valid" | "test": {"vision", "audio", "labels", "id"}}, arrays
   padded in front (MOSI, MOSEI; also MulT's `*_noalign.pkl`);
 - {"audio" | "video": [train, dev, test]}, each {id: array} (MELD, IEMOCAP).
+
+Where a feature file has scores of its own, those of the words must agree: ids
+that count segments from 0 meet other words than their own otherwise.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,8 +55,17 @@ _TEXTS = {
   "mosi": f"MMSA's {_LABEL_FILE}",
 }
 _ARRAYS = ("vision", "audio", "labels", "id")
+_LABEL_TOLERANCE = 1e-3  # scores are rounded to some decimals, or float32
+_LABEL_FAULTS = 0.01  # share that may differ: corrections of a version
 # (split, id) -> modality -> array
 _Features = dict[tuple[str, str], dict[str, object]]
+# (split, id) -> score
+_Labels = dict[tuple[str, str], float]
+
+
+def _id_fields(identifier: object) -> np.ndarray:
+  """The parts of a row's id, the first of which is "video_clip"."""
+  return np.ravel(np.asarray(identifier, object))
 
 
 def _read_array_form(content: Mapping, path: Path) -> _Features:
@@ -68,7 +81,7 @@ def _read_array_form(content: Mapping, path: Path) -> _Features:
   for split, key in SPLIT_KEYS.items():
     part = content[key]
     for row, identifier in enumerate(part["id"]):
-      fields = np.ravel(np.asarray(identifier, object))
+      fields = _id_fields(identifier)
       if len(fields) > 1 and isinstance(identifier, np.ndarray | list | tuple):
         raise InputError(
           f"{path}: expected ids of the form video_clip, found "
@@ -80,6 +93,64 @@ def _read_array_form(content: Mapping, path: Path) -> _Features:
         "video": part["vision"][row],
       }
   return features
+
+
+def _read_labels(content: Mapping) -> tuple[_Labels, list[str]]:
+  """The scores of an array form, and the splits that have none.
+
+  Those have labels that are not one floating-point number a row: classes, or
+  several to a row.
+  """
+  labels: _Labels = {}
+  without = []
+  for split, key in SPLIT_KEYS.items():
+    part = content[key]
+    try:
+      values = np.asarray(part["labels"])
+    except ValueError:  # rows of several lengths
+      values = np.zeros(0)
+    if values.dtype.kind != "f" or values.size != len(part["id"]):
+      without.append(split)
+      continue
+    for identifier, value in zip(part["id"], values.ravel(), strict=True):
+      labels[split, to_text(_id_fields(identifier)[0])] = float(value)
+  return labels, without
+
+
+def _compare_labels(
+  utterances: Sequence[Utterance], labels: _Labels, name: str, path: Path
+) -> list[Remark]:
+  """Compares the words' scores with those of the features of the same id.
+
+  Returns:
+    A remark for each that differs, where they are few.
+
+  Raises:
+    InputError: more than 1 % of them differ.
+  """
+  compared, remarks = 0, []
+  for each in utterances:
+    label = labels.get((each.split, _authors_id(each, name)), math.nan)
+    if each.intensity is None or math.isnan(label):
+      continue
+    compared += 1
+    if abs(label - each.intensity) > _LABEL_TOLERANCE:
+      detail = f"{each.intensity:g}, not {label:g}"
+      remarks.append(
+        Remark(each.id, "score is not the feature file's: kept", detail)
+      )
+  if len(remarks) > _LABEL_FAULTS * compared:
+    title = (
+      f"{path}: expected the scores of the texts to be those that the features "
+      f"have under the same id, found others among {compared} compared"
+    )
+    faults = [f"{each.id}: {each.detail}" for each in remarks]
+    raise InputError(
+      f"{list_faults(title, faults)}\n"
+      "One of them may count a video's segments from 0 and the other from 1. "
+      "Give --texts the words and scores that the features were made of."
+    )
+  return remarks
 
 
 def _read_dict_form(content: Mapping, path: Path) -> _Features:
@@ -268,9 +339,18 @@ def _load_features(path: Path, texts: Path, nonfinite: str) -> Corpus:
   cleaner = FeatureCleaner(nonfinite)
   words = _load_texts(name, texts)
   cleaner.remarks += words.remarks
+  notes = words.notes
+  if not dict_form:
+    labels, without = _read_labels(content)
+    cleaner.remarks += _compare_labels(words.utterances, labels, name, path)
+    if without:
+      notes = (
+        *notes,
+        f"scores not compared, labels of another kind: {without}",
+      )
   joined = list(_join(words.utterances, features, name, cleaner))
   built = _build(name, joined, cleaner, [path])
-  return replace(built, notes=(*words.notes, *built.notes))
+  return replace(built, notes=(*notes, *built.notes))
 
 
 def load(raw: Path, texts: Path | None, nonfinite: str) -> list[Corpus]:

@@ -201,12 +201,14 @@ def test_sample_files_with_faults(tmp_path):
     assert part in str(caught.value)
 
 
-def _array_part(ids, rows: int = 3) -> dict:
+def _array_part(ids, labels=None, rows: int = 3) -> dict:
   count = len(ids)
+  if labels is None:
+    labels = np.zeros(count)
   return {
     "vision": np.stack([_front(20, 32)] * count),
     "audio": np.stack([_front(rows, 50, 64)] * count),
-    "labels": np.full((count, 1, 1), 9.0),
+    "labels": np.reshape(labels, (count, 1, 1)).astype(np.float32),
     "id": np.array([[each.encode()] for each in ids]),
   }
 
@@ -214,9 +216,9 @@ def _array_part(ids, rows: int = 3) -> dict:
 def test_array_feature_file_is_joined_by_id(tmp_path):
   raw = tmp_path / "raw"
   content = {
-    "train": _array_part(["b_2", "b_1", "extra_4"]),
-    "valid": _array_part(["c_1"]),
-    "test": _array_part(["d_1"]),
+    "train": _array_part(["b_2", "b_1", "extra_4"], [2, -1.5, 3]),
+    "valid": _array_part(["c_1"], [0]),
+    "test": _array_part(["d_1"], [1]),
   }
   _dump(raw / "mosi_data_0610.pkl", content, protocol=2)
   (raw / "label.csv").write_text(
@@ -236,6 +238,79 @@ def test_array_feature_file_is_joined_by_id(tmp_path):
     ("train/extra_4", "features without text: left out"),
     ("d_2", "without features"),
   }
+
+
+@pytest.fixture
+def numbered(tmp_path):
+  """MOSI with 200 scored sentences in each split, numbered from 1."""
+  raw = tmp_path / "raw"
+  raw.mkdir()
+  lines = ["video_id,clip_id,text,label,annotation,mode"]
+  content = {}
+  scores = np.linspace(-3, 3, 200)
+  for key in ("train", "valid", "test"):
+    lines += [
+      f"{key},{number},words {number},{score:.6f},,{key}"
+      for number, score in enumerate(scores, start=1)
+    ]
+    ids = [f"{key}_{number}" for number in range(1, len(scores) + 1)]
+    content[key] = _array_part(ids, scores)
+  (raw / "label.csv").write_text("\n".join(lines))
+  return raw / "mosi_data_0610.pkl", content
+
+
+def test_ids_that_count_otherwise_are_refused(numbered):
+  """From 0, as the SDK: each text met the features of the next one's."""
+  path, content = numbered
+  for part in content.values():
+    part["id"] = np.roll(part["id"], 1)
+  _dump(path, content)
+  with pytest.raises(InputError) as caught:
+    unimse_pickles.load(path, None, "zero")
+  for expected in (
+    "expected the scores of the texts to be those that the features have",
+    "found others among 600 compared (600):",
+    "train_1: -3, not -2.96985",
+    "... and 590 more",
+    "Give --texts",
+  ):
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [6, 7])
+def test_one_in_a_hundred_scores_may_differ(numbered, wrong):
+  path, content = numbered
+  content["valid"]["labels"][:wrong] += 0.1
+  # Rounded ones agree.
+  content["train"]["labels"] += 4e-4
+  _dump(path, content)
+  if wrong == 7:
+    with pytest.raises(InputError, match=r"among 600 compared \(7\)"):
+      unimse_pickles.load(path, None, "zero")
+    return
+  (corpus,) = unimse_pickles.load(path, None, "zero")
+  kind = "score is not the feature file's: kept"
+  found = [each for each in corpus.remarks if each.kind == kind]
+  assert [each.id for each in found] == [f"valid_{n}" for n in range(1, 7)]
+  assert found[0].detail == "-3, not -2.9"
+  assert not any("not compared" in each for each in corpus.notes)
+
+
+@pytest.mark.parametrize(
+  "labels",
+  [np.ones((200, 1), np.int64), np.ones((200, 7)), [[1.0], [1.0, 2.0]] * 100],
+  ids=["classes", "several", "ragged"],
+)
+def test_labels_of_another_kind_are_not_compared(numbered, labels):
+  path, content = numbered
+  content["valid"]["labels"] = labels
+  content["test"]["labels"][:] = np.nan
+  _dump(path, content)
+  (corpus,) = unimse_pickles.load(path, None, "zero")
+  assert (
+    "scores not compared, labels of another kind: ['validation']"
+  ) in corpus.notes
+  assert not corpus.remarks
 
 
 def test_intervals_for_ids_cannot_be_joined(tmp_path):
