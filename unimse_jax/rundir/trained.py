@@ -70,20 +70,20 @@ def _check_decoding(
   checkpoints: pathlib.Path, before: Config, config: Config
 ) -> None:
   """Evaluations among which the best is chosen must decode alike."""
-  longer = config.train.epochs > before.train.epochs
-  if not newest(checkpoints) or has_ended(checkpoints, before) and not longer:
-    return
   old, new = map(dataclasses.asdict, (before.decoding, config.decoding))
   faults = "".join(
     f"\n  decoding.{name}: {old[name]!r} before, now {value!r}"
     for name, value in new.items()
     if value != old[name] and name != "batch_size"  # which changes nothing
   )
-  if not faults:
+  if not faults or not newest(checkpoints):
+    return
+  longer = config.train.epochs > before.train.epochs
+  if has_ended(checkpoints, before) and not longer:
     return
   raise InputError(
     f"config.decoding: expected what the run in {checkpoints.parent} was "
-    f"evaluated with so far, for its best checkpoint is chosen among all "
+    "evaluated with so far, for its best checkpoint is chosen among all "
     f"evaluations, found{faults}\nTrain on without the change, and give it to "
     "unimse_jax.eval; or choose a new --workdir."
   )
