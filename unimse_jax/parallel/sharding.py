@@ -155,7 +155,7 @@ def own_rows(size: int, mesh: Mesh) -> np.ndarray:
   return parts[list(_own_shares(mesh))].reshape(-1)
 
 
-def from_own_rows(values: Any, mesh: Mesh) -> Any:
+def shard_batch(batch: Any, mesh: Mesh) -> Any:
   """A tree of this process's rows as one of arrays over the whole mesh."""
   sharding = batch_sharding(mesh)
   parts, shares = batch_divisor(mesh), len(_own_shares(mesh))
@@ -164,9 +164,4 @@ def from_own_rows(values: Any, mesh: Mesh) -> Any:
     shape = (len(leaf) * parts // shares, *leaf.shape[1:])
     return jax.make_array_from_process_local_data(sharding, leaf, shape)
 
-  return jax.tree.map(place, values)
-
-
-def shard_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
-  """This process's rows of a batch as arrays over the whole mesh."""
-  return from_own_rows(batch, mesh)
+  return jax.tree.map(place, batch)

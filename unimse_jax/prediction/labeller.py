@@ -247,7 +247,7 @@ class Labeller:
     """The trees of this process's rows, on its devices."""
     own = sharding.own_rows(self.batch_size, self._mesh)
     mine = jax.tree.map(lambda leaf: leaf[own], trees)
-    return sharding.from_own_rows(mine, self._mesh)
+    return sharding.shard_batch(mine, self._mesh)
 
 
 def _ahead(values: Iterable[Any]) -> Iterator[Any]:
