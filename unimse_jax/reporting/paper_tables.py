@@ -295,9 +295,9 @@ def _row_title(
   """The title of a study's row, with what is to be said of its scores.
 
   Args:
-    row: of the study.
-    notes: of the table.
-    corpus: the one whose published scores stand beside it, if any do.
+    row: a row of ablation.json.
+    notes: the table's notes; those of this row are added.
+    corpus: the corpus whose published scores stand beside it; None: none do.
   """
   reasons = [*row.get("reservations", ())]  # none by older versions
   n = row.get("n", {}).get(corpus)

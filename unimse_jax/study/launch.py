@@ -116,7 +116,7 @@ def check_rules(run_: PlannedRun) -> None:
 
 
 def _same_encoder(own: dict[str, Any], whole: dict[str, Any]) -> bool:
-  """Whether two metas name one encoder, as far as both tell."""
+  """Whether the meta files of two labels record the same sentence encoder."""
   encoders = [meta.get("encoder") or {} for meta in (own, whole)]
   if not all("weights_sha256" in each for each in encoders):
     # Labels that were made before have the weights' hash as their sha256.

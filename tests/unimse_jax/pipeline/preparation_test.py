@@ -126,7 +126,8 @@ def test_numbers_are_drawn_anew_each_step_near_the_rated_ones(
     {"loss.number_spread": 100.0, "decoding.max_new_tokens": 40}
   )
   opened = pipeline_lib.prepare_run(config, RunDir(tmp_path))
-  # The corpus has one number of each sign: halve some, so that there are two.
+  # All positive numbers are equal, and all negative ones too. Every second is
+  # halved here, which leaves two of each sign to draw from.
   examples = [
     dataclasses.replace(
       each, label=dataclasses.replace(each.label, intensity=value / 2)
