@@ -57,30 +57,33 @@ def step(x):
   return (x[:, None] * x) @ jnp.ones((2**12, 8))  # 64 MiB in between
 
 compiled = jax.jit(step).lower(jnp.ones(2**12)).compile()
-counts = []
-for _ in range(4):
+size = compiled.memory_analysis().temp_size_in_bytes
+touched = 0  # steps that touched their temporary memory first
+for _ in range(int(sys.argv[2])):
   before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
   jax.block_until_ready(compiled(jnp.ones(2**12)))
-  counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-print(compiled.memory_analysis().temp_size_in_bytes, min(counts[1:]))
+  faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+  touched += faults * 2**12 > size // 2  # pages of 4 KiB
+print(size, touched)
 """
 
 
 @pytest.mark.skipif(
   platform.libc_ver()[0] != "glibc", reason="glibc alone offers it"
 )
-def test_a_step_s_temporary_memory_is_touched_first_only_once():
-  faults = {}
+def test_few_steps_touch_their_temporary_memory_first():
+  steps, touched = 200, {}
   for kind in ("given_back", "kept"):
     done = subprocess.run(
-      [sys.executable, "-c", _REPEATED, kind],
+      [sys.executable, "-c", _REPEATED, kind, str(steps)],
       env={**os.environ, "PYTHONPATH": str(_ROOT), "JAX_PLATFORMS": "cpu"},
       capture_output=True,
       text=True,
       check=True,
     )
-    size, faults[kind] = map(int, done.stdout.split())
+    size, touched[kind] = map(int, done.stdout.split())
     assert size >= 2**26
-  # Pages of 4 KiB.
-  assert faults["given_back"] >= size // 2**12 - 1024
-  assert faults["kept"] < 1024
+  assert touched["given_back"] >= 0.95 * steps
+  # 2 to 11 of 200 in 36 processes: some blocks are freed with a few bytes
+  # before them still in use, and then do not fit the next of their size.
+  assert touched["kept"] < 0.25 * steps
