@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from unimse_cli.storage import make_directory
-from unimse_jax.evaluation import reservations
+from unimse_jax.evaluation import reservations, selection
 from unimse_jax.evaluation.results import EXTERNAL
 from unimse_jax.files import write_atomically
 from unimse_jax.reporting import (
@@ -226,6 +226,7 @@ def _alerts(run: EvaluatedRun) -> str:
       f"sections on single utterances are empty. Run `{run.eval_command}` "
       "again."
     )
+  alerts += _overtaken(run)
   openings = run.result.get("test_openings")
   if isinstance(openings, int) and openings > 1:
     alerts.append(
@@ -234,6 +235,26 @@ def _alerts(run: EvaluatedRun) -> str:
     )
   lines = "".join(f"<p>{html.escape(each)}</p>" for each in alerts)
   return f'<div class="alert" role="note">{lines}</div>' if alerts else ""
+
+
+def _overtaken(run: EvaluatedRun) -> Iterator[str]:
+  """Yields a warning if training has found a better checkpoint since eval."""
+  evaluations = run.run_dir.evaluations()
+  for split, result in run.results.items():
+    selected = result["selection"]
+    rule = result["provenance"]["config"].get("train", {}).get("selection")
+    if not rule or selected["checkpoint"] in (EXTERNAL, "chosen"):
+      continue
+    lines = evaluations[selection.split_of(rule)]
+    best = selection.lost_best(rule, lines, selected["step"])
+    # The results themselves say so where that one was already lost.
+    if best is not None and best != selected.get("lost_best_step"):
+      yield (
+        f"{split} split: these are the scores of step {selected['step']}; "
+        f"training has gone on since, and step {best} is now the best. Run "
+        f"`python -m unimse_jax.eval --workdir {run.run_dir.path} --split "
+        f"{split}` again."
+      )
 
 
 def _other_corpora(run: EvaluatedRun) -> Iterator[str]:

@@ -361,6 +361,37 @@ def test_a_run_selected_on_test_says_so_before_its_numbers(make_run, tmp_path):
   assert BANNER.partition(":")[0] in table
 
 
+@pytest.mark.parametrize(
+  ("known", "skill", "said"),
+  [
+    ({}, 0.4, False),
+    ({}, 0.6, True),
+    ({"lost_best_step": 500}, 0.6, False),
+    ({"checkpoint": "chosen"}, 0.6, False),
+  ],
+  ids=["worse since", "better since", "lost before", "chosen by the user"],
+)
+def test_results_older_than_the_best_checkpoint_say_so(
+  make_run, tmp_path, known, skill, said
+):
+  make_run(tmp_path, {"mosi": 12})
+  path = tmp_path / "results" / "test.json"
+  stored = json.loads(path.read_text())
+  stored["selection"] |= known
+  stored["provenance"]["config"]["train"] = {"selection": "mean_skill"}
+  path.write_text(json.dumps(stored))
+  with (tmp_path / "metrics.jsonl").open("a") as file:
+    for step, value in ((400, 0.5), (500, skill)):
+      line = {"step": step, "split": "validation", "skill": value}
+      file.write(json.dumps(line) + "\n")
+  text = page.write(tmp_path, projection="none").read_text()
+  sentence = (
+    "test split: these are the scores of step 400; training has gone on since, "
+    "and step 500 is now the best."
+  )
+  assert (sentence in text[: text.index("<table")]) == said
+
+
 def test_an_audit_of_other_labels_is_not_shown(make_run, tmp_path):
   data = tmp_path / "data"
   make_run(tmp_path / "run", {"mosi": 12}, data=data)
