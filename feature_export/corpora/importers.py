@@ -5,7 +5,8 @@ anything is extracted.
 """
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -209,6 +210,21 @@ def importer_flag_faults(options: ImportOptions) -> list[str]:
   return faults
 
 
+def _check_names(corpora: Sequence[Corpus], raw: Path) -> None:
+  """A corpus of each name: the second would replace the first.
+
+  Raises:
+    InputError: several of one name.
+  """
+  counts = Counter(each.name for each in corpora)
+  twice = [name for name, count in counts.items() if count > 1]
+  if twice:
+    raise InputError(
+      f"{raw}: expected one file or layout of each corpus, found "
+      f"several of {', '.join(twice)}. Give one of them as --raw."
+    )
+
+
 def import_corpora(options: ImportOptions) -> list[Corpus]:
   """Runs the importer of --corpus and checks the corpora that it makes.
 
@@ -227,6 +243,7 @@ def import_corpora(options: ImportOptions) -> list[Corpus]:
         f"{options.corpus}. Correct --raw."
       )
   corpora = IMPORTERS[options.corpus](options)
+  _check_names(corpora, raw)
   if options.name is not None:
     corpora = [replace(each, name=options.name) for each in corpora]
   for corpus in corpora:
