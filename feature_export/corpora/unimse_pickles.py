@@ -219,7 +219,7 @@ def _load_texts(name: str, texts: Path) -> Corpus:
   if name == "iemocap" and any(texts.rglob("EmoEvaluation")):
     return _without_media(iemocap.load(texts))
   if texts.is_file() or (texts / manifest.MANIFEST_FILE).is_file():
-    return manifest.load(texts, name, _SCHEMES.get(name))
+    return _words_alone(manifest.load(texts, name, _SCHEMES.get(name)))
   raise InputError(
     f"The feature file of {name} holds no words; expected {_TEXTS[name]} or "
     f"{manifest.MANIFEST_FILE} in {texts}, found none. Give the folder or file "
@@ -227,13 +227,18 @@ def _load_texts(name: str, texts: Path) -> Corpus:
   )
 
 
+def _words_alone(corpus: Corpus) -> Corpus:
+  """A corpus whose utterances name no media: features take their place."""
+  utterances = (
+    replace(each, audio=None, video=None) for each in corpus.utterances
+  )
+  return replace(corpus, utterances=tuple(utterances))
+
+
 def _without_media(corpus: Corpus) -> Corpus:
   """A corpus without its media, and without notes and remarks on media."""
   return replace(
-    corpus,
-    utterances=tuple(
-      replace(each, audio=None, video=None) for each in corpus.utterances
-    ),
+    _words_alone(corpus),
     notes=tuple(each for each in corpus.notes if "no files" not in each),
     remarks=tuple(
       each

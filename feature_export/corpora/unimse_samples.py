@@ -99,6 +99,12 @@ def _own_label(label: object, corpus: str) -> dict:
   return {**own, "polarity": polarity} if polarity in POLARITIES else own
 
 
+def _without_speaker(text: str, speaker: str) -> str:
+  """The words of a turn, before which the authors put its speaker."""
+  named = speaker and text.startswith(speaker + " ")
+  return text[len(speaker) + 1 :].strip() if named else text
+
+
 def _split_context(utterance: Utterance) -> Utterance | None:
   """Splits the text "before </s> text </s> after"; None: of another form.
 
@@ -109,11 +115,9 @@ def _split_context(utterance: Utterance) -> Utterance | None:
   if len(parts) != 3:
     return None
   before, own, after = parts
-  if utterance.speaker and own.startswith(utterance.speaker + " "):
-    own = own[len(utterance.speaker) + 1 :].strip()
   return replace(
     utterance,
-    text=own,
+    text=_without_speaker(own, utterance.speaker),
     before=(before,) if before else (),
     after=(after,) if after else (),
     before_speakers=("",) if before else (),
@@ -173,9 +177,14 @@ class SampleReader:
         # A speaker is no id; the place in the file is.
         name = f"{split}/{counts[owner]}"
       counts[owner] += 1
-      words = text if len(text) else sample[0][0] or ""
+      words = sample[0][0] if text is None or not len(text) else text
       utterance = Utterance(
-        *(name, split, to_text(words), *_place_in_dialogue(third, owner)),
+        *(
+          name,
+          split,
+          to_text("" if words is None else words),
+          *_place_in_dialogue(third, owner),
+        ),
         speaker=third if owner == "meld" else "",
         own_context=True,
       )
@@ -210,7 +219,8 @@ class SampleReader:
     }
     utterance = replace(utterance, **own, **arrays)
     if _MARK not in utterance.text:
-      utterances.append(utterance)
+      own_text = _without_speaker(utterance.text, utterance.speaker)
+      utterances.append(replace(utterance, text=own_text))
       return
     divided = _split_context(utterance)
     if divided is None:

@@ -1,5 +1,6 @@
 """Tests of the UniMSE authors' feature files and sample files."""
 
+import json
 import pickle
 
 import numpy as np
@@ -58,13 +59,14 @@ def samples(tmp_path):
       words=["get", "out"],
       video=np.zeros((2, 35)),
     ),
+    _sample("neutral,0.1,joy,neu", "Ses01F_impro01_F001", None, words="so"),
     _sample("negative,0.8,joy,sur", "Ses01F_impro01_M000", "oh"),
   ]
   dev = [
     _sample("-2.0", f"{_MOSI}_7", "bad"),
     _sample(1.0, f"{_MOSEI}_3", "fine"),
     _sample("surprise", "Ross", "what"),
-    _sample("joy", "Joey", "yes"),
+    _sample("joy", "Joey", "Joey yes, Joey"),
     _sample("exc", "Ses02F_impro02_F000", "wow"),
   ]
   suffix = "align_v4_0610_a_6c_sep_contexts_speaker_v.pkl"
@@ -96,6 +98,7 @@ def test_sample_files(samples):
   angry = by_id["Ses01F_impro01_F000"]
   assert (angry.emotion, angry.polarity, angry.text) == ("anger", "", "get out")
   assert angry.video.values.shape == (0, 64)
+  assert by_id["Ses01F_impro01_F001"].text == "so"
   assert by_id["Ses02F_impro02_F000"].emotion == "excited"
   remarks = {each.id: each.kind for each in corpora["iemocap"].remarks}
   assert remarks["Ses01F_impro01_M000"] == "left out: not one of six classes"
@@ -114,6 +117,8 @@ def test_meld_samples_keep_their_context(samples):
   assert first.intensity is None
   assert (first.before, first.after) == (("Joey Hi!",), ("Joey what",))
   assert by_id["train/1"].text == "Joey one mark only"
+  # A dialogue of one turn has no marks; its speaker stands before it, too.
+  assert by_id["validation/1"].text == "yes, Joey"
   kinds = [(each.id, each.kind) for each in meld.remarks]
   assert ("train/1", "context not split from the text") in kinds
   assert ("validation/0", "left out: polarity unknown") in kinds
@@ -238,6 +243,28 @@ def test_array_feature_file_is_joined_by_id(tmp_path):
     ("train/extra_4", "features without text: left out"),
     ("d_2", "without features"),
   }
+
+
+def test_the_words_may_come_from_a_manifest_that_names_media(tmp_path):
+  raw = tmp_path / "raw"
+  content = {
+    split: _array_part([f"{split}_1"], [1]) for split in ("train", "valid")
+  } | {"test": _array_part(["test_1"], [1])}
+  file = _dump(raw / "mosi_data_0610.pkl", content)
+  (raw / "a.wav").write_bytes(b"never read")
+  rows = [
+    {"id": f"{split}_{number}", "split": split.replace("valid", "validation")}
+    | {"text": "hi", "intensity": 1.0, "audio": "a.wav"}
+    for split, number in (
+      *(("train", 1), ("train", 2), ("valid", 1), ("test", 1)),
+    )
+  ]
+  (raw / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
+  (corpus,) = unimse_pickles.load(file, raw, "zero")
+  remarks = [(each.id, each.kind) for each in corpus.remarks]
+  assert ("train_2", "without features") in remarks
+  assert corpus.utterances[1].id == "train_2"
+  assert not len(corpus.utterances[1].audio.values)
 
 
 @pytest.fixture
