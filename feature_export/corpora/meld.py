@@ -93,7 +93,8 @@ def _find_label_files(files: SourceFiles) -> dict[str, Path]:
 def _find_clips(files: SourceFiles, twins: str) -> _Clips:
   """Finds the clips in both folder layouts that MELD.Raw is published in."""
   kinds: dict[str, dict[str, Path]] = {"plain": {}, "twin": {}}
-  for path in files.paths:
+  # Sound alone is second to a clip, in whatever folder it is.
+  for path in sorted(files.paths, key=lambda path: path.suffix != ".mp4"):
     folder = _CLIP_FOLDERS.get(path.parent.name)
     match = _CLIP_NAME.fullmatch(path.name)
     if folder is not None and match is not None:

@@ -56,7 +56,7 @@ def _parse_row(
   row: Mapping[str, str], folds: Mapping[str, str], media: Media | None
 ) -> tuple[Utterance | None, list[Remark]]:
   """One row as an utterance, or None where it cannot be one."""
-  video, clip = row["video_id"].strip(), row["clip_id"].strip()
+  video, clip = row["video_id"].strip(), (row["clip_id"] or "").strip()
   name = f"{video}_{clip}"
   split = _SPLITS.get((row["mode"] or "").strip())
   try:
@@ -145,7 +145,7 @@ def load(
   clips = _find_clips(path.parent, files)
   utterances, remarks, taken = [], [], set()
   for row in rows:
-    key = (row["video_id"].strip(), row["clip_id"].strip())
+    key = (row["video_id"].strip(), (row["clip_id"] or "").strip())
     utterance, doubts = _parse_row(row, folds, clips.get(key))
     remarks += doubts
     taken.add(key)

@@ -61,6 +61,8 @@ def test_clips_converted_to_wav_are_its_sound(raw, touch):
   sound = touch(folder / "dia0_utt0.wav")
   touch(folder / "dia0_utt2.wav")
   both = touch(folder / "dia0_utt2.mp4")
+  # A folder of sound alone, which is read before the one of the clips.
+  touch(raw / "audio" / "train_splits" / "dia0_utt2.wav")
   corpus = meld.load(raw)
   first, second = corpus.utterances[:2]
   assert (first.audio, first.video) == (Media(sound), None)

@@ -75,7 +75,10 @@ def test_rows_that_cannot_be_taken_as_they_are(write_labels, by_kind):
     ("2WGyTLYerpo", "7", "", "1", "Positive", "train"),
     ("foreign", "1", "A", "1", "Positive", "train"),
   ]
-  corpus = mosi.load(write_labels(NEW, rows))
+  raw = write_labels(NEW, rows)
+  with next(raw.rglob("label.csv")).open("a") as file:
+    file.write("2WGyTLYe")  # where a copy broke off
+  corpus = mosi.load(raw)
   assert len(corpus.utterances) == 7
   kinds = by_kind(corpus)
   assert kinds[
@@ -88,6 +91,7 @@ def test_rows_that_cannot_be_taken_as_they_are(write_labels, by_kind):
   assert kinds["dropped: label is no number"] == [
     ("2WGyTLYerpo_4", "''"),
     ("2WGyTLYerpo_5", "'nan'"),
+    ("2WGyTLYe_", "None"),
   ]
   assert kinds["dropped: mode not train, valid or test"] == [
     ("2WGyTLYerpo_6", "'dev'")
