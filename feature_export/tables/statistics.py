@@ -84,13 +84,17 @@ def _frame_seconds(audio: dict) -> float:
 
 
 def _count_cut(dataset_dir: Path) -> int:
-  """The number of clips that were cut, by the export's report, or 0."""
+  """The number of clips whose voice was cut, by the export's report, or 0."""
   path = dataset_dir / "export_report.json"
   if not path.is_file():
     return 0
   try:
-    return len(parse_json(path.read_text(encoding="utf-8")).get("cut", []))
-  except (AttributeError, TypeError, ValueError) as error:
+    findings = parse_json(path.read_text(encoding="utf-8"))["findings"]
+    return sum(
+      (each["modality"], each["action"]) == ("audio", "cut")
+      for each in findings
+    )
+  except (KeyError, TypeError, ValueError) as error:
     raise InputError(
       f"{path}: expected the JSON of an export's report, found {error}. Export "
       "the corpus again."

@@ -118,3 +118,17 @@ def test_the_file_is_whole_or_not_there(export_raw, tmp_path, capsys):
   folder.mkdir()
   assert statistics.main(command) == 0
   assert [each.name for each in folder.iterdir()] == ["s.json"]
+
+
+def test_voices_that_were_cut_are_counted(
+  export_raw, raw_corpus, write_tone, tmp_path, capsys
+):
+  for name in ("a.wav", "b.wav"):
+    write_tone(raw_corpus / name, seconds=1.5)
+  assert export_raw("--max_seconds", "1") == 0
+  capsys.readouterr()
+  assert statistics.main(["--data", str(tmp_path / "data")]) == 0
+  lines = [each.split() for each in capsys.readouterr().out.splitlines()]
+  # Both clips that are heard; the mean length is that of what was read.
+  line = next(each for each in lines if each[:1] == ["mine"])
+  assert (line[4], line[6:]) == ("4", ["2", "2"])
