@@ -129,6 +129,15 @@ def _draw(
   return sorted(drawn)
 
 
+def check_sheet(path: Path) -> None:
+  """Raises InputError if the sheet exists: it may hold people's marks."""
+  if path.exists():
+    raise InputError(
+      f"{path} is there already and may hold somebody's marks. Move it away, "
+      "or give --audit_sheet another name."
+    )
+
+
 def write_sheet(
   path: Path,
   samples: Sequence[Sample],
@@ -151,14 +160,9 @@ def write_sheet(
     The number of samples in the sheet.
 
   Raises:
-    InputError: no label was completed, or the sheet exists and may hold
-      people's marks.
+    InputError: no label was completed, or the sheet exists.
   """
-  if path.exists():
-    raise InputError(
-      f"{path} is there already and may hold somebody's marks. Move it away, "
-      "or give --audit_sheet another name."
-    )
+  check_sheet(path)
   chosen = _draw(samples, completions, count, corpus, seed)
   content = io.StringIO()
   writer = csv.DictWriter(content, COLUMNS, lineterminator="\n")

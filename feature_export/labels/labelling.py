@@ -60,6 +60,18 @@ def _check_present(data_dir: Path, names: Sequence[str]) -> None:
     raise InputError("\n".join(dict.fromkeys(missing)))
 
 
+def _sheet(options: AuditOptions, out: Path) -> Path:
+  return options.audit_sheet or out.with_suffix(".audit.csv")
+
+
+def _check_audit(
+  options: AuditOptions, out: Path, mixture: LabelMixture
+) -> None:
+  """Refuses what --audit cannot do, before anything is replaced."""
+  audit.check_sheet(_sheet(options, out))
+  audit.choose_corpus(mixture.samples, options.audit_corpus)
+
+
 def _write_audit(
   options: AuditOptions,
   out: Path,
@@ -67,7 +79,7 @@ def _write_audit(
   completions: Sequence[dict[str, Donor]],
 ) -> None:
   """Writes the sheet that --audit asks for."""
-  sheet = options.audit_sheet or out.with_suffix(".audit.csv")
+  sheet = _sheet(options, out)
   corpus = audit.choose_corpus(mixture.samples, options.audit_corpus)
   count = audit.write_sheet(
     sheet,
@@ -113,6 +125,8 @@ def label_corpora(
   _check_present(options.data, names)
   datasets = [load_dataset(options.data, name) for name in names]
   mixture = mix(datasets, rules.donor_classes)
+  if auditing.audit is not None:
+    _check_audit(auditing, options.out, mixture)
   encoder, completions, sentences = _read_texts(mixture, options, rules)
   dropped = {}
   if rules.donor_classes == "authors_drop":
@@ -128,6 +142,8 @@ def label_corpora(
   meta |= _describe_rules(rules)
   meta["dropped"] = dropped
   meta["donor_splits"] = describe_donors(mixture, completions)
+  if auditing.audit is not None:
+    _write_audit(auditing, options.out, mixture, completions)
   write(options.out, rows, meta, sentences)
   print(summarise(mixture, completions, meta["empty"]))
   if rules.donors != "train":
@@ -136,8 +152,6 @@ def label_corpora(
   for warn in (warn_of_copies, warn_of_strangers):
     for warning in warn(mixture, completions):
       print(warning, file=sys.stderr)
-  if auditing.audit is not None:
-    _write_audit(auditing, options.out, mixture, completions)
   print(f"{len(rows)} universal labels: {options.out}")
   print(f"settings and hashes: {meta_file(options.out)}")
 

@@ -272,6 +272,30 @@ def test_a_sheet_is_drawn_and_scored_from_the_command_line(
   assert out.with_suffix(".audit.json").is_file()
 
 
+@pytest.mark.parametrize(
+  ("flags", "fault"),
+  [
+    ((), "is there already and may hold somebody's marks"),
+    (
+      ("--audit_corpus", "flims", "--audit_sheet", "other.csv"),
+      "--audit_corpus: expected one of",
+    ),
+  ],
+  ids=["sheet", "corpus"],
+)
+def test_a_refused_audit_leaves_the_labels(
+  data, tmp_path, capsys, flags, fault
+):
+  """The marks of a sheet belong to the labels that it was drawn from."""
+  out = tmp_path / "labels.jsonl"
+  assert _run(data, out, "films,friends", "--audit", "3") == 0
+  before = {path: path.read_bytes() for path in tmp_path.glob("labels.*")}
+  flags = ("--audit", "3", "--donors", "all_splits", *flags)
+  assert _run(data, out, "films,friends", *flags) == 2
+  assert fault in capsys.readouterr().err
+  assert before == {path: path.read_bytes() for path in before}
+
+
 def test_missing_flags_are_all_named(tmp_path, capsys):
   assert universal_labels.main(["--out", "labels.txt", "--k", "0"]) == 2
   error = capsys.readouterr().err
