@@ -33,6 +33,10 @@ DEVICES = ("auto", "cpu", "cuda")
 # The network of enet_b0_8_best_afew.pt, which has AffectNet's eight classes on
 # top of it.
 _HSEMOTION_NETWORK = "tf_efficientnet_b0"
+# (x - 127) / 128 of bytes, Google's own for its Lite networks, from which these
+# weights were made. Their first batch norm then sees .8 of the variance that it
+# has stored; with ImageNet's mean and std it would be 4 times as much.
+_LITE0_MEAN, _LITE0_STD = (127 / 255,) * 3, (128 / 255,) * 3
 _LITE0_FILE = "efficientnet-lite0-57934424.pth"
 # The only part of a checkpoint that is not used, where timm names no other.
 _CLASSIFIER = "classifier"
@@ -201,14 +205,15 @@ def describe_network(
     return vision.describe_model(backbone, weights)
   name = _timm_name(backbone)
   if name is None:
-    return {}
+    return {"mean": _LITE0_MEAN, "std": _LITE0_STD}
   network = _build_timm(name)
   trained = network.default_cfg
   # HSEmotion was trained with ImageNet's mean and std; timm's values for this
   # architecture are others.
   own = backbone == HSEMOTION
   return {
-    "dimension": network.num_features,
+    # Some have a layer behind the pooling.
+    "dimension": network.head_hidden_size,
     "mean": IMAGENET_MEAN if own else tuple(trained["mean"]),
     "std": IMAGENET_STD if own else tuple(trained["std"]),
   }

@@ -24,7 +24,9 @@ from feature_export.features.settings import (
 )
 from feature_export.files import hash_file
 
-SETTINGS = VideoSettings(DEFAULT_BACKBONE, "", 96)
+SETTINGS = VideoSettings(
+  DEFAULT_BACKBONE, "", 96, **describe_network(DEFAULT_BACKBONE)
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,30 @@ def test_default_weights_are_the_published_ones():
   # The first eight digits are part of the published file name.
   digest = hash_file(find_weights(DEFAULT_BACKBONE, None))
   assert digest.startswith("57934424")
+
+
+def test_pictures_come_in_the_scale_that_the_network_was_trained_with():
+  """Of real pictures its first norm sees about the variance it has stored."""
+  import torch
+  from efficientnet_lite_pytorch import EfficientNet
+  from sklearn.datasets import load_sample_images
+
+  network = EfficientNet.from_name("efficientnet-lite0", image_size=96).eval()
+  weights = find_weights(DEFAULT_BACKBONE, None)
+  network.load_state_dict(torch.load(weights, weights_only=True))
+  pictures = [resize_picture(x, 96) for x in load_sample_images().images]
+  stem = torch.nn.Sequential(network._conv_stem)
+  norm = network._bn0
+  used = norm.running_var > 1e-6
+
+  def seen(settings: VideoSettings) -> float:
+    scaled = normalise_pictures(np.stack(pictures), settings)
+    with torch.inference_mode():
+      variance = stem(torch.from_numpy(scaled)).var((0, 2, 3))
+    return float((variance / norm.running_var)[used].log().mean().exp())
+
+  assert 0.5 < seen(SETTINGS) < 1.5
+  assert seen(VideoSettings(DEFAULT_BACKBONE, "", 96)) > 2
 
 
 def test_embeddings(backbone):
