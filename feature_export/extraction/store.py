@@ -26,7 +26,7 @@ from feature_export.files import write_whole
 from unimse_cli import storage
 
 # Raise it when a change of this package changes the features.
-_EXTRACTION_VERSION = 7
+_EXTRACTION_VERSION = 8
 _DEPENDENCIES = (
   *("av", "librosa", "numpy", "opencv-python-headless", "pillow"),
   *("onnxruntime", "soundfile", "timm", "torch"),

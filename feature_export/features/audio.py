@@ -29,8 +29,12 @@ from feature_export.features.waveform import (
 
 # libsndfile seeks to the sample; every other container goes through FFmpeg. So
 # do codecs with frames, which libsndfile reads in WAV and starts too early in.
+# Of ADPCM it knows the blocks; FFmpeg seeks by a rate without their headers.
 _SNDFILE_SUFFIXES = (".wav", ".flac")
-_SNDFILE_SUBTYPES = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+_SNDFILE_SUBTYPES = (
+  *("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW"),
+  *("MS_ADPCM", "IMA_ADPCM"),
+)
 _UNKNOWN_LENGTH = str(2**32 - 1)  # bytes; what a WAV header of a stream has
 _ABSURD_LENGTH = 2**40  # samples; libsndfile gives 2**63 - 1 for unknown
 # Frames of AAC, MP3 and Opus overlap, so the first ones after a seek come out

@@ -184,6 +184,8 @@ class _Decoder:
 
   def __init__(self, stream):
     self._context = stream.codec_context
+    # dav1d (AV1) reads it once, at its start.
+    self._skips = self._context.name != "libdav1d"
     self.base = stream.time_base
     self.errors = 0
 
@@ -207,7 +209,7 @@ class _Decoder:
         frames depend on them. None: everything is decoded.
     """
     for number, packet in enumerate(packets):
-      passing = wanted is not None and not wanted[number]
+      passing = self._skips and wanted is not None and not wanted[number]
       self._context.skip_frame = "NONREF" if passing else "DEFAULT"
       yield from self._decode(packet)
     yield from self._decode(None)

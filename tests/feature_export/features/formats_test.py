@@ -100,6 +100,20 @@ def _lag(found: np.ndarray, wanted: np.ndarray) -> int:
   return place if place < size // 2 else place - size
 
 
+@pytest.mark.parametrize("codec", ["adpcm_ms", "adpcm_ima_wav"])
+def test_an_interval_of_adpcm_starts_at_its_sample(tmp_path, codec):
+  """As FFmpeg writes it: the header's byte rate leaves out the blocks' own."""
+  rate, start, end = 16000, 58.0, 59.2
+  noise = np.random.default_rng(0).normal(size=60 * rate)
+  samples = 0.3 * np.convolve(noise, np.ones(16) / 16, "same")[None]
+  samples = samples.astype(np.float32)
+  path = _write_sound(tmp_path / "a.wav", samples, rate, "mono", codec)
+  waveform, kinds = _read(path, start, end)
+  wanted = samples[0, round(start * rate) : round(end * rate)]
+  assert kinds == [] and len(waveform.samples) == len(wanted)
+  assert _lag(waveform.samples, wanted) == 0
+
+
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
 @pytest.mark.parametrize("suffix", CONTAINERS)
 def test_an_interval_starts_at_its_sample(tmp_path, suffix, rate):

@@ -102,3 +102,36 @@ def test_unusable_videos(tmp_path, clip, write_tone, write_video):
   half.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
   with pytest.raises(MediaError, match="unreadable"):
     extract_frames(Media(half), 4)
+
+
+@pytest.mark.parametrize("codec", ["libsvtav1", "libx264"])
+def test_frames_of_an_interval_are_its_own(tmp_path, codec):
+  """dav1d, the decoder of AV1, gave every second frame in its place."""
+  import av
+
+  def picture(number: int) -> np.ndarray:
+    """The number in eight stripes."""
+    stripes = np.where(number >> np.arange(8) & 1, 230, 25).astype(np.uint8)
+    return np.broadcast_to(stripes.repeat(20)[None, :, None], (64, 160, 3))
+
+  path = tmp_path / "a.mp4"
+  with av.open(str(path), "w") as container:
+    stream = container.add_stream(codec, rate=25)
+    stream.width, stream.height, stream.pix_fmt = 160, 64, "yuv420p"
+    for number in range(200):
+      frame = av.VideoFrame.from_ndarray(
+        np.ascontiguousarray(picture(number)), format="rgb24"
+      )
+      frame.pts = number
+      container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+  inspection = Inspection(default_policies("video"))
+  settings = VideoSettings("none", "0" * 64)
+  found = [
+    frame.reshape(64, 8, 20, 3)[:, :, 5:15].mean((0, 2, 3)) > 127
+    for _, frame in video.extract_frames(
+      Media(path, 4.0, 5.0), settings, inspection
+    )
+  ]
+  assert np.dot(found, 1 << np.arange(8)).tolist() == [*range(100, 125)]
+  assert not inspection.findings()
