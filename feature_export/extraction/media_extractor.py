@@ -124,7 +124,23 @@ class MediaExtractor:
     with on_this_machine(media) as copy:
       return self._extract(modality, copy)
 
+  def _load(self, modality: str) -> None:
+    """Loads the networks of a modality: what fails there is no clip's fault."""
+    try:
+      _ = self._speech if modality == "audio" else self._backbone
+      _ = modality == "audio" or self._detector
+    except InputError:
+      raise
+    # Torch, safetensors and packages that lack a part raise what they like.
+    except Exception as error:
+      raise InputError(
+        f"The networks for {modality} cannot be loaded; found "
+        f"{type(error).__name__}: {error}. Fetch damaged weights again; where "
+        "memory is short, lower --jobs or give --device cpu."
+      ) from error
+
   def _extract(self, modality: str, media: Media) -> Features:
+    self._load(modality)
     of_modality = getattr(self._settings, modality)
     inspection = Inspection(of_modality.policies)
     run: Callable[[], np.ndarray]

@@ -15,6 +15,7 @@ import numpy as np
 
 from feature_export.errors import InputError, MediaError
 from feature_export.features import model_folders
+from feature_export.features.weights import check_complete
 
 if TYPE_CHECKING:
   import torch
@@ -127,7 +128,8 @@ def load_encoder(
     device: "cpu" or "cuda".
 
   Raises:
-    InputError: not the model that the settings are of.
+    InputError: not the model that the settings are of, or one that lacks
+      weights.
   """
   found = _hash_model(folder)
   if found != settings.sha256:
@@ -141,9 +143,13 @@ def load_encoder(
   extractor = AutoFeatureExtractor.from_pretrained(
     folder, local_files_only=True
   )
-  model = AutoModel.from_pretrained(
-    folder, local_files_only=True, dtype=torch.float32
+  model, report = AutoModel.from_pretrained(
+    folder,
+    local_files_only=True,
+    dtype=torch.float32,
+    output_loading_info=True,
   )
+  check_complete(folder, report["missing_keys"])
   if settings.kind == WHISPER:
     model = model.get_encoder()
   model = model.eval().to(device)

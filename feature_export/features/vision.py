@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feature_export.errors import InputError
+from feature_export.features.weights import check_complete
 
 if TYPE_CHECKING:
   import torch
@@ -54,17 +55,20 @@ def load_features(
   normalised class token.
 
   Raises:
-    InputError: the model reads pictures of another size.
+    InputError: the model reads pictures of another size, or lacks weights.
   """
   import torch
   from transformers import CLIPVisionModelWithProjection, Dinov2Model
 
   if kind == "dinov2":
-    model = Dinov2Model.from_pretrained(folder, local_files_only=True)
+    model_class = Dinov2Model
   else:
-    model = CLIPVisionModelWithProjection.from_pretrained(
-      folder, local_files_only=True
-    )
+    model_class = CLIPVisionModelWithProjection
+  model, report = model_class.from_pretrained(
+    folder, local_files_only=True, output_loading_info=True
+  )
+  check_complete(folder, report["missing_keys"])
+  if kind == "clip":
     side = model.config.image_size
     if side != image_size:
       raise InputError(

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import safetensors.torch
 import soundfile
 import torch
 import transformers
@@ -179,6 +180,19 @@ def test_another_kind_and_a_layer_that_is_not_there_are_refused(saved):
     speech.describe_model(other, folder, -1, 2)
   with pytest.raises(InputError, match=r"--audio_layer: expected -3 to 2"):
     speech.describe_model(kind, folder, 3, 2)
+
+
+def test_a_model_without_part_of_its_weights_is_refused(tmp_path):
+  """They would be drawn at random, in each process anew."""
+  save("hubert", tmp_path)
+  file = tmp_path / "model.safetensors"
+  tensors = safetensors.torch.load_file(file)
+  name = "encoder.layers.1.final_layer_norm.weight"
+  del tensors[name]
+  safetensors.torch.save_file(tensors, file, {"format": "pt"})
+  settings, _ = speech.describe_model("hubert", tmp_path, -1, 1)
+  with pytest.raises(InputError, match=f"found none for {name} .1 tensors"):
+    speech.load_encoder(settings, tmp_path, "cpu")
 
 
 def test_a_folder_without_weights_is_refused(saved, tmp_path):

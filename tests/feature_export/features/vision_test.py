@@ -102,6 +102,21 @@ def test_a_model_needs_its_folder(saved, tmp_path):
     hash_weights(tmp_path)
 
 
+def test_a_model_without_part_of_its_weights_is_refused(tmp_path):
+  """Its projection would be drawn at random, in each process anew."""
+  config = transformers.CLIPVisionConfig(
+    **_SHAPE, intermediate_size=24, projection_dim=12
+  )
+  transformers.CLIPVisionModel(config).save_pretrained(tmp_path)
+  transformers.CLIPImageProcessor(
+    size={"shortest_edge": SIDE}, crop_size=SIDE
+  ).save_pretrained(tmp_path)
+  described = describe_network("clip", tmp_path)
+  settings = VideoSettings("clip", "", SIDE, **described)
+  with pytest.raises(InputError, match=r"found none for visual_projection"):
+    load_backbone(settings, tmp_path, "cpu")
+
+
 def test_clip_refuses_another_size(saved):
   kind, folder = saved
   if kind == "clip":
@@ -115,7 +130,12 @@ def test_clip_refuses_another_size(saved):
 
 
 @pytest.mark.parametrize(
-  ("name", "side"), [("resnet18", 64), ("vit_tiny_patch16_224", 96)]
+  ("name", "side"),
+  [
+    ("resnet18", 64),
+    ("vit_tiny_patch16_224", 96),
+    ("mobilenetv3_small_100", 64),
+  ],
 )
 def test_any_network_of_timm_is_timms_own(name, side, tmp_path):
   import timm
