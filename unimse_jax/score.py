@@ -69,7 +69,9 @@ def main() -> int:
   )
   stored = run_dir.results(_SPLIT.value)
   print(score_tables.results_text(stored, _SPLIT.value))
-  run, sections = page.gather(out, against, page.NO_PROJECTION)
+  run, sections = page.gather(
+    out, against, page.NO_PROJECTION, split=_SPLIT.value
+  )
   written = page.save(out, run, sections)
   for section in sections:
     if section.slug == "comparison":

@@ -93,7 +93,10 @@ def compare(
         for name, row in tables[0][0].items()
         if row["targets"][task.field] is not None
       ]
-      if ids:
+      everywhere = all(
+        task.field in _rated(table) for side in tables for table in side
+      )
+      if everywhere:
         groups = _groups([tables[0][0][name] for name in ids], single)
         resampled[corpus][task.field] = groups.describe()
         one, other = (
@@ -135,8 +138,15 @@ def _check_same(runs: Sequence[_Evaluated], common: Sequence[str]) -> None:
 def _find_fault(own: Mapping[str, _Row], theirs: Mapping[str, _Row]) -> str:
   """How the utterances of a corpus differ; "" where they are the same."""
   if own.keys() == theirs.keys():
+    # A run may be scored on one field of a corpus that rates both.
+    fields = _rated(own) & _rated(theirs)
     changed = [
-      name for name in own if own[name]["targets"] != theirs[name]["targets"]
+      name
+      for name in own
+      if any(
+        own[name]["targets"][field] != theirs[name]["targets"][field]
+        for field in fields
+      )
     ]
     if not changed:
       return ""
@@ -149,6 +159,15 @@ def _find_fault(own: Mapping[str, _Row], theirs: Mapping[str, _Row]) -> str:
   if added:
     parts.append(f"{len(added)} only there ({added[0]} first)")
   return ", ".join(parts)
+
+
+def _rated(rows: Mapping[str, _Row]) -> set[str]:
+  """The fields that any utterance is rated for."""
+  return {
+    task.field
+    for task in TASKS
+    if any(row["targets"][task.field] is not None for row in rows.values())
+  }
 
 
 def _groups(rows: Sequence[_Row], single: bool) -> Groups:

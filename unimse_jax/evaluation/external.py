@@ -41,8 +41,12 @@ def open_records(data_dir: str, names: Sequence[str]) -> Mixture:
   """The exported records of corpora, without universal labels.
 
   Raises:
-    InputError: a corpus is missing or damaged.
+    InputError: a corpus is missing, damaged or named twice.
   """
+  if len(set(names)) < len(names):
+    raise InputError(
+      f"--corpora: expected each name once, found {','.join(names)}."
+    )
   corpora = {name: CorpusRecords(data_dir, name) for name in names}
   schemes = [each.metadata["emotion_scheme"] for each in corpora.values()]
   slots = {
@@ -81,8 +85,8 @@ def read(path: pathlib.Path, mixture: Mixture) -> Rows:
   alone = next(iter(mixture.corpora)) if len(mixture.corpora) == 1 else None
   for line, row in _rows(path):
     row = {"corpus": alone} | {k: v for k, v in row.items() if v is not None}
-    key = (row["corpus"], row.get("id"))
     wrong = _faults(row, mixture)
+    key = (str(row["corpus"]), str(row.get("id")))
     if key in rows:
       wrong.append(f"{key[1]!r} stands twice")
     faults += [f"line {line}: {each}" for each in wrong]
@@ -139,7 +143,7 @@ def _faults(row: Mapping[str, Any], mixture: Mixture) -> list[str]:
     faults.append(f"unknown field {', '.join(unknown)}")
   if not isinstance(row.get("id"), str):
     faults.append(f"expected a text as id, found {row.get('id')!r}")
-  if row["corpus"] not in mixture.corpora:
+  if row["corpus"] not in [*mixture.corpora]:  # it may be of any type
     faults.append(
       f"expected a corpus of {', '.join(mixture.corpora)}, found "
       f"{row['corpus']!r}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from unimse_jax.data.mixture import Mixture
 from unimse_jax.data.records import Record
+from unimse_jax.errors import InputError
 from unimse_jax.evaluation import metrics
 from unimse_jax.prediction.prediction import Prediction
 from unimse_jax.tables.scores import EMOTION, INTENSITY, of_task
@@ -79,6 +80,9 @@ def score_corpora(
     predictions: predictions of a split.
     scored: values that each of them is scored by, from `scored_values`.
     mixture: corpora of the run, with what they annotate.
+
+  Raises:
+    InputError: a corpus annotates something outside its train split alone.
   """
   scores = {}
   for name in mixture.corpora:
@@ -119,9 +123,25 @@ def _score_intensity(pairs: _Pairs, train: Sequence[Record]) -> dict[str, Any]:
   known = [
     example.intensity for example in train if example.intensity is not None
   ]
+  _check_known(known, pairs, "an intensity")
   return metrics.sentiment_scores(predicted, target) | {
     INTENSITY.constant: metrics.constant_sentiment(known, target)
   }
+
+
+def _check_known(known: Sequence, pairs: _Pairs, field: str) -> None:
+  """The constant predictor and the stand-in are of the train split.
+
+  Raises:
+    InputError: it rates no utterance for the field.
+  """
+  if not known:
+    corpus = pairs[0][0].record.corpus
+    raise InputError(
+      f"{corpus}: expected {field} of some train utterance, for the constant "
+      "predictor that scores are held against; found none. Export the corpus "
+      "with train utterances that have it, or without it in the other splits."
+    )
 
 
 def _score_emotion(
@@ -131,6 +151,7 @@ def _score_emotion(
   if not target:
     return {}
   known = [example.emotion for example in train if example.emotion]
+  _check_known(known, pairs, "an emotion")
   scores = metrics.emotion_scores(predicted, target, classes)
   constant = metrics.constant_emotion(known, target, classes)
   # The number of utterances rated for emotion: a corpus may rate fewer for

@@ -52,6 +52,7 @@ def gather(
   compared: Sequence[pathlib.Path] = (),
   projection: str = "tsne",
   single: bool = False,
+  split: str | None = None,
 ) -> tuple[EvaluatedRun, list[Section]]:
   """Reads and computes all that a page shows; writes nothing.
 
@@ -60,6 +61,7 @@ def gather(
     compared: other such directories, evaluated on the same utterances.
     projection: method of Figure 4, one of `projection.METHODS`, or "none".
     single: whether intervals draw single utterances, not dialogues.
+    split: split to show first; None: test where there are results of it.
 
   Returns:
     (the run of `root`, the sections of its page).
@@ -68,7 +70,7 @@ def gather(
     InputError: nothing has been evaluated in one of them, a damaged file, or
       runs that cannot be compared.
   """
-  run = run_files.load(root, single)
+  run = run_files.load(root, single, split)
   # All of them by the same split, or one table would hold scores of several.
   others = [run_files.load(path, single, run.split) for path in compared]
   return run, build(run, others, projection, single)

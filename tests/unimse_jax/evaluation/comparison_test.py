@@ -153,6 +153,28 @@ def test_other_labels_of_the_same_samples_are_refused(pair):
     _compare(pair)
 
 
+def test_runs_that_were_scored_on_one_field_are_compared_on_it(pair):
+  """A scored file may say nothing of one field of a corpus that rates both."""
+
+  def both(rows):
+    for row in rows:
+      if row["corpus"] == "mosi":
+        row["targets"]["emotion"] = row["scored"]["emotion"] = "joy"
+    return rows
+
+  expected = _compare(pair).differences["mosi"]
+  _change(pair[0], both)
+  assert _compare(pair).differences["mosi"] == expected
+
+  def some(rows):
+    rows[0]["targets"]["emotion"] = "joy"
+    return rows
+
+  _change(pair[1], some)
+  with pytest.raises(InputError, match="29 utterances have other labels"):
+    _compare(pair)
+
+
 def test_a_corpus_of_one_run_alone_is_left_out(pair, tmp_path):
   _make_run(tmp_path / "three", {"mosi": 30}, seed=1)
   found = _compare((pair[0], tmp_path / "three"))

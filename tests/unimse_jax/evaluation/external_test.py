@@ -1,6 +1,7 @@
 """Another model's predictions get the scores that our own would get."""
 
 import csv
+import dataclasses
 import json
 import pathlib
 import re
@@ -135,6 +136,8 @@ def test_missing_ones_may_count_as_malformed(rows, mixture, tmp_path):
     ({"intensity": True}, "expected a number as intensity, found True"),
     ({"corpus": "opera"}, "expected a corpus of films, friends, found 'opera'"),
     ({"id": 7}, "expected a text as id, found 7"),
+    ({"id": ["a"]}, r"expected a text as id, found \['a'\]"),
+    ({"corpus": ["films"]}, r"expected a corpus of films, friends, found \["),
     ({"emotions": "joy"}, "unknown field emotions"),
     ({"probabilities": {"joy": 0.4}}, "expected probabilities of joy, anger"),
   ],
@@ -158,6 +161,67 @@ def test_a_row_twice_and_broken_json_are_told(rows, mixture, tmp_path):
   path.write_text("")
   with pytest.raises(InputError, match="found no rows"):
     external.read(path, mixture)
+
+
+def test_a_corpus_named_twice_is_refused(corpora):
+  """Every record would count twice."""
+  with pytest.raises(InputError, match="each name once, found films,films"):
+    external.open_records(str(corpora), ["films", "films"])
+
+
+def test_what_is_rated_outside_train_alone_is_told(rows, mixture, tmp_path):
+  mixture.examples["train"] = [
+    dataclasses.replace(each, intensity=None)
+    for each in mixture.examples["train"]
+  ]
+  read = external.read(write(tmp_path / "a", rows), mixture)
+  with pytest.raises(InputError, match="films: expected an intensity of some"):
+    external.evaluate(read, mixture, "test")
+
+
+def test_the_command_compares_the_split_that_it_scores(
+  rows, corpora, mixture, tmp_path
+):
+  """Also where the directory holds scores of the test split."""
+  validation = [
+    {"id": each.id, "corpus": each.corpus}
+    | ({} if each.intensity is None else {"intensity": each.intensity})
+    | ({"emotion": each.emotion} if each.emotion else {})
+    for each in mixture.examples["validation"]
+  ]
+  wrong = [
+    row | ({"intensity": 3.0} if "intensity" in row else {})
+    for row in validation
+  ]
+  files = {
+    name: write(tmp_path / name, content)
+    for name, content in (
+      *(("test", rows), ("right", validation), ("wrong", wrong)),
+    )
+  }
+
+  def score(out, file, split, *against):
+    done = subprocess.run(
+      [sys.executable, "-m", "unimse_jax.score", f"--data={corpora}"]
+      + ["--corpora=films,friends", f"--out={tmp_path / out}"]
+      + [f"--predictions={files[file]}", f"--split={split}", *against],
+      cwd=_ROOT,
+      capture_output=True,
+      text=True,
+      timeout=180,
+      check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+  score("mine", "test", "test")
+  score("base", "wrong", "validation")
+  said = score(
+    *("mine", "right", "validation"), "--against", str(tmp_path / "base")
+  )
+  assert "mine minus another run, validation split" in said
+  # All right against always 3: the error is less.
+  assert re.search(r"minus base .*films .* -\d", said)
 
 
 def test_the_command_writes_what_report_and_compare_read(
