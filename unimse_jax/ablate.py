@@ -4,12 +4,14 @@ python -m unimse_jax.ablate --config configs/base.py --workdir DIR
     [--rows all|table3|rivals|NAME,...] [--seeds N] [--split test] [--dry_run]
 """
 
+import functools
 import sys
 
 from absl import flags
 
 from unimse_cli.storage import user_path
 from unimse_jax import command_line
+from unimse_jax.rundir import RunDir
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string(
@@ -37,19 +39,20 @@ def main() -> int:
   root, split = user_path(_WORKDIR.value), _SPLIT.value
   given = plan.config_flags(sys.argv[1:])
   file, overrides = command_line.split_config(given)
-  rows, left_out = plan.ablation_rows(
+  plan_rows = functools.partial(
+    plan.ablation_rows,
     overrides,
     file,
-    _ROWS.value,
-    root,
-    _SEEDS.value,
-    command_line.load_config,
-    command_line.derive_config,
+    root=root,
+    load=command_line.load_config,
+    derive=command_line.derive_config,
   )
+  rows, left_out = plan_rows(chosen=_ROWS.value, seeds=_SEEDS.value)
   if _DRY_RUN.value:
     print("\n".join(ablation.commands(rows, split, left_out)))
     return 0
-  return ablation.run(rows, root, split, left_out)
+  before = plan.rows_before(rows, RunDir(root).ablation(), plan_rows)
+  return ablation.run(rows, root, split, left_out, before)
 
 
 if __name__ == "__main__":

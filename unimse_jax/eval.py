@@ -55,10 +55,7 @@ def main() -> int:
     given = plan.config_flags(sys.argv[1:])
     load = command_line.load_config
     runs = plan.seed_runs(given, workdir, _SEEDS.value, load)
-    more = [] if _WITHHELD.value else ["--nowithheld"]
-    if shares:
-      more += ["--missing", ",".join(map(str, shares))]
-    return seeds.evaluate(runs, workdir, _SPLIT.value, more)
+    return seeds.evaluate(runs, workdir, _SPLIT.value, _WITHHELD.value, shares)
   launch.join()
   from unimse_jax.evaluation import evaluation_run
   from unimse_jax.parallel import multihost

@@ -37,10 +37,19 @@ def run(
   root: pathlib.Path,
   split: str,
   left_out: Mapping[str, str],
+  before: Sequence[Row] = (),
 ) -> int:
   """Runs what is left and gathers all.
 
   A run that fails does not stop the others.
+
+  Args:
+    rows: rows that are asked for, the whole model first.
+    root: directory of the study.
+    split: split to score.
+    left_out: rows that do not apply to the parent -> reason.
+    before: rows that were asked for before; they stay, where their results
+      still are those of this parent and split, and are not run.
 
   Returns:
     0; the status of a run that was stopped by a signal; or 1 if some failed.
@@ -60,7 +69,16 @@ def run(
       failed.append(str(each.run_dir.path))
   from unimse_jax.study import gather
 
-  content = gather.write_ablation(root, rows, split, left_out)
+  done = [
+    row for row in before if any(run.is_evaluated(split) for run in row.runs)
+  ]
+  for row in before:
+    if row not in done:
+      logging.warning(
+        "Row %s goes from %s: it has no %s results of this parent.",
+        *(row.name, RunDir(root).ablation_file, split),
+      )
+  content = gather.write_ablation(root, [*rows, *done], split, left_out)
   file, rows_done = RunDir(root).ablation_file, len(content["rows"])
   print(f"Written: {file} with {rows_done} rows")
   if failed:

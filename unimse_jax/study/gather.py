@@ -45,6 +45,13 @@ def write_seeds(
   root: pathlib.Path, runs: Sequence[PlannedRun], split: str
 ) -> dict[str, Any]:
   """Writes root/seeds.json and returns its content."""
+  before = RunDir(root).seeds()
+  if before and before["split"] != split:
+    logging.warning(
+      "%s: the means on %s take the place of those on %s; eval with --split %s "
+      "brings them back, and evaluates no run again.",
+      *(RunDir(root).seeds_file, split, before["split"], before["split"]),
+    )
   content = {
     "seeds": [*range(len(runs))],
     "split": split,

@@ -3,8 +3,10 @@
 import dataclasses
 import pathlib
 import runpy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from absl import logging
 
 from unimse_jax import rivals
 from unimse_jax.config import FIELDS, Config
@@ -149,6 +151,34 @@ def ablation_rows(
         raise
       left_out[file.stem] = str(error)
   return rows, left_out
+
+
+def rows_before(
+  rows: Sequence[Row],
+  gathered: Mapping[str, Any] | None,
+  plan_rows: Callable[..., tuple[list[Row], dict[str, str]]],
+) -> list[Row]:
+  """The rows that were gathered before and are not asked for now.
+
+  Args:
+    rows: those that are asked for.
+    gathered: content of ablation.json, if there is one.
+    plan_rows: `ablation_rows` of the same parent, but for names and seeds.
+
+  Returns:
+    Those that the parent still has, planned anew.
+  """
+  names = {row.name for row in rows}
+  before = []
+  for each in (gathered or {"rows": ()})["rows"]:
+    if each["row"] not in names:
+      try:
+        seeds = 1 + max(each["seeds"])
+        planned, _ = plan_rows(chosen=each["row"], seeds=seeds)
+        before += planned[1:]  # the whole model comes first
+      except InputError as error:
+        logging.warning("Row %s goes: %s", each["row"], error)
+  return before
 
 
 def _row(

@@ -17,24 +17,32 @@ def evaluate(
   runs: Sequence[PlannedRun],
   root: pathlib.Path,
   split: str,
-  more: Sequence[str],
+  withheld: bool = True,
+  shares: Sequence[float] = (),
 ) -> int:
   """Evaluates the runs that have no results yet, gathers all, prints means.
 
   A run whose newest checkpoint is evaluated is left alone: its test split
-  would be opened once more.
+  would be opened once more. It is, where shares are asked for that it lacks.
 
   Args:
     runs: runs of one config, a seed each.
     root: directory above them, for seeds.json.
     split: split to score.
-    more: further flags of `unimse_jax.eval`.
+    withheld: whether modalities are withheld too, as in `unimse_jax.eval`.
+    shares: of modalities that are missing, as its --missing.
 
   Returns:
     0, or the status of the first evaluation that failed.
   """
-  flags = ("--split", split, *more)
-  waiting = [run for run in runs if not run.is_evaluated(split)]
+  flags = ["--split", split, *(() if withheld else ("--nowithheld",))]
+  if shares:
+    flags += ["--missing", ",".join(map(str, shares))]
+  waiting = [
+    run
+    for run in runs
+    if not run.is_evaluated(split) or _lacks(run, split, shares)
+  ]
   status = launch.run_all([run.command("eval", *flags) for run in waiting])
   if status:
     return status
@@ -48,3 +56,8 @@ def evaluate(
   print("\n\n".join(map(writers.to_text, tables)))
   print(f"\nWritten: {RunDir(root).seeds_file}")
   return 0
+
+
+def _lacks(run: PlannedRun, split: str, shares: Sequence[float]) -> bool:
+  found = run.run_dir.results(split).get("missing") or {}
+  return not {f"{share:g}" for share in shares} <= found.keys()

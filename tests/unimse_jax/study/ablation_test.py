@@ -13,7 +13,7 @@ import pytest
 
 from unimse_jax.errors import InputError
 from unimse_jax.rundir import RunDir
-from unimse_jax.study import ablation, launch, plan
+from unimse_jax.study import ablation, gather, launch, plan
 
 _ROOT = pathlib.Path(__file__).parents[3]
 
@@ -166,6 +166,34 @@ def test_without_the_exporter_the_other_rows_are_run(
   assert ablation.run(rows, tmp_path, "test", left_out) == 1
   assert len(seen) == 4
   assert "python -m feature_export.universal_labels" in caplog.text
+
+
+def test_rows_of_before_stay_while_they_hold(
+  make_rows, evaluate, monkeypatch, tmp_path, caplog
+):
+  monkeypatch.setattr(launch, "run", lambda each: 0)
+
+  def study(chosen, **more):
+    """What ablate does: plans what is asked for, and what was."""
+    rows, left_out = make_rows(chosen, **more)
+    before = plan.rows_before(
+      rows,
+      RunDir(tmp_path).ablation(),
+      lambda chosen, seeds: make_rows(chosen, seeds, **more),
+    )
+    assert ablation.run(rows, tmp_path, "test", left_out, before) == 0
+    return [row["row"] for row in RunDir(tmp_path).ablation()["rows"]]
+
+  for row in make_rows("without_audio,without_films")[0]:
+    for run in row.runs:
+      evaluate(run, {}, [])
+  monkeypatch.setattr(gather.comparison, "compare", lambda *_: None)
+  assert study("without_audio") == ["full", "without_audio"]
+  assert study("without_films") == ["full", "without_films", "without_audio"]
+  assert not caplog.records
+  # Of another parent nothing holds.
+  assert study("without_films", flags=["--config.train.epochs=9"]) == []
+  assert "Row without_audio goes from" in caplog.text
 
 
 def test_a_signal_stops_the_study(make_rows, monkeypatch, tmp_path):
