@@ -63,9 +63,9 @@ def mel_statistics(mel: np.ndarray) -> np.ndarray:
   )
 
 
-def _words(records: CorpusRecords, split: str, record: Record) -> str:
+def _words(records: CorpusRecords, split: str, record: Record) -> str | None:
   del records, split
-  return record.text
+  return record.text if record.text.strip() else None
 
 
 def _voice(

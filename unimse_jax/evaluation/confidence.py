@@ -206,7 +206,8 @@ def paired_bootstrap(
   for name, value in difference(every).items():
     intervals[name] = _percentiles(value, draws[name])
     known = BY_NAME.get(name)
-    if known and known.is_share and not _spreads(draws[name]):
+    shared = known and known.is_share and np.isfinite(value)
+    if shared and not _spreads(draws[name]):
       reach = _wilson(0.0, int(scores[known.counted])).high
       low, high = max(value - reach, -1.0), min(value + reach, 1.0)
       intervals[name] = Interval(value, low, high)

@@ -157,6 +157,8 @@ def _lines(run: EvaluatedRun) -> list[_Line]:
     return _incomparable(run, name)
 
   title = f"{run.name}, 1 seed"
+  if run.seeds:
+    title = f"{run.name}, seed {run.result['provenance'].get('seed', '?')}"
   if run.seeds and run.seeds["split"] == run.split:
     gathered, count = run.seeds["corpora"], len(run.seeds["seeds"])
     lines.append(
@@ -222,7 +224,8 @@ def _incomparable(run: EvaluatedRun, corpus: str) -> list[str]:
   n = scores["n_intensity"] or scores["n_emotion"]
   reasons += _other_utterances(run.split, n, corpus)
   classes = source["classes"].get(corpus)
-  if classes and len(scores["per_class"]) != classes:
+  # A model may be scored on the intensities of a corpus alone.
+  if classes and len(scores.get("per_class", ())) not in (0, classes):
     reasons.append(
       f"another number of classes: {len(scores['per_class'])}, published "
       f"with {classes}"

@@ -117,8 +117,9 @@ def figure4(run: EvaluatedRun, method: str) -> list[Projection]:
 def choose_corpora(run: EvaluatedRun) -> tuple[str, str]:
   """The first corpus with intensities alone and the first with emotions alone.
 
-  MOSI and MELD in the paper's mixture. One that annotates both will do where
-  none annotates the one alone; "" where there is none.
+  The latter with two emotions at least. MOSI and MELD in the paper's mixture.
+  One that annotates both will do where none annotates the one alone; "" where
+  there is none.
   """
   rated = {
     task: [
@@ -128,9 +129,19 @@ def choose_corpora(run: EvaluatedRun) -> tuple[str, str]:
   }
   alone = [name for name in rated[INTENSITY] if name not in rated[EMOTION]]
   sentiment = next(iter(alone or rated[INTENSITY]), "")
-  others = [name for name in rated[EMOTION] if name != sentiment]
+  others = [
+    name
+    for name in rated[EMOTION]
+    if name != sentiment and len(_emotions(run, name)) > 1
+  ]
   alone = [name for name in others if name not in rated[INTENSITY]]
   return sentiment, next(iter(alone or others), "")
+
+
+def _emotions(run: EvaluatedRun, corpus: str) -> Counter[str]:
+  """How many utterances have each emotion."""
+  words = (row["targets"]["emotion"] for row in run.of_corpus(corpus))
+  return Counter(word for word in words if word is not None)
 
 
 def choose_classes(run: EvaluatedRun, corpus: str) -> tuple[str, str]:
@@ -139,8 +150,7 @@ def choose_classes(run: EvaluatedRun, corpus: str) -> tuple[str, str]:
   The polarity of a class is the one that the model writes most often with it.
   """
   rows = run.of_corpus(corpus)
-  counts = Counter(row["targets"]["emotion"] for row in rows)
-  del counts[None]
+  counts = _emotions(run, corpus)
   if all(word in counts for word in _CLASSES):
     return _CLASSES
   chosen = []

@@ -1,5 +1,6 @@
 """Classical models of the tiny corpora, scored as runs are."""
 
+import dataclasses
 import json
 import types
 
@@ -53,6 +54,19 @@ def test_without_the_modality_the_constant_answers(tiny_config):
   for each in absent:
     assert rows["films", each.id]["intensity"] == median
   assert len(rows) == len(mixture.examples["test"])
+
+
+@pytest.mark.parametrize("system", ["tfidf", "late_fusion"])
+def test_a_corpus_without_words_is_answered(tiny_config, system):
+  data = tiny_config().data
+  mixture = mixture_lib.load(data.dir, data.corpora, data.labels)
+  for examples in mixture.examples.values():
+    examples[:] = [dataclasses.replace(each, text=" ") for each in examples]
+  rows = classical.predict(system, mixture, "test")
+  assert len(rows) == len(mixture.examples["test"])
+  if system == "tfidf":
+    answers = {row.get("emotion") for row in rows.values()} - {None}
+    assert len(answers) == 1
 
 
 def test_late_fusion_is_not_scored_by_what_calibrates_it(tiny_config, tmp_path):

@@ -250,6 +250,17 @@ def test_runs_that_agree_on_43_utterances_may_differ_on_others():
   assert not found.excludes_zero
 
 
+def test_a_share_of_no_utterances_has_no_difference():
+  """Where all intensities are 0, none is told as negative or positive."""
+  zeros = np.zeros(9)
+
+  def score(rows):
+    return metrics.sentiment_scores(zeros[rows] + 0.5, zeros[rows])
+
+  found = confidence.paired_bootstrap(score, score, Groups.single(9))
+  assert np.isnan(found["acc2_non0"].value) and found["mae"].value == 0
+
+
 def test_equal_distances_tell_of_no_interval():
   score = _mean_of(np.random.default_rng(1).standard_normal(30))
   found = confidence.paired_bootstrap(score, score, Groups.single(30))["mean"]

@@ -1,5 +1,6 @@
 """Tables 2 and 3 hold what was published, ours, and what sets them apart."""
 
+import dataclasses
 import json
 
 import pytest
@@ -99,6 +100,31 @@ def test_labels_from_test_donors_are_marked(make_run, tmp_path):
   (table,) = paper_tables.table2([run_files.load(tmp_path)])
   assert _row(table, f"{tmp_path.name}, 1 seed")[1].endswith(" [a]")
   assert table.notes["a"].startswith("labels completed from all splits")
+
+
+def test_intensities_of_a_corpus_with_emotions_may_stand_alone(
+  make_run, tmp_path
+):
+  """As of a scored file that says nothing of its emotions."""
+  make_run(tmp_path, {"mosi": 20})
+  file = tmp_path / "results/test.json"
+  stored = json.loads(file.read_text())
+  stored["corpora"]["meld"] = stored["corpora"]["mosi"]
+  file.write_text(json.dumps(stored))
+  (table,) = paper_tables.table2([run_files.load(tmp_path)])
+  assert _row(table, f"{tmp_path.name}, 1 seed")[1] != "-"
+
+
+def test_a_seed_without_the_means_of_its_split_is_no_single_run(
+  gathered_runs,
+):
+  run = run_files.load(gathered_runs)
+  other = dataclasses.replace(run, seeds=run.seeds | {"split": "validation"})
+  names = [
+    row[0] for table in paper_tables.table2([other]) for row in table.rows
+  ]
+  assert not any("1 seed" in name for name in names)
+  assert any(name.startswith(f"{run.name}, seed 0") for name in names)
 
 
 def test_another_split_is_marked(make_run, tmp_path):

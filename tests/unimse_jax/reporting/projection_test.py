@@ -102,6 +102,18 @@ def test_other_classes_are_chosen_where_there_is_no_joy(paper_run):
   assert projection.choose_classes(run, "meld") == ("glad", "low")
 
 
+def test_a_corpus_of_one_emotion_gives_no_figure(paper_run):
+  run = run_files.load(paper_run)
+  joyful = [
+    row | {"targets": row["targets"] | {"emotion": "joy"}}
+    if row["targets"]["emotion"] is not None
+    else row
+    for row in run.rows
+  ]
+  run = dataclasses.replace(run, rows=joyful)
+  assert projection.figure4(run, "pca") == []
+
+
 def test_too_many_points_are_thinned_by_their_shares(paper_run, monkeypatch):
   run = run_files.load(paper_run)
   whole = projection.figure4(run, "pca")[0]
