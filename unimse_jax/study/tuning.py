@@ -10,6 +10,7 @@ broken off goes on from its last checkpoint.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from absl import logging
 
 from unimse_jax import config as config_lib
@@ -41,7 +42,7 @@ def open_study(root: RunDir, space: Sequence[Dimension], config: Config) -> Any:
   Args:
     root: the directory, held.
     space: fields to choose.
-    config: of all trials, but for those fields; its seed is the sampler's.
+    config: of all trials, but for those fields.
 
   Raises:
     InputError: Optuna is not installed, or the trials that were made are of
@@ -61,8 +62,6 @@ def open_study(root: RunDir, space: Sequence[Dimension], config: Config) -> Any:
     study_name=_NAME,
     storage=storage,
     direction="maximize",
-    # Trials that were made already change what comes next, not their number.
-    sampler=optuna.samplers.TPESampler(seed=config.seed),
     load_if_exists=True,
   )
   described = [repr(each) for each in space]
@@ -124,7 +123,8 @@ def search(
     study: from `open_study`.
     space: fields to choose.
     root: directory of the study.
-    flags: --config and overrides that all trials have.
+    flags: --config and overrides that all trials have; the seed among them is
+      the search's too.
     trials: number of trials in all, with those that were made before.
     load: reads a config.
   """
@@ -135,11 +135,13 @@ def search(
     trial for trial in study.get_trials() if trial.state == states.RUNNING
   ]
   left = trials - len(study.get_trials())
+  seed = load(flags).seed
   for number in range(len(broken_off) + max(left, 0)):
     if number < len(broken_off):
       trial = broken_off[number]
       values = trial.params
     else:
+      study.sampler = _sampler(seed, len(study.get_trials()))
       trial = study.ask()
       values = {each.path: each.suggest(trial) for each in space}
     status, value = _run(root, trial.number, flags, values, load)
@@ -151,6 +153,18 @@ def search(
       study.tell(trial.number, value)
     root.write_tuning(describe(study))
   return 0
+
+
+def _sampler(seed: int, number: int) -> Any:
+  """What proposes the values of one trial.
+
+  Each trial has a sampler of its own, so that a search that was stopped or is
+  made longer goes on with the values that it would have tried at once.
+  """
+  import optuna
+
+  (own,) = np.random.SeedSequence((seed, number)).generate_state(1)
+  return optuna.samplers.TPESampler(seed=int(own))
 
 
 def _run(

@@ -59,9 +59,8 @@ def _path_after(arguments, flag):
 
 @pytest.fixture
 def search(config_file, tiny_config, tmp_path, monkeypatch):
-  root = RunDir(tmp_path / "search")
-
-  def run(trials: int, training: Training, **changes):
+  def run(trials: int, training: Training, workdir="search", **changes):
+    root = RunDir(tmp_path / workdir)
     monkeypatch.setattr(launch, "run", training)
     with root.hold_study():
       study = tuning.open_study(root, SPACE, tiny_config(changes))
@@ -115,6 +114,14 @@ def test_trials_that_were_made_count(search):
   _, content = search(2, training)
   assert not training.commands
   assert len(content["trials"]) == 2
+
+
+def test_a_search_that_is_made_longer_tries_what_it_would_have_at_once(search):
+  """Past the ten trials that Optuna draws before it looks at any skill."""
+  for trials in (1, 6, 11, 12):
+    _, longer = search(trials, Training())
+  _, at_once = search(12, Training(), workdir="at_once")
+  assert longer["trials"] == at_once["trials"]
 
 
 def test_a_trial_that_fails_is_named_and_left(search):
