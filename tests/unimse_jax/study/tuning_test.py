@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import optuna
 import pytest
 
 from unimse_jax import command_line
@@ -182,7 +183,26 @@ def test_a_space_is_read_in_its_order(tmp_path):
     ({"loss.alpha": {"low": -1, "high": 1}}, "config.loss.alpha"),
     ({"loss.alpha": {"choices": []}}, "the choices"),
     ({"t5.activation": {"choices": ["tanh"]}}, "config.t5.activation"),
-    ({"data.buckets": {"choices": [[8, 16]]}}, "no texts, numbers"),
+    ({"data.buckets": {"choices": [[8, 16]]}}, "a list of values"),
+    ({"loss.normalize": {"low": 0, "high": 1}}, "type bool has choices"),
+    ({"t5.dtype": {"low": 0, "high": 1}}, "type str has choices"),
+    ({"loss.alpha": {"low": 0, "high": 1e999}}, "no rising numbers"),
+    ({"loss.alpha": {"low": 0, "high": True}}, "no rising numbers"),
+    (
+      {"model.adapter_width": {"low": 2.0, "high": 8}},
+      "low 2.0 and high 8, no rising whole numbers",
+    ),
+    (
+      {"model.adapter_width": {"low": 2, "high": 8, "step": 0.5}},
+      "step 0.5, none of the whole numbers above 0",
+    ),
+    ({"loss.alpha": {"low": 0, "high": 1, "step": "a"}}, "step 'a', none"),
+    ({"loss.alpha": {"low": 0, "high": 1, "step": -0.1}}, "step -0.1, none"),
+    ({"loss.alpha": {"low": 0, "high": 1, "step": True}}, "step True, none"),
+    ({"loss.alpha": {"low": 1, "high": 2, "log": "no"}}, "neither true nor"),
+    ({"loss.alpha": {"choices": [0, "0.1"]}}, "not of type float: '0.1'"),
+    ({"loss.normalize": {"choices": [0, 1]}}, "not of type bool: 0, 1"),
+    ({"model.adapter_width": {"choices": [2, 4.0]}}, "not of type int: 4.0"),
   ],
 )
 def test_a_space_that_is_none_is_named(tmp_path, content, named):
@@ -190,6 +210,34 @@ def test_a_space_that_is_none_is_named(tmp_path, content, named):
     write(tmp_path, content)
   assert named in str(caught.value)
   assert "space.json" in str(caught.value)
+
+
+def test_every_fault_of_a_space_is_named(tmp_path):
+  with pytest.raises(InputError) as caught:
+    write(
+      tmp_path,
+      {
+        "loss.alpha": {"low": 1, "high": 0, "step": -1},
+        "loss.normalize": {"choices": ["yes"]},
+      },
+    )
+  for named in ("low 1 and high 0", "step -1", "type bool: 'yes'"):
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  ("field", "kind"), [("loss.alpha", float), ("model.adapter_width", int)]
+)
+@pytest.mark.parametrize("more", [{}, {"step": 1}, {"log": True}])
+def test_values_are_of_the_fields_type_however_its_ends_are_written(
+  tmp_path, field, kind, more
+):
+  (dimension,) = write(tmp_path, {field: {"low": 1, "high": 9, **more}})
+  study = optuna.create_study()
+  values = [dimension.suggest(study.ask()) for _ in range(9)]
+  assert {type(each) for each in values} == {kind}
+  drawn_whole = kind is int or "step" in more
+  assert all(each == int(each) for each in values) == drawn_whole
 
 
 @pytest.mark.parametrize("rule", ["best_on_test", "last_epoch"])
