@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 _RANGE = {"low", "high", "log", "step"}
 _EXPECTED = '{"low", "high"} with "log" or "step", or {"choices": [...]}'
+# Field that no trial changes -> why.
+_KEPT = {
+  "name": "names say nothing",
+  "seed": "seeds are run with --seeds",
+  "train.selection": "a search goes by mean_skill on validation",
+}
 # Type of a field that may be chosen -> what JSON may give it.
 _GIVEN = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
 
@@ -94,8 +100,8 @@ def _faults(field: str, values: Mapping[str, Any]) -> list[str]:
   """What is wrong with one entry."""
   if field not in FIELDS:
     return ["no field of the config"]
-  if field in ("seed", "name"):
-    return ["not to be chosen: seeds are run with --seeds, names say nothing"]
+  if field in _KEPT:
+    return [f"not to be chosen: {_KEPT[field]}"]
   if FIELDS[field].type not in _GIVEN:
     return ["not to be chosen: a list of values"]
   if values.keys() == {"choices"}:

@@ -177,6 +177,7 @@ def test_a_space_is_read_in_its_order(tmp_path):
     ({}, "no field"),
     ({"optimizer.rate": {"low": 0, "high": 1}}, "no field of the config"),
     ({"seed": {"low": 0, "high": 9}}, "--seeds"),
+    ({"train.selection": {"choices": ["best_on_test"]}}, "on validation"),
     ({"loss.alpha": {"low": 0}}, "the keys low"),
     ({"loss.alpha": {"low": 1, "high": 0}}, "low 1 and high 0"),
     ({"loss.alpha": {"low": 0, "high": 1, "log": True}}, "log with low"),
