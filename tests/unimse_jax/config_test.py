@@ -138,6 +138,18 @@ def test_a_t5_without_width_or_layers_is_refused(values, field, value):
   assert f"config.t5.{field}: expected at least 1" in faults(values)
 
 
+@pytest.mark.parametrize(
+  ("seed", "expected"),
+  [(-1, "at least 0"), (2**32, "below 4294967296"), (2**64, "below 42949")],
+)
+def test_a_seed_that_jax_cannot_tell_from_others_is_refused(
+  values, seed, expected
+):
+  """Its keys read 32 bits: 2**32 would be 0 again."""
+  values["seed"] = seed
+  assert f"config.seed: expected {expected}" in faults(values)
+
+
 def test_a_whole_number_may_stand_for_a_float(values):
   values["loss"]["alpha"] = 1
   config = config_lib.validate(values)

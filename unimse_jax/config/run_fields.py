@@ -167,7 +167,7 @@ class Config:
 
   name: str = "base"
   """Of the run: its workdir is runs/<name> unless --workdir says otherwise."""
-  seed: int = 0
+  seed: int = field(0, at_least=0, below=2**32)
   """Of initial weights, order and dropout; runs of one seed on the same devices
   are bit-identical."""
   text: TextConfig = TextConfig()
