@@ -42,7 +42,7 @@ def write(
 
   Args:
     pipeline: what was trained.
-    results: split -> results, of the splits that were evaluated.
+    results: split -> results, of the splits that this model was scored on.
     source: checkpoint of the parameters.
     place: directory or hub name that readers will open.
   """
@@ -84,7 +84,8 @@ def write(
 def _scores(results: Mapping[str, Any]) -> list[str]:
   if not results:
     return [
-      "Not evaluated: no results in the run's workdir when it was packaged."
+      "Not evaluated: the run's workdir had no results of this checkpoint when "
+      "it was packaged."
     ]
   rows = [("corpus", "split", "N", "seed", "scores")]
   for split, stored in results.items():

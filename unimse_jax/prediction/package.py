@@ -3,21 +3,25 @@
 Its form is that of `pipeline.packaged`; `unimse/export.json` is written last.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from absl import logging
 from flax import traverse_util
 
 from unimse_cli import storage
+from unimse_jax import config as config_lib
 from unimse_jax import pipeline as pipeline_lib
 from unimse_jax import pretrained
+from unimse_jax.config import Config
 from unimse_jax.errors import InputError
 from unimse_jax.files import hash_file
 from unimse_jax.parallel import mesh as mesh_lib
@@ -66,7 +70,8 @@ def write(
 
   def fill(draft: pathlib.Path) -> None:
     _write(draft, run_dir, pipeline, params)
-    card = model_card.write(pipeline, _results(run_dir), source, name)
+    results = _results(run_dir, config, source["step"])
+    card = model_card.write(pipeline, results, source, name)
     (draft / CARD).write_text(card, encoding="utf-8")
     files = sorted(path for path in draft.rglob("*") if path.is_file())
     content.update(
@@ -82,10 +87,44 @@ def write(
   return content
 
 
-def _results(run_dir: RunDir) -> dict[str, Any]:
-  """split -> results, of the splits that were evaluated."""
-  results = {split: run_dir.results(split) for split in ("test", "validation")}
-  return {split: each for split, each in results.items() if each is not None}
+def _results(
+  run_dir: RunDir, config: Config, step: int
+) -> dict[str, dict[str, Any]]:
+  """split -> results of the splits whose scores are the packaged model's.
+
+  Others are named in the log: training may have found a better checkpoint
+  since, and `eval` takes another checkpoint and another decoding.
+  """
+  kept = {}
+  for split in ("test", "validation"):
+    results = run_dir.results(split)
+    if results is None:
+      continue
+    found = results["selection"].get("step")
+    if found != step:
+      other = f"step {found}, and step {step} is packaged"
+    elif not _is_decoded_alike(results["provenance"]["config"], config):
+      other = "another decoding than that of the packaged config"
+    else:
+      kept[split] = results
+      continue
+    logging.warning(
+      "The card leaves out the %s scores: they are of %s. Before you package "
+      "again, run `python -m unimse_jax.eval --workdir %s --split %s`.",
+      *(split, other, run_dir.path, split),
+    )
+  return kept
+
+
+def _is_decoded_alike(stored: Mapping[str, Any], config: Config) -> bool:
+  """Whether a result's config, of some version, decodes as the run's does."""
+  try:
+    decoding = config_lib.read_stored(stored, "a result").config.decoding
+  except InputError:  # another version's, which is not to be understood
+    return False
+  # The number of rows at once changes no result.
+  size = config.decoding.batch_size
+  return dataclasses.replace(decoding, batch_size=size) == config.decoding
 
 
 def _write(

@@ -106,6 +106,51 @@ def test_a_card_says_of_how_many_utterances_each_score_is(straight, directory):
   assert "| friends | test | 5 |" in card
 
 
+@pytest.fixture
+def evaluated(straight, directory, tmp_path):
+  """A copy of the evaluated run, and its test results to change there."""
+  run_dir = RunDir(shutil.copytree(straight, tmp_path / "run"))
+
+  def change(edit) -> RunDir:
+    stored = run_dir.results("test")
+    edit(stored)
+    run_dir.results_file("test").write_text(json.dumps(stored))
+    return run_dir
+
+  return change
+
+
+@pytest.mark.parametrize(
+  ("section", "changes", "told"),
+  [
+    ("selection", {"step": 6}, "of step 6, and step 4 is packaged"),
+    ("decoding", {"beams": 2}, "of another decoding than that of the packaged"),
+    ("decoding", {"batch_size": 3}, None),
+    ("decoding", {"field_of_a_newer_version": 3}, "of another decoding"),
+  ],
+)
+def test_scores_of_another_step_or_decoding_are_left_out(
+  evaluated, tmp_path, caplog, section, changes, told
+):
+  def edit(stored):
+    places = stored["provenance"]["config"] | {"selection": stored["selection"]}
+    places[section] |= changes
+
+  run_dir = evaluated(edit)
+  with caplog.at_level("WARNING"):
+    package.write(run_dir.path, tmp_path / "out", overwrite=False)
+  card = (tmp_path / "out/README.md").read_text()
+  if told is None:
+    assert "| films | test | 5 | 0 |" in card
+    assert not caplog.records
+    return
+  assert "Not evaluated: the run's workdir had no results of this" in card
+  assert "model-index" not in card
+  command = f"unimse_jax.eval --workdir {run_dir.path} --split test`"
+  assert told in caplog.text
+  assert command in caplog.text
+
+
 def test_an_interrupted_export_leaves_nothing(straight, tmp_path, monkeypatch):
   def fail(*_):
     raise KeyboardInterrupt
