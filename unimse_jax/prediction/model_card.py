@@ -1,7 +1,7 @@
 """The README.md of a packaged model."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unimse_jax.pipeline import Pipeline
@@ -37,6 +37,7 @@ def write(
   results: Mapping[str, Any],
   source: Mapping[str, Any],
   place: str,
+  notes: Mapping[str, Sequence[str]],
 ) -> str:
   """The card: front matter with a model-index, then prose.
 
@@ -45,12 +46,15 @@ def write(
     results: split -> results, of the splits that this model was scored on.
     source: checkpoint of the parameters.
     place: directory or hub name that readers will open.
+    notes: split -> why its scores must not stand without a note. The hub's
+      leaderboards show none, so the model-index leaves such a split out.
   """
   config = pipeline.config
   slots = pipeline.label_text.schema.slots
+  plain = {split: each for split, each in results.items() if not notes[split]}
   return "\n".join(
     [
-      _front_matter(config.name, results),
+      _front_matter(config.name, plain),
       f"# UniMSE: {config.name}",
       "",
       "A T5 that reads an utterance with its context, voice and face, and "
@@ -74,11 +78,22 @@ def write(
       "",
       "## Scores",
       "",
+      *_notes(notes),
       *_scores(results),
       "",
       _LIMITS,
     ]
   )
+
+
+def _notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
+  """A paragraph for each reason, with the splits that it holds for."""
+  reasons = dict.fromkeys(reason for each in notes.values() for reason in each)
+  lines = []
+  for reason in reasons:
+    splits = [split for split, each in notes.items() if reason in each]
+    lines += [f"**Scores on {' and '.join(splits)}: {reason}**", ""]
+  return lines
 
 
 def _scores(results: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -89,7 +91,7 @@ def test_a_run_without_results_says_so(straight):
     RunDir(straight).read_config(), RunDir(straight)
   )
   source = {"checkpoint": "best", "step": 4}
-  card = model_card.write(opened, {}, source, "DIR")
+  card = model_card.write(opened, {}, source, "DIR", {})
   assert "Not evaluated" in card
   assert "model-index" not in card
 
@@ -101,7 +103,7 @@ def test_a_card_says_of_how_many_utterances_each_score_is(straight, directory):
   stored = RunDir(straight).results("test")
   stored["corpora"]["films"] |= {"n": 3, "n_intensity": 5, "n_emotion": 3}
   source = {"checkpoint": "best", "step": 4}
-  card = model_card.write(opened, {"test": stored}, source, "DIR")
+  card = model_card.write(opened, {"test": stored}, source, "DIR", {"test": []})
   assert "| films | test | 5 (intensity), 3 (emotion) |" in card
   assert "| friends | test | 5 |" in card
 
@@ -149,6 +151,33 @@ def test_scores_of_another_step_or_decoding_are_left_out(
   command = f"unimse_jax.eval --workdir {run_dir.path} --split test`"
   assert told in caplog.text
   assert command in caplog.text
+
+
+def test_who_saw_test_labels_is_said_before_the_scores(evaluated, tmp_path):
+  """By the command, which is what knows of it."""
+
+  def edit(stored):
+    stored["selection"]["banner"] = "SELECTED ON THE TEST SPLIT: too good."
+    stored["provenance"]["data"]["labels_donors"] = "all_splits"
+
+  run_dir = evaluated(edit)
+  stored = run_dir.results("test")
+  run_dir.results_file("validation").write_text(json.dumps(stored))
+  done = subprocess.run(
+    [sys.executable, "-m", "unimse_jax.package", f"--workdir={run_dir.path}"]
+    + [f"--out={tmp_path / 'out'}"],
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+  assert done.returncode == 0, done.stderr
+  card = (tmp_path / "out/README.md").read_text()
+  before, scores = card.split("| films | test | 5 | 0 |")
+  for sentence in ("SELECTED ON THE TEST", "labels completed from all splits"):
+    assert before.count(f"**Scores on test and validation: {sentence}") == 1
+    assert sentence not in scores
+  # The hub's leaderboards, which are made of it, show no note.
+  assert "model-index" not in card
 
 
 def test_an_interrupted_export_leaves_nothing(straight, tmp_path, monkeypatch):
