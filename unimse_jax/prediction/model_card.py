@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from unimse_jax.config import Config
 from unimse_jax.pipeline import Pipeline
 from unimse_jax.tables import writers
 from unimse_jax.tables.scores import SCORES, TASKS, format_score
@@ -72,8 +73,8 @@ def write(
       f"- sha256 of data and labels: `{pipeline.data_sha256}`.",
       f"- Modalities beside the text: "
       f"{', '.join(config.data.modalities) or 'none'}.",
-      f"- T5: {config.t5.pretrained or 'from random weights'}; seed "
-      f"{config.seed}; {source['checkpoint']} checkpoint, step "
+      f"- {_start(config)}",
+      f"- Seed {config.seed}; {source['checkpoint']} checkpoint, step "
       f"{source['step']}.",
       "",
       "## Scores",
@@ -84,6 +85,23 @@ def write(
       _LIMITS,
     ]
   )
+
+
+def _start(config: Config) -> str:
+  """What training started from, of which only one is read."""
+  if config.train.init_from:
+    return (
+      f"Trained on from {config.train.init_from}, whose training data come on "
+      "top of these."
+    )
+  if config.t5.pretrained:
+    return f"T5: {config.t5.pretrained}."
+  if config.t5.warm_start == "sentences":
+    return (
+      "T5: from random weights, which first learnt the vectors that a sentence "
+      "encoder gave the training texts."
+    )
+  return "T5: from random weights."
 
 
 def _notes(notes: Mapping[str, Sequence[str]]) -> list[str]:

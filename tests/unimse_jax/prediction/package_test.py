@@ -1,5 +1,6 @@
 """An exported model is the trained one, bit for bit, or is not there."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -94,6 +95,32 @@ def test_a_run_without_results_says_so(straight):
   card = model_card.write(opened, {}, source, "DIR", {})
   assert "Not evaluated" in card
   assert "model-index" not in card
+
+
+@pytest.mark.parametrize(
+  ("changes", "told"),
+  [
+    ({}, "- T5: from random weights.\n"),
+    ({"t5.pretrained": "google-t5/t5-base"}, "- T5: google-t5/t5-base.\n"),
+    ({"t5.warm_start": "sentences"}, "- T5: from random weights, which first"),
+    (
+      # t5.pretrained is not read beside it.
+      {"train.init_from": "me/first", "t5.pretrained": "google-t5/t5-base"},
+      "- Trained on from me/first, whose training data come on top",
+    ),
+  ],
+)
+def test_a_card_says_what_training_started_from(
+  straight, tiny_config, changes, told
+):
+  opened = pipeline_lib.open_pipeline(
+    RunDir(straight).read_config(), RunDir(straight)
+  )
+  opened = dataclasses.replace(opened, config=tiny_config(changes))
+  source = {"checkpoint": "best", "step": 4}
+  card = model_card.write(opened, {}, source, "DIR", {})
+  assert told in card
+  assert ("T5: " in card) == ("train.init_from" not in changes)
 
 
 def test_a_card_says_of_how_many_utterances_each_score_is(straight, directory):
