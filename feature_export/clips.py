@@ -24,7 +24,7 @@ from typing import TextIO
 
 from feature_export import command_line
 from feature_export.errors import InputError
-from feature_export.options import option
+from feature_export.options import option, outside_limits
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ClipOptions:
   root: Path | None = option(
     "Folder that the manifest's paths are relative to; its own if unset.", None
   )
-  jobs: int = option("Number of processes.", 1)
+  jobs: int = option("Number of processes.", 1, limits=(1, 1024))
   backbone_weights: Path | None = option(
     "Weights file of the face network, if not the default.", None
   )
@@ -63,6 +63,8 @@ def extract(options: ClipOptions) -> int:
     raise InputError("expected --manifest and --out, or --serve.")
   if options.serve and any(given):
     raise InputError("--manifest, --out, --root do not go with --serve.")
+  if faults := outside_limits(options):
+    raise InputError("; ".join(faults))
   from feature_export.extraction import clip_service, prediction_clips
 
   prediction_clips.check_installed()

@@ -10,11 +10,13 @@ python -m unimse_jax.predict --workdir DIR --features DATA_DIR --corpus NAME
 Exit status: 0 all rows answered, 3 some rows hold an error, 2 no output.
 """
 
+import pathlib
 import sys
 import typing
 
 from absl import flags
 
+from unimse_cli import storage
 from unimse_jax import command_line, model_flags
 from unimse_jax.errors import InputError
 
@@ -60,11 +62,20 @@ _OUTPUT = flags.DEFINE_string(
   "output", "predictions.jsonl", "JSON lines; - for stdout."
 )
 _BATCH_SIZE = flags.DEFINE_integer(
-  "batch_size", None, "Number of clips decoded at once; default: the run's own."
+  "batch_size",
+  None,
+  "Number of clips decoded at once; default: the run's own.",
+  lower_bound=1,
 )
-_DEVICES = flags.DEFINE_integer("devices", 0, "Number of devices; 0: all.")
+_DEVICES = flags.DEFINE_integer(
+  "devices", 0, "Number of devices; 0: all.", lower_bound=0
+)
 _JOBS = flags.DEFINE_integer(
-  "jobs", 1, "Number of processes that extract --input or --media."
+  "jobs",
+  1,
+  "Number of processes that extract --input or --media.",
+  lower_bound=1,
+  upper_bound=1024,
 )
 SOME_FAILED = 3  # exit status
 
@@ -96,6 +107,34 @@ def _check_flags() -> None:
     raise InputError("expected one of --transcript and --asr, found both.")
 
 
+def _check_places() -> None:
+  """Checks that what is written replaces nothing that is read or written.
+
+  Raises:
+    InputError: two flags name one place, or a directory stands there.
+  """
+  from unimse_jax.prediction.corpus import STANDARD
+
+  flag_of: dict[pathlib.Path, str] = {}
+  read, written = (_INPUT, _MEDIA, _TRANSCRIPT, _FEATURES), (_OUTPUT, _TIMELINE)
+  for number, flag in enumerate((*read, *written)):
+    if flag.value in (None, STANDARD):
+      continue
+    path = storage.user_path(flag.value)
+    path = path if storage.is_remote(path) else path.resolve()
+    is_written, found = number >= len(read), ""
+    if path in flag_of:
+      found = f"that of --{flag_of[path]}"
+    elif is_written and not storage.is_remote(path) and path.is_dir():
+      found = "a directory"
+    if is_written and found:
+      raise InputError(
+        f"--{flag.name}: expected a file of its own, found {found}, "
+        f"{flag.value}; choose another --{flag.name}."
+      )
+    flag_of[path] = flag.name
+
+
 def _predict(predictor: "Predictor") -> "corpus.Count":
   """Writes the predictions, and the page where one is asked for."""
   from unimse_jax.prediction import Recording, corpus
@@ -123,6 +162,7 @@ def _predict(predictor: "Predictor") -> "corpus.Count":
 
 def main() -> int:
   _check_flags()
+  _check_places()
   predictor = _MODEL.open(_BATCH_SIZE.value, _DEVICES.value, _JOBS.value)
   count = _predict(predictor)
   # Not on stdout, where the predictions themselves may go.

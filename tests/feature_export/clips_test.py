@@ -298,6 +298,15 @@ def test_a_manifest_or_requests(tmp_path, capsys):
   assert "do not go with --serve" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("jobs", [-1, 0, 1025])
+def test_another_number_of_processes_is_refused(tmp_path, capsys, jobs):
+  """A pool of none would answer each row that a file changed."""
+  given = ["--settings", str(tmp_path / "settings.json"), "--serve"]
+  assert clips.main([*given, f"--jobs={jobs}"]) == 2
+  found = f"--jobs must be in [1, 1024], found {jobs}"
+  assert found in capsys.readouterr().err
+
+
 def test_the_extra_that_is_not_installed_is_named(extract, monkeypatch, capsys):
   monkeypatch.setattr(prediction_clips, "_NEEDED", ("no_such_package",))
   assert extract({"text": "a"})[0] == 2

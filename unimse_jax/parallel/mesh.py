@@ -27,11 +27,12 @@ def make_mesh(
       of a topology that is not there do to compile for.
 
   Raises:
-    InputError: the sizes do not divide the number of devices.
+    InputError: fewer than one device, or more than there are, or the sizes do
+      not divide their number.
   """
   available = jax.devices() if available is None else list(available)
   count = devices or len(available)
-  if count > len(available) or count % (fsdp * model):
+  if not 1 <= count <= len(available) or count % (fsdp * model):
     raise InputError(
       f"Expected parallel.fsdp x parallel.model = {fsdp} x {model} to divide "
       f"the number of devices in use ({count} of {len(available)} "

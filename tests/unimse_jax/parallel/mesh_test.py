@@ -26,7 +26,9 @@ def test_data_takes_what_is_left(arguments, shape):
   assert len({device.id for device in mesh.devices.flat}) == mesh.size
 
 
-@pytest.mark.parametrize("arguments", [(3, 1), (1, 16), (1, 1, 9), (2, 2, 6)])
+@pytest.mark.parametrize(
+  "arguments", [(3, 1), (1, 16), (1, 1, 9), (2, 2, 6), (1, 1, -1)]
+)
 def test_sizes_that_do_not_divide_are_refused(arguments):
   with pytest.raises(InputError, match=r"parallel\.fsdp x parallel\.model"):
     make_mesh(*arguments)

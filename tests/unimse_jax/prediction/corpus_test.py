@@ -78,6 +78,18 @@ def test_records_of_a_corpus_that_was_not_trained_on_are_noted(
     (["--media=a", "--timeline=b"], "a file that ends in .html, found b"),
     (["--media=a", "--transcript=b", "--asr=c"], "of --transcript and --asr"),
     (["--input=/gone.jsonl"], "config.json"),
+    (["--input=a", "--jobs=0"], "--jobs=0"),
+    (["--input=a", "--devices=-1"], "--devices=-1"),
+    (["--input=a", "--batch_size=0"], "--batch_size=0"),
+    (["--input=predictions.jsonl"], "found that of --input, predictions.js"),
+    (["--input=a", "--output=a"], "--output: expected a file of its own"),
+    (["--features=a", "--corpus=b", "--output=a/../a"], "that of --features"),
+    (["--media=~/a", "--output=~/a"], "found that of --media"),
+    (["--media=a", "--transcript=b", "--output=b"], "that of --transcript"),
+    (["--media=a", "--output=b.html", "--timeline=b.html"], "of --output"),
+    (["--media=b.html", "--timeline=b.html"], "--timeline: expected a file"),
+    (["--input=a", "--output=/"], "found a directory, /; choose another"),
+    (["--input=-", "--output=-"], "config.json"),
   ],
 )
 def test_flags_that_do_not_go_together_end_with_status_2(
