@@ -3,7 +3,8 @@
 Its vocabulary and the shape of its T5 are the new run's. So is its scale of the
 frames of a modality whose features were made and are read in the same way; the
 LSTM of another modality starts afresh. Of the parameters all are taken that the
-new model has by the same path in the same shape.
+new model has by the same path in the same shape, as far as they mean the same
+in both: the adapters and the segment rows do where the fields below agree.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from flax import traverse_util
 from jax.sharding import Mesh
 
 from unimse_cli import storage
-from unimse_jax.config import Config
+from unimse_jax.config import Config, flat
 from unimse_jax.data.features import FeatureTransform
 from unimse_jax.errors import InputError
 from unimse_jax.parallel import multihost
@@ -34,6 +35,24 @@ from unimse_jax.rundir import RunDir
 _READ_BY = {
   "audio": ("audio_level", "audio_stride"),
   "video": ("video_components",),
+}
+# Parameters -> fields that decide what their numbers mean, or the shape of some
+# of them: half an adapter is none.
+_DEPENDS_ON = {
+  "fusion_": (
+    # The columns are the modalities', one after the other: of others an adapter
+    # would read one in another's place.
+    "data.modalities",
+    "model.modality_width",
+    "model.pmf_units",
+    "model.pmf_place",
+    "model.adapter_width",
+    "model.adapter_heads",
+    "model.adapter_activation",
+    "model.adapter_residual",
+    "model.adapter_norm",
+  ),
+  "segment_embedding/": ("model.segment_units",),
 }
 _FIELD = "config.train.init_from"
 _SHOWN = 6  # names in a line of the log
@@ -141,11 +160,8 @@ def take_params(
   shared = shared_modalities(
     model.pipeline, pipeline.config, pipeline.extraction
   )
-  # An adapter's columns are the modalities', one after the other: of others
-  # it would read one in another's place. A new adapter changes nothing.
-  same = _modalities(model.pipeline) == _modalities(pipeline)
   others = (
-    *(() if same else ("fusion_",)),
+    *_other_meanings(model.pipeline.config, pipeline.config),
     *(f"modality_encoder_{name}/" for name in {*_READ_BY} - shared),
     *(f"heads/{slot}/" for slot in _other_slots(model.pipeline, pipeline)),
   )
@@ -161,8 +177,14 @@ def take_params(
   return taken
 
 
-def _modalities(pipeline: Pipeline) -> tuple[str, ...]:
-  return pipeline.config.data.modalities
+def _other_meanings(theirs: Config, own: Config) -> list[str]:
+  """Parameters whose numbers mean something else in the new model."""
+  before, now = flat(theirs), flat(own)
+  return [
+    start
+    for start, fields in _DEPENDS_ON.items()
+    if any(before[field] != now[field] for field in fields)
+  ]
 
 
 def _other_slots(theirs: Pipeline, own: Pipeline) -> list[str]:

@@ -160,6 +160,35 @@ def test_adapters_of_other_modalities_are_new_and_change_nothing(
   assert "fusion_decoder_layers_0/up/bias and" in caplog.text
 
 
+@pytest.mark.parametrize(
+  ("field", "value", "start"),
+  [
+    ("model.pmf_units", "none", "fusion_"),
+    ("model.pmf_place", "parallel", "fusion_"),
+    ("model.adapter_activation", "relu", "fusion_"),
+    ("model.adapter_width", 3, "fusion_"),
+    ("model.modality_width", 5, "fusion_"),
+    ("model.segment_units", "none", "segment_embedding/"),
+  ],
+)
+def test_numbers_that_would_mean_something_else_are_new(
+  straight, tiny_config, changes, mesh, tmp_path, caplog, field, value, start
+):
+  """Also those of the same shape: with other units W is no difference."""
+  config = tiny_config(
+    changes | {"train.init_from": str(straight), field: value}
+  )
+  found = flat_params(config, RunDir(tmp_path), mesh, caplog)
+  expected = trained_params(straight, mesh)
+  anew = [path for path in found if path.startswith(start)]
+  assert anew
+  for path in anew:
+    assert not np.array_equal(found[path], expected[path]), path
+  assert f"{len(found) - len(anew)} of {len(found)} arrays" in caplog.text or (
+    field == "model.modality_width"  # the LSTMs do not fit either
+  )
+
+
 def test_training_goes_on_with_other_words_and_resumes(
   straight, tiny_config, changes, tmp_path
 ):
