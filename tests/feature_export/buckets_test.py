@@ -29,7 +29,7 @@ def die(source, target, last):
 storage.upload_tree = die
 export.main(sys.argv[1:])
 """
-_QUICK = ["--jobs", "1", "--frames", "3", "--image_size", "32"]
+_QUICK = ["--jobs", "1", "--frames", "3", "--image_size", "64"]
 
 
 def flags(raw, out, *more: str) -> list[str]:

@@ -151,7 +151,7 @@ def export_raw(raw_corpus, tmp_path) -> Callable[..., int]:
     return export.main(
       ["--corpus", "manifest", "--raw", str(raw_corpus)]
       + ["--out", str(tmp_path / "data"), "--jobs", "1"]
-      + ["--frames", "3", "--image_size", "32", "--faces", "none", *flags]
+      + ["--frames", "3", "--image_size", "64", "--faces", "none", *flags]
     )
 
   return run

@@ -202,7 +202,7 @@ def test_two_hundred_damaged_media_are_all_listed(
   write_manifest(raw, rows)
   flags = ["--corpus", "manifest", "--raw", str(raw), "--faces", "none"]
   flags += ["--out", str(tmp_path / "data"), "--frames", "2", "--jobs", "2"]
-  assert export.main([*flags, "--image_size", "32"]) == 0
+  assert export.main([*flags, "--image_size", "64"]) == 0
   path = tmp_path / "data" / "mine" / "1.0.0" / "export_report.json"
   report = json.loads(path.read_text())
   assert sum(split["clips"] for split in report["splits"].values()) == len(rows)

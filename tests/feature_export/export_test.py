@@ -35,7 +35,7 @@ def test_two_exports_are_byte_identical(
   command = [sys.executable, "-m", "feature_export.export"]
   command += ["--corpus", "manifest", "--raw", str(raw_corpus)]
   command += ["--out", str(tmp_path / "again"), "--jobs", "2"]
-  command += ["--frames", "3", "--image_size", "32"]
+  command += ["--frames", "3", "--image_size", "64"]
   command += ["--faces", "none"]
   subprocess.run(command, check=True, capture_output=True)
   first, again = _shards(tmp_path / "data"), _shards(tmp_path / "again")

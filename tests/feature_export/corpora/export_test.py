@@ -49,7 +49,7 @@ def exported(tmp_path):
   def run(corpus, raw, *flags):
     out = tmp_path / "data"
     arguments = ["--corpus", corpus, "--raw", str(raw), "--out", str(out)]
-    arguments += ["--jobs", "1", "--frames", "2", "--image_size", "32"]
+    arguments += ["--jobs", "1", "--frames", "2", "--image_size", "64"]
     arguments += ["--faces", "none"]  # plain grey holds no face to be found
     assert export.main([*arguments, *flags]) == 0
     folder = dataset_dirs(out)[corpus]

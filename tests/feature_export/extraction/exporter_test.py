@@ -90,7 +90,7 @@ def test_too_many_bad_clips_stop_the_export_and_are_listed(
 def test_beam_writes_the_same_bytes(raw_corpus, export_raw, tmp_path):
   pytest.importorskip("apache_beam", reason="apache-beam is not installed")
   assert export_raw() == 0
-  flags = ["--frames", "3", "--image_size", "32", "--faces", "none"]
+  flags = ["--frames", "3", "--image_size", "64", "--faces", "none"]
   flags += ["--beam_runner", "DirectRunner"]
   assert export.main(_flags(raw_corpus, tmp_path / "beam", *flags)) == 0
   assert _dataset(tmp_path / "beam") == _dataset(tmp_path / "data")
