@@ -134,8 +134,6 @@ def _is_decoded_alike(stored: Mapping[str, Any], config: Config) -> bool:
 def _write(
   draft: pathlib.Path, run_dir: RunDir, pipeline: Pipeline, params: Any
 ) -> None:
-  from safetensors.numpy import save_file
-
   (draft / OWN).mkdir()
   for file in (run_dir.config_file, run_dir.features_file, run_dir.model_file):
     (draft / OWN / file.name).write_bytes(file.read_bytes())
@@ -143,10 +141,7 @@ def _write(
   rest = {name: tree for name, tree in params.items() if name != "t5"}
   pretrained.save(draft, pipeline.model.config.t5, params["t5"], vocabulary)
   flat = traverse_util.flatten_dict(rest, sep="/")
-  save_file(
-    {name: np.ascontiguousarray(leaf) for name, leaf in flat.items()},
-    draft / FUSION_FILE,
-  )
+  pretrained.save_tensors(draft / FUSION_FILE, flat)
 
 
 def _check_target(out: pathlib.Path, overwrite: bool) -> None:

@@ -9,7 +9,7 @@ from unimse_jax.pretrained.huggingface import (
   open_checkpoint,
   place,
 )
-from unimse_jax.pretrained.writer import save
+from unimse_jax.pretrained.writer import save, save_tensors
 
 __all__ = [
   "Checkpoint",
@@ -19,5 +19,6 @@ __all__ = [
   "open_checkpoint",
   "place",
   "save",
+  "save_tensors",
   "snapshot",
 ]

@@ -1,9 +1,10 @@
 """Writes a T5 as a Hugging Face directory that torch transformers loads."""
 
 import base64
+import errno
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def save(
 
   Raises:
     ValueError: a parameter that no Hugging Face T5 has.
+    OSError: a file cannot be written.
   """
   (directory / FILE_NAME).write_bytes(vocabulary)
   pieces = tokenizer.pieces(directory / FILE_NAME)
@@ -45,13 +47,40 @@ def save(
   _write_tensors(directory / "model.safetensors", config, params)
 
 
+def save_tensors(
+  path: pathlib.Path,
+  arrays: Mapping[str, np.ndarray],
+  metadata: dict[str, str] | None = None,
+) -> None:
+  """Writes arrays as one safetensors file, with the rights of any new file.
+
+  Args:
+    path: the file; its directory exists.
+    arrays: name -> array.
+    metadata: texts for the file's header.
+
+  Raises:
+    OSError: it cannot be written, as on a full disk.
+  """
+  from safetensors import SafetensorError
+  from safetensors.numpy import save_file
+
+  path.touch()
+  rights = path.stat().st_mode
+  dense = {name: np.ascontiguousarray(each) for name, each in arrays.items()}
+  try:
+    save_file(dense, path, metadata=metadata)
+  except SafetensorError as error:
+    raise OSError(errno.EIO, str(error), str(path)) from error
+  # safetensors lets nobody but the owner read what it writes.
+  path.chmod(rights)
+
+
 def _write_json(path: pathlib.Path, values: dict) -> None:
   path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_tensors(path: pathlib.Path, config: T5Config, params: Any) -> None:
-  from safetensors.numpy import save_file
-
   theirs = names.torch_names(config.encoder_layers, config.decoder_layers)
   flat = traverse_util.flatten_dict(params, sep="/")
   strange = sorted(set(flat) - set(theirs))
@@ -62,8 +91,8 @@ def _write_tensors(path: pathlib.Path, config: T5Config, params: Any) -> None:
     tensor = np.asarray(leaf, np.float32)
     # Torch keeps a matrix as [out, in], we as [in, out].
     turned = tensor.T if ours.endswith("/kernel") else tensor
-    tensors[theirs[ours]] = np.ascontiguousarray(turned)
-  save_file(tensors, path, metadata={"format": "pt"})
+    tensors[theirs[ours]] = turned
+  save_tensors(path, tensors, {"format": "pt"})
 
 
 def _config(config: T5Config) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -215,6 +216,17 @@ def test_an_interrupted_export_leaves_nothing(straight, tmp_path, monkeypatch):
   with pytest.raises(KeyboardInterrupt):
     package.write(straight, tmp_path / "out", overwrite=False)
   assert list(tmp_path.iterdir()) == []
+
+
+def test_everybody_may_read_what_is_given_away(straight, tmp_path):
+  before = os.umask(0o022)
+  try:
+    package.write(straight, tmp_path / "out", overwrite=False)
+  finally:
+    os.umask(before)
+  files = [path for path in tmp_path.rglob("*") if path.is_file()]
+  assert len(files) > 9
+  assert {path.stat().st_mode & 0o777 for path in files} == {0o644}
 
 
 def test_an_export_is_replaced_only_if_asked(straight, tmp_path):

@@ -1,6 +1,8 @@
 """What is written loads in torch, and here again bit for bit."""
 
 import dataclasses
+import errno
+import resource
 
 import jax
 import numpy as np
@@ -77,6 +79,19 @@ def test_a_parameter_that_no_t5_has_is_refused(tiny_t5, vocabulary, tmp_path):
   params = {"adapter": {"kernel": np.zeros((2, 2), np.float32)}}
   with pytest.raises(ValueError, match="adapter/kernel"):
     pretrained.save(tmp_path, tiny_t5, params, vocabulary)
+
+
+def test_a_full_disk_is_an_error_of_the_system(tmp_path):
+  """safetensors' own error is none, and no command would expect it."""
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+  try:
+    with pytest.raises(OSError, match="File too large") as caught:
+      pretrained.save_tensors(tmp_path / "x", {"a": np.zeros(1000)})
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+  assert caught.value.errno == errno.EIO
+  assert caught.value.filename == str(tmp_path / "x")
 
 
 def test_every_name_is_read_as_the_path_that_it_was_written_for():
