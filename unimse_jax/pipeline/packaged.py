@@ -62,7 +62,7 @@ def locate(
     None,
     f"Expected {expected}, or the name of a package on the hub; a private one "
     "needs `hf auth login` or HF_TOKEN.",
-    prefer_cache=False,
+    is_whole=None,
   )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from unimse_jax.errors import InputError
 
@@ -13,7 +13,7 @@ def snapshot(
   patterns: Sequence[str] | None,
   advice: str,
   *,
-  prefer_cache: bool,
+  is_whole: Callable[[pathlib.Path], bool] | None,
 ) -> pathlib.Path:
   """The local copy of a repository of the hub, downloaded if need be.
 
@@ -22,8 +22,10 @@ def snapshot(
     name: "owner/name", or "owner/name@revision" with a branch, tag or commit.
     patterns: files that are wanted; None for all.
     advice: what to do where it cannot be had.
-    prefer_cache: whether a copy that is there is taken without asking the hub
-      for a newer one. Without a network it is taken in any case.
+    is_whole: whether a copy that is there has all that is read; such a one is
+      taken without asking the hub for a newer one. Another program may have
+      fetched a part. None: the hub is always asked. Without a network the copy
+      is taken in any case.
 
   Raises:
     InputError: it is neither there nor to be had.
@@ -42,13 +44,15 @@ def snapshot(
       f"(owner/name), found {name!r}, which is neither. {advice}"
     ) from error
   find = {"allow_patterns": patterns, "revision": revision or None}
-  if prefer_cache:
+  if is_whole is not None:
     try:
-      return pathlib.Path(
+      cached = pathlib.Path(
         huggingface_hub.snapshot_download(
           repository, local_files_only=True, **find
         )
       )
+      if is_whole(cached):
+        return cached
     except Exception:  # not cached
       logging.getLogger(__name__).info("%s is not in the hub cache.", name)
     print(f"Downloading {name} from the Hugging Face hub ...", flush=True)

@@ -17,6 +17,7 @@ import numpy as np
 from flax import traverse_util
 
 from unimse_cli import storage
+from unimse_jax.data import tokenizer
 from unimse_jax.errors import InputError
 from unimse_jax.models import T5, T5Config
 from unimse_jax.pretrained import hub, names, t5_config, tensors
@@ -189,8 +190,18 @@ def _from_hub(name: str) -> pathlib.Path:
     f"Make it with `hf download {name} --local-dir DIR` on a machine that "
     "reaches the hub and pass --config.t5.pretrained=DIR, or train a small T5 "
     "from random weights with --config configs/scratch.py.",
-    prefer_cache=True,
+    is_whole=_is_whole,
   )
+
+
+def _is_whole(directory: pathlib.Path) -> bool:
+  """Whether a copy has a config, weights and a vocabulary that are read."""
+  try:
+    tensors.files(directory)
+    tokenizer.find(str(directory))
+  except InputError:
+    return False
+  return (directory / "config.json").is_file()
 
 
 def _place(

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -269,6 +270,28 @@ def test_a_path_that_is_missing_is_told_and_not_asked_for(path, capsys):
   with pytest.raises(InputError, match=f"found '{path}', which is neither"):
     load(path)
   assert capsys.readouterr().out == ""  # nothing is downloaded
+
+
+@pytest.mark.parametrize(
+  "lacks", [None, "config.json", "model.safetensors", "spiece.model"]
+)
+def test_a_cached_copy_is_taken_where_it_is_whole(
+  saved, tmp_path_factory, monkeypatch, capsys, lacks
+):
+  """Other programs fetch a T5 without its vocabulary, or without weights."""
+  (saved / "spiece.model").write_bytes(b"pieces")
+  cached = tmp_path_factory.mktemp("cache") / "snapshot"
+  shutil.copytree(saved, cached)
+  if lacks:
+    (cached / lacks).unlink()
+
+  def download(*_, local_files_only=False, **__):
+    return str(cached if local_files_only else saved)
+
+  monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+  assert huggingface.locate("t5-small") == (saved if lacks else cached)
+  told = "Downloading google-t5/t5-small from" in capsys.readouterr().out
+  assert told == (lacks is not None)
 
 
 def test_half_precision_that_overflows_is_refused(torch_model, tmp_path):
