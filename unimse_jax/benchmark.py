@@ -63,7 +63,7 @@ _ONLY = flags.DEFINE_multi_enum(
 def main() -> int:
   config = command_line.read_config(_CONFIG)
   output = user_path(_OUTPUT.value) if _OUTPUT.value else None
-  if output and not output.parent.is_dir():
+  if output and (output.is_dir() or not output.parent.is_dir()):
     # Told before minutes of measuring, not after.
     raise InputError(
       f"--output: expected a file in a directory that exists, found {output}."

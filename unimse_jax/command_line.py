@@ -35,6 +35,8 @@ _DISK_ERRORS = (
   errno.EPERM,
   errno.EROFS,
 )
+# What a file answers where a directory is to be, or the other way round.
+_PLACE_ERRORS = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
 STOPPED = 143  # exit status after SIGTERM, as shells count it
 
 # What ml_collections lets through for a file that is none or cannot be run, an
@@ -271,6 +273,14 @@ def _advice(error: Exception) -> str | None:
       f"{error.filename or 'disk'}: expected room and the right to use it, "
       f"found: {error.strerror}. Free some space, mend the permissions or "
       "choose another path, and run the same command again."
+    )
+  if isinstance(error, OSError) and error.errno in _PLACE_ERRORS:
+    # A draft that was to get its final name has two.
+    return (
+      f"{error.filename2 or error.filename}: expected directories where this "
+      "command has directories and files where it has files, found: "
+      f"{error.strerror}. Move away what is there or choose another path, and "
+      "run the same command again."
     )
   # jax's class for it is not imported: a wrong flag is told without jax.
   if isinstance(error, RuntimeError) and lacks_memory(error):

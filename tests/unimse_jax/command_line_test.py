@@ -10,6 +10,7 @@ import jax
 import pytest
 
 from unimse_jax import command_line
+from unimse_jax.files import write_atomically
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -168,6 +169,32 @@ def test_a_full_or_read_only_disk_is_one_sentence():
   )
   done = run_script(script)
   assert "runs/a: expected room" in message(done)
+
+
+@pytest.mark.parametrize(
+  ("named", "write"),
+  [
+    ("file", lambda root: (root / "file").mkdir(exist_ok=True)),
+    ("file/a", lambda root: (root / "file" / "a").write_text("")),
+    ("folder", lambda root: (root / "folder").write_text("")),
+    ("folder", lambda root: write_atomically(root / "folder", b"")),
+  ],
+)
+def test_a_file_in_a_directorys_place_is_one_sentence(
+  tmp_path, capsys, named, write
+):
+  (tmp_path / "file").write_text("")
+  (tmp_path / "folder").mkdir()
+  with pytest.raises(SystemExit) as ended:
+    command_line._guarded(lambda: write(tmp_path))
+  assert ended.value.code == 2
+  message = capsys.readouterr().err
+  assert f"{tmp_path / named}: expected directories where" in message
+
+
+def test_figures_have_a_file_before_they_are_measured(tmp_path):
+  done = run("--config=demo", f"--output={tmp_path}", module="benchmark")
+  assert "--output: expected a file in a directory" in message(done)
 
 
 def test_a_step_of_several_seeds_is_refused():
