@@ -36,9 +36,7 @@ def save(
   """
   (directory / FILE_NAME).write_bytes(vocabulary)
   pieces = tokenizer.pieces(directory / FILE_NAME)
-  # A vocabulary of our own has no sentinels, T5's has them after its pieces.
-  own = len(pieces) < _T5_PIECES
-  sentinels = 0 if own or config.vocab_size == len(pieces) else _SENTINELS
+  sentinels = _count_sentinels([piece for piece, _ in pieces], config)
   _write_json(directory / "config.json", _config(config))
   _write_json(directory / "tokenizer_config.json", _tokenizer_config(sentinels))
   _write_json(
@@ -74,6 +72,17 @@ def save_tensors(
     raise OSError(errno.EIO, str(error), str(path)) from error
   # safetensors lets nobody but the owner read what it writes.
   path.chmod(rights)
+
+
+def _count_sentinels(pieces: Sequence[str], config: T5Config) -> int:
+  """How many sentinels follow the pieces: as many as the table has rows for.
+
+  A vocabulary of our own has none, mT5's has them among its pieces.
+  """
+  own = len(pieces) < _T5_PIECES
+  if own or any("<extra_id_" in piece for piece in pieces):
+    return 0
+  return min(_SENTINELS, config.vocab_size - len(pieces))
 
 
 def _write_json(path: pathlib.Path, values: dict) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unimse_jax import pretrained
-from unimse_jax.data.tokenizer import Tokenizer
+from unimse_jax.data import sentencepiece_file, tokenizer
 from unimse_jax.models import T5
 from unimse_jax.pretrained import names
 
@@ -62,7 +62,7 @@ def test_the_tokenizer_gives_our_ids(tiny_t5, fill, vocabulary, tmp_path):
   tokens = np.ones((1, 1), np.int32)
   params = fill(T5(config), tokens, tokens > 0, tokens)
   pretrained.save(tmp_path, config, params, vocabulary)
-  ours = Tokenizer(tmp_path / "spiece.model")
+  ours = tokenizer.Tokenizer(tmp_path / "spiece.model")
   texts = ["positive, 1.6, joy, excited", "negative, -2.33, anger, frustrated"]
   texts += ["sst2 sentence: oh,  no! | it's \ufb01ne \u2026 caf\u00e9"]
   texts += ["\U0001f600 so  what\n"]
@@ -73,6 +73,42 @@ def test_the_tokenizer_gives_our_ids(tiny_t5, fill, vocabulary, tmp_path):
       assert ids == [*ours.encode(text), 1], text
     assert theirs.convert_tokens_to_ids("<extra_id_0>") == 32099
     assert theirs.decode(ours.encode(texts[0])) == texts[0]
+
+
+@pytest.mark.parametrize(
+  ("table", "own", "sentinels"),
+  [
+    (32128, 0, 100),
+    (32050, 0, 50),
+    (32000, 0, 0),
+    # As mT5: among its pieces, and the table has 12 rows more.
+    (32112, 100, 0),
+  ],
+)
+def test_the_tokenizer_has_no_id_beyond_the_table(
+  tiny_t5, fill, vocabulary, tmp_path, table, own, sentinels
+):
+  from transformers import AutoTokenizer
+
+  config = dataclasses.replace(tiny_t5, vocab_size=table)
+  tokens = np.ones((1, 1), np.int32)
+  params = fill(T5(config), tokens, tokens > 0, tokens)
+  if own:
+    (tmp_path / "t5.model").write_bytes(vocabulary)
+    pieces = tokenizer.pieces(tmp_path / "t5.model")
+    pieces += [(f"\u2581<extra_id_{number}>", 0.0) for number in range(own)]
+    vocabulary = sentencepiece_file._message(
+      pieces, sentencepiece_file.normalization(vocabulary)
+    )
+  pretrained.save(tmp_path, config, params, vocabulary)
+  ours = tokenizer.Tokenizer(tmp_path / "spiece.model")
+  theirs = AutoTokenizer.from_pretrained(tmp_path)
+  assert ours.size == 32000 + own
+  assert len(theirs) == ours.size + sentinels <= table
+  text = "a film <extra_id_0>"
+  if own:  # read as a piece, as SentencePiece itself does
+    assert theirs(text).input_ids == [*ours.encode(text), 1]
+  assert max(theirs(text).input_ids) < table
 
 
 def test_a_parameter_that_no_t5_has_is_refused(tiny_t5, vocabulary, tmp_path):
