@@ -30,6 +30,9 @@ from unimse_jax.pipeline import model_file, starting_model
 from unimse_jax.pipeline.model_shape import make_label_text, random_t5
 from unimse_jax.rundir import RunDir
 
+# A T5's table has fewer rows than these beyond its pieces (T5: 128, mT5: 12).
+_UNUSED_ROWS = 256
+
 
 def check_inputs(config: Config) -> None:
   """Looks for everything that a new run reads, before anything is made.
@@ -205,7 +208,29 @@ def _t5_config(config: Config, vocabulary: Tokenizer) -> T5Config:
       f"{config.t5.pretrained}, found {vocabulary.size} pieces; use the "
       "T5's own spiece.model."
     )
+  if config.t5.pretrained and config.tokenizer.path:
+    _check_vocabulary_is_its_own(config, vocabulary, t5)
   return t5
+
+
+def _check_vocabulary_is_its_own(
+  config: Config, vocabulary: Tokenizer, t5: T5Config
+) -> None:
+  """Warns if a pretrained T5 was trained with other pieces, as far as known."""
+  try:
+    directory = pretrained.locate(config.t5.pretrained)
+    own = Tokenizer(tokenizer.find(str(directory)))
+    is_own = own.surfaces() == vocabulary.surfaces()
+  except InputError:  # there is none with the T5
+    is_own = t5.vocab_size - vocabulary.size < _UNUSED_ROWS
+  if not is_own:
+    logging.warning(
+      "config.tokenizer.path: expected the vocabulary that the T5 %s was "
+      "trained with, found another, of %d pieces beside the T5's %d entries: "
+      "each piece starts with the embedding of an unrelated one. Set "
+      "config.tokenizer.path to the T5's own spiece.model.",
+      *(config.t5.pretrained, vocabulary.size, t5.vocab_size),
+    )
 
 
 def _target_length(

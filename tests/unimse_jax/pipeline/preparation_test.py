@@ -233,6 +233,42 @@ def test_a_pretrained_t5_is_what_training_starts_from(
   assert jax.tree.structure(params["t5"]) == jax.tree.structure(expected)
 
 
+@pytest.mark.parametrize(
+  ("with_t5", "read", "table", "told"),
+  [
+    ("film", "film", 512, False),
+    ("film", "awful", 512, True),  # as many pieces, others
+    (None, "film", 512, True),
+    (None, "film", 128, False),
+  ],
+)
+def test_another_vocabulary_than_the_t5s_is_told(
+  tiny_config, tiny_t5, fill, tmp_path, caplog, with_t5, read, table, told
+):
+  from unimse_jax import pretrained
+  from unimse_jax.data import tokenizer
+  from unimse_jax.models import T5
+
+  for word in {with_t5, read} - {None}:
+    texts, file = [f"a great {word}", "joy"] * 9, tmp_path / f"{word}.model"
+    tokenizer.train(texts, ("positive", "joy"), 40, file)
+  folder = tmp_path / "t5"
+  folder.mkdir()
+  t5 = dataclasses.replace(tiny_t5, vocab_size=table)
+  tokens = np.ones((1, 1), np.int32)
+  params = fill(T5(t5), tokens, tokens > 0, tokens)
+  own = (tmp_path / f"{with_t5 or read}.model").read_bytes()
+  pretrained.save(folder, t5, params, own)
+  if with_t5 is None:
+    (folder / "spiece.model").unlink()
+    (folder / "tokenizer.json").unlink()
+  path = str(tmp_path / f"{read}.model")
+  config = tiny_config({"t5.pretrained": str(folder), "tokenizer.path": path})
+  with caplog.at_level("WARNING"):
+    preparation._t5_config(config, tokenizer.Tokenizer(pathlib.Path(path)))
+  assert ("expected the vocabulary that the T5" in caplog.text) == told
+
+
 def test_weights_are_looked_for_with_everything_else(
   tiny_config, corpora, tmp_path
 ):
