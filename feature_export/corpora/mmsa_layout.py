@@ -52,11 +52,16 @@ def _doubts(
   return doubts
 
 
+def _key(row: Mapping[str, str | None]) -> tuple[str, str]:
+  """Video and clip; a row that was cut short has no clip."""
+  return row["video_id"].strip(), (row["clip_id"] or "").strip()
+
+
 def _parse_row(
   row: Mapping[str, str], folds: Mapping[str, str], media: Media | None
 ) -> tuple[Utterance | None, list[Remark]]:
   """One row as an utterance, or None where it cannot be one."""
-  video, clip = row["video_id"].strip(), (row["clip_id"] or "").strip()
+  video, clip = _key(row)
   name = f"{video}_{clip}"
   split = _SPLITS.get((row["mode"] or "").strip())
   try:
@@ -145,7 +150,7 @@ def load(
   clips = _find_clips(path.parent, files)
   utterances, remarks, taken = [], [], set()
   for row in rows:
-    key = (row["video_id"].strip(), (row["clip_id"] or "").strip())
+    key = _key(row)
     utterance, doubts = _parse_row(row, folds, clips.get(key))
     remarks += doubts
     taken.add(key)

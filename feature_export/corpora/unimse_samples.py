@@ -177,14 +177,10 @@ class SampleReader:
         # A speaker is no id; the place in the file is.
         name = f"{split}/{counts[owner]}"
       counts[owner] += 1
-      words = sample[0][0] if text is None or not len(text) else text
+      given = (each for each in (text, sample[0][0]) if each is not None)
+      words = next((each for each in given if len(each)), "")
       utterance = Utterance(
-        *(
-          name,
-          split,
-          to_text("" if words is None else words),
-          *_place_in_dialogue(third, owner),
-        ),
+        *(name, split, to_text(words), *_place_in_dialogue(third, owner)),
         speaker=third if owner == "meld" else "",
         own_context=True,
       )

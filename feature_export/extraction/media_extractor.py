@@ -127,8 +127,10 @@ class MediaExtractor:
   def _load(self, modality: str) -> None:
     """Loads the networks of a modality: what fails there is no clip's fault."""
     try:
-      _ = self._speech if modality == "audio" else self._backbone
-      _ = modality == "audio" or self._detector
+      if modality == "audio":
+        _ = self._speech
+      else:
+        _ = self._detector, self._backbone
     except InputError:
       raise
     # Torch, safetensors and packages that lack a part raise what they like.

@@ -1,7 +1,7 @@
 """Folders of models as transformers saves them: where they are, their hash."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from feature_export.errors import InputError
@@ -13,6 +13,8 @@ SETTINGS = ("config.json", "preprocessor_config.json")
 # The same of a sentence encoder, in its folder or below: modules, pooling,
 # lengths, tokenizers.
 _SENTENCE_SETTINGS = ("*.json", "*.txt", "*.model")
+# Tensors that stand for what training hides.
+_MASKS_IN_TRAINING = ("masked_spec_embed", "mask_token")
 _PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "*.bin")
 
 
@@ -95,3 +97,27 @@ def hash_settings(folder: Path, weights: str) -> str:
     digest.update(hashlib.sha256(name.encode("utf-8")).digest())
     digest.update(hashlib.sha256(file.read_bytes()).digest())
   return digest.hexdigest()
+
+
+def check_complete(
+  what: str, missing: Iterable[str], expected: str, advice: str
+) -> None:
+  """Refuses a model of which transformers has drawn a part at random.
+
+  Args:
+    what: the model, for the message.
+    missing: names of the tensors that its weights lack.
+    expected: what its weights should be those of.
+    advice: what to do.
+
+  Raises:
+    InputError: some of them are used outside training.
+  """
+  lacking = sorted(
+    name for name in missing if not name.endswith(_MASKS_IN_TRAINING)
+  )
+  if lacking:
+    raise InputError(
+      f"{what}: expected {expected}, found none for "
+      f"{', '.join(lacking[:5])} ({len(lacking)} tensors). {advice}"
+    )

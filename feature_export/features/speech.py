@@ -15,7 +15,6 @@ import numpy as np
 
 from feature_export.errors import InputError, MediaError
 from feature_export.features import model_folders
-from feature_export.features.weights import check_complete
 
 if TYPE_CHECKING:
   import torch
@@ -149,7 +148,12 @@ def load_encoder(
     dtype=torch.float32,
     output_loading_info=True,
   )
-  check_complete(folder, report["missing_keys"])
+  model_folders.check_complete(
+    f"{_WHAT} {folder}",
+    report["missing_keys"],
+    "all weights of its model",
+    "Give one that was saved whole.",
+  )
   if settings.kind == WHISPER:
     model = model.get_encoder()
   model = model.eval().to(device)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feature_export.errors import InputError
-from feature_export.features.weights import check_complete
+from feature_export.features import model_folders
 
 if TYPE_CHECKING:
   import torch
@@ -60,14 +60,18 @@ def load_features(
   import torch
   from transformers import CLIPVisionModelWithProjection, Dinov2Model
 
-  if kind == "dinov2":
-    model_class = Dinov2Model
-  else:
-    model_class = CLIPVisionModelWithProjection
+  model_class = (
+    Dinov2Model if kind == "dinov2" else CLIPVisionModelWithProjection
+  )
   model, report = model_class.from_pretrained(
     folder, local_files_only=True, output_loading_info=True
   )
-  check_complete(folder, report["missing_keys"])
+  model_folders.check_complete(
+    f"Face network {folder}",
+    report["missing_keys"],
+    "all weights of its model",
+    "Give one that was saved whole.",
+  )
   if kind == "clip":
     side = model.config.image_size
     if side != image_size:

@@ -7,7 +7,6 @@ stand-in, so only the tensors are left.
 """
 
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from feature_export.errors import InputError
@@ -19,8 +18,6 @@ from unimse_cli import storage
 _REPLACED = ("timm.", "torch.nn.", "geffnet.")
 # Checkpoints of training scripts keep the state dict under one of these.
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
-# Tensors that stand for what training hides.
-_MASKS_IN_TRAINING = ("masked_spec_embed", "mask_token")
 
 
 def hash_weights(path: Path) -> str:
@@ -99,24 +96,3 @@ def load_state(path: Path) -> dict:
       f"{path} cannot be read as a state dict or a pickled network: {error}"
     ) from error
   return _unwrap(content, path)
-
-
-def check_complete(folder: Path, missing: Iterable[str]) -> None:
-  """Refuses a model of which transformers has drawn a part at random.
-
-  Args:
-    folder: the model's.
-    missing: names of the tensors that its weights lack.
-
-  Raises:
-    InputError: some of them are used outside training.
-  """
-  lacking = sorted(
-    name for name in missing if not name.endswith(_MASKS_IN_TRAINING)
-  )
-  if lacking:
-    raise InputError(
-      f"{folder}: expected all weights of its model, found none for "
-      f"{', '.join(lacking[:5])} ({len(lacking)} tensors). Give a model that "
-      "was saved whole."
-    )

@@ -116,12 +116,12 @@ def _load_bert_model(folder: Path):
       "nothing of it was run. Fetch model.safetensors of the same model, or "
       "save it as that where the file is trusted."
     ) from error
-  if missing := sorted(report["missing_keys"]):
-    raise InputError(
-      f"Sentence encoder {folder}: expected the weights of a BERT with a "
-      f"pooler, found none for {', '.join(missing[:5])} ({len(missing)} "
-      "tensors). Give an encoder that was trained for sentences."
-    )
+  model_folders.check_complete(
+    f"Sentence encoder {folder}",
+    report["missing_keys"],
+    "the weights of a BERT with a pooler",
+    "Give an encoder that was trained for sentences.",
+  )
   return model.eval()
 
 

@@ -300,7 +300,7 @@ def test_a_manifest_or_requests(tmp_path, capsys):
 
 @pytest.mark.parametrize("jobs", [-1, 0, 1025])
 def test_another_number_of_processes_is_refused(tmp_path, capsys, jobs):
-  """A pool of none would answer each row that a file changed."""
+  """With no process, each row had a false error: its file had changed."""
   given = ["--settings", str(tmp_path / "settings.json"), "--serve"]
   assert clips.main([*given, f"--jobs={jobs}"]) == 2
   found = f"--jobs must be in [1, 1024], found {jobs}"
