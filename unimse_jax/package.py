@@ -45,13 +45,9 @@ def main() -> int:
 
 
 def _write(workdir: pathlib.Path, out: pathlib.Path) -> None:
-  from unimse_jax.evaluation import reservations
   from unimse_jax.prediction import package
 
-  manifest = package.write(
-    *(workdir, out, _OVERWRITE.value, _PUSH.value or "DIR"),
-    reservations.of_results,
-  )
+  manifest = package.write(workdir, out, _OVERWRITE.value, _PUSH.value or "DIR")
   source = manifest["source"]
   print(
     f"Written: {len(manifest['files'])} files to {out} "

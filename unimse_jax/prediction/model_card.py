@@ -6,7 +6,7 @@ from typing import Any
 
 from unimse_jax.config import Config
 from unimse_jax.pipeline import Pipeline
-from unimse_jax.tables import writers
+from unimse_jax.tables import reservations, writers
 from unimse_jax.tables.scores import SCORES, TASKS, format_score
 from unimse_jax.tables.table import Table
 
@@ -38,7 +38,6 @@ def write(
   results: Mapping[str, Any],
   source: Mapping[str, Any],
   place: str,
-  notes: Mapping[str, Sequence[str]],
 ) -> str:
   """The card: front matter with a model-index, then prose.
 
@@ -47,11 +46,11 @@ def write(
     results: split -> results, of the splits that this model was scored on.
     source: checkpoint of the parameters.
     place: directory or hub name that readers will open.
-    notes: split -> why its scores must not stand without a note. The hub's
-      leaderboards show none, so the model-index leaves such a split out.
   """
   config = pipeline.config
   slots = pipeline.label_text.schema.slots
+  notes = {k: reservations.of_results(each) for k, each in results.items()}
+  # The hub's leaderboards show no note.
   plain = {split: each for split, each in results.items() if not notes[split]}
   return "\n".join(
     [

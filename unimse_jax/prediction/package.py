@@ -9,7 +9,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -43,7 +43,6 @@ def write(
   out: pathlib.Path,
   overwrite: bool,
   name: str = "DIR",
-  reservations: Callable[[Mapping[str, Any]], Sequence[str]] = lambda _: (),
 ) -> dict:
   """Writes the best checkpoint of a run as a directory to give away.
 
@@ -52,8 +51,6 @@ def write(
     out: directory that appears whole or not at all.
     overwrite: whether an earlier package there is replaced.
     name: what the card tells readers to open.
-    reservations: content of results/<split>.json -> why its scores must not
-      stand in the card without a note, a sentence each.
 
   Returns:
     The content of export.json.
@@ -74,8 +71,7 @@ def write(
   def fill(draft: pathlib.Path) -> None:
     _write(draft, run_dir, pipeline, params)
     results = _results(run_dir, config, source["step"])
-    notes = {split: reservations(each) for split, each in results.items()}
-    card = model_card.write(pipeline, results, source, name, notes)
+    card = model_card.write(pipeline, results, source, name)
     (draft / CARD).write_text(card, encoding="utf-8")
     files = sorted(path for path in draft.rglob("*") if path.is_file())
     content.update(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from unimse_cli.storage import make_directory
-from unimse_jax.evaluation import reservations, selection
+from unimse_jax.evaluation import selection
 from unimse_jax.evaluation.results import EXTERNAL
 from unimse_jax.files import write_atomically
 from unimse_jax.reporting import (
@@ -25,7 +25,7 @@ from unimse_jax.reporting.charts import Chart
 from unimse_jax.reporting.run_files import EvaluatedRun
 from unimse_jax.reporting.section import Gallery, Section
 from unimse_jax.rundir import RunDir
-from unimse_jax.tables import writers
+from unimse_jax.tables import reservations, writers
 from unimse_jax.tables.table import Table
 
 NO_PROJECTION = "none"

@@ -8,11 +8,11 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from unimse_jax.evaluation import reservations
 from unimse_jax.evaluation.confidence import in_words
 from unimse_jax.reporting import published
 from unimse_jax.reporting.published import Column
 from unimse_jax.reporting.run_files import EvaluatedRun
+from unimse_jax.tables import reservations
 from unimse_jax.tables.scores import (
   PRIMARY,
   TASKS,

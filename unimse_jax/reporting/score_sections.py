@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unimse_jax.evaluation import comparison, reservations
+from unimse_jax.evaluation import comparison
 from unimse_jax.reporting import charts, paper_tables, score_tables
 from unimse_jax.reporting.charts import Bar, Chart
 from unimse_jax.reporting.run_files import FULL, EvaluatedRun
@@ -13,6 +13,7 @@ from unimse_jax.reporting.section import (
   how_to,
   paragraph,
 )
+from unimse_jax.tables import reservations
 from unimse_jax.tables.scores import PRIMARY, among
 from unimse_jax.tables.table import Table
 

@@ -11,10 +11,11 @@ import tqdm
 from absl import logging
 
 from unimse_jax.checkpoints.step_directory import StepDirectory
-from unimse_jax.evaluation import comparison, reservations
+from unimse_jax.evaluation import comparison
 from unimse_jax.rundir import RunDir
 from unimse_jax.rundir.event_file import read_scalars
 from unimse_jax.study.plan import PlannedRun, Row
+from unimse_jax.tables import reservations
 
 _SECONDS = "train/seconds_a_step"  # of the trainer
 Scores = dict[str, dict[str, dict[str, Any]]]

@@ -93,7 +93,7 @@ def test_a_run_without_results_says_so(straight):
     RunDir(straight).read_config(), RunDir(straight)
   )
   source = {"checkpoint": "best", "step": 4}
-  card = model_card.write(opened, {}, source, "DIR", {})
+  card = model_card.write(opened, {}, source, "DIR")
   assert "Not evaluated" in card
   assert "model-index" not in card
 
@@ -119,7 +119,7 @@ def test_a_card_says_what_training_started_from(
   )
   opened = dataclasses.replace(opened, config=tiny_config(changes))
   source = {"checkpoint": "best", "step": 4}
-  card = model_card.write(opened, {}, source, "DIR", {})
+  card = model_card.write(opened, {}, source, "DIR")
   assert told in card
   assert ("T5: " in card) == ("train.init_from" not in changes)
 
@@ -131,7 +131,7 @@ def test_a_card_says_of_how_many_utterances_each_score_is(straight, directory):
   stored = RunDir(straight).results("test")
   stored["corpora"]["films"] |= {"n": 3, "n_intensity": 5, "n_emotion": 3}
   source = {"checkpoint": "best", "step": 4}
-  card = model_card.write(opened, {"test": stored}, source, "DIR", {"test": []})
+  card = model_card.write(opened, {"test": stored}, source, "DIR")
   assert "| films | test | 5 (intensity), 3 (emotion) |" in card
   assert "| friends | test | 5 |" in card
 

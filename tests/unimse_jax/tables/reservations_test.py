@@ -2,7 +2,7 @@
 
 import pytest
 
-from unimse_jax.evaluation import reservations
+from unimse_jax.tables import reservations
 
 
 @pytest.mark.parametrize(
