@@ -87,26 +87,27 @@ def compare(
     differences[corpus], resampled[corpus] = {}, {}
     classes = [*first.corpora[corpus].get("per_class", ())]
     tables = [[run.of_corpus(corpus) for run in side] for side in sides]
+    rated = set.intersection(
+      *(_rated(table) for side in tables for table in side)
+    )
     for task in TASKS:
+      if task.field not in rated:
+        continue
       ids = [
         name
         for name, row in tables[0][0].items()
         if row["targets"][task.field] is not None
       ]
-      everywhere = all(
-        task.field in _rated(table) for side in tables for table in side
+      groups = _groups([tables[0][0][name] for name in ids], single)
+      resampled[corpus][task.field] = groups.describe()
+      one, other = (
+        _mean_scorer(side, ids, task.field, classes) for side in tables
       )
-      if everywhere:
-        groups = _groups([tables[0][0][name] for name in ids], single)
-        resampled[corpus][task.field] = groups.describe()
-        one, other = (
-          _mean_scorer(side, ids, task.field, classes) for side in tables
-        )
-        intervals = confidence.paired_bootstrap(one, other, groups)
-        differences[corpus] |= {
-          name: [_finite(x) for x in (each.value, each.low, each.high)]
-          for name, each in intervals.items()
-        }
+      intervals = confidence.paired_bootstrap(one, other, groups)
+      differences[corpus] |= {
+        name: [_finite(x) for x in (each.value, each.low, each.high)]
+        for name, each in intervals.items()
+      }
   return Comparison(differences, resampled)
 
 

@@ -209,14 +209,14 @@ def _t5_config(config: Config, vocabulary: Tokenizer) -> T5Config:
       "T5's own spiece.model."
     )
   if config.t5.pretrained and config.tokenizer.path:
-    _check_vocabulary_is_its_own(config, vocabulary, t5)
+    _warn_of_another_vocabulary(config, vocabulary, t5)
   return t5
 
 
-def _check_vocabulary_is_its_own(
+def _warn_of_another_vocabulary(
   config: Config, vocabulary: Tokenizer, t5: T5Config
 ) -> None:
-  """Warns if a pretrained T5 was trained with other pieces, as far as known."""
+  """Warns where a pretrained T5 did not learn with this vocabulary."""
   try:
     directory = pretrained.locate(config.t5.pretrained)
     own = Tokenizer(tokenizer.find(str(directory)))

@@ -3,8 +3,8 @@
 Its vocabulary and the shape of its T5 are the new run's. So is its scale of the
 frames of a modality whose features were made and are read in the same way; the
 LSTM of another modality starts afresh. Of the parameters all are taken that the
-new model has by the same path in the same shape, as far as they mean the same
-in both: the adapters and the segment rows do where the fields below agree.
+new model has by the same path in the same shape; adapters and segment rows only
+where the fields of `_DEPENDS_ON` agree, so that their numbers mean the same.
 """
 
 import dataclasses

@@ -156,9 +156,8 @@ def _lines(run: EvaluatedRun) -> list[_Line]:
   def apart(name: str) -> list[str]:
     return _incomparable(run, name)
 
-  title = f"{run.name}, 1 seed"
-  if run.seeds:
-    title = f"{run.name}, seed {run.result['provenance'].get('seed', '?')}"
+  seed = f"seed {run.result['provenance'].get('seed', '?')}"
+  title = f"{run.name}, {seed if run.seeds else '1 seed'}"
   if run.seeds and run.seeds["split"] == run.split:
     gathered, count = run.seeds["corpora"], len(run.seeds["seeds"])
     lines.append(
@@ -168,7 +167,7 @@ def _lines(run: EvaluatedRun) -> list[_Line]:
         apart,
       )
     )
-    title = f"seed {run.result['provenance'].get('seed', '?')} of them"
+    title = f"{seed} of them"
   lines.append(_Line(title, lambda name: _valued(scores[name]), apart))
   if any("intervals" in each for each in scores.values()):
     lines.append(

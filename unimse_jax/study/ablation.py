@@ -69,16 +69,14 @@ def run(
       failed.append(str(each.run_dir.path))
   from unimse_jax.study import gather
 
-  done = [
-    row for row in before if any(run.is_evaluated(split) for run in row.runs)
-  ]
+  content = gather.write_ablation(root, [*rows, *before], split, left_out)
+  done = {each["row"] for each in content["rows"]}
   for row in before:
-    if row not in done:
+    if row.name not in done:
       logging.warning(
         "Row %s goes from %s: it has no %s results of this parent.",
         *(row.name, RunDir(root).ablation_file, split),
       )
-  content = gather.write_ablation(root, [*rows, *done], split, left_out)
   file, rows_done = RunDir(root).ablation_file, len(content["rows"])
   print(f"Written: {file} with {rows_done} rows")
   if failed:

@@ -17,8 +17,8 @@ def evaluate(
   runs: Sequence[PlannedRun],
   root: pathlib.Path,
   split: str,
-  withheld: bool = True,
-  shares: Sequence[float] = (),
+  withheld: bool,
+  shares: Sequence[float],
 ) -> int:
   """Evaluates the runs that have no results yet, gathers all, prints means.
 

@@ -43,6 +43,18 @@ def mixture(corpora):
   return external.open_records(str(corpora), ["films", "friends"])
 
 
+def run_score(corpora, *flags) -> subprocess.CompletedProcess:
+  """Runs the command on exported corpora."""
+  return subprocess.run(
+    [sys.executable, "-m", "unimse_jax.score", f"--data={corpora}", *flags],
+    cwd=_ROOT,
+    capture_output=True,
+    text=True,
+    timeout=180,
+    check=False,
+  )
+
+
 def write(path: pathlib.Path, rows) -> pathlib.Path:
   path.write_text("".join(json.dumps(row) + "\n" for row in rows))
   return path
@@ -201,15 +213,9 @@ def test_the_command_compares_the_split_that_it_scores(
   }
 
   def score(out, file, split, *against):
-    done = subprocess.run(
-      [sys.executable, "-m", "unimse_jax.score", f"--data={corpora}"]
-      + ["--corpora=films,friends", f"--out={tmp_path / out}"]
-      + [f"--predictions={files[file]}", f"--split={split}", *against],
-      cwd=_ROOT,
-      capture_output=True,
-      text=True,
-      timeout=180,
-      check=False,
+    done = run_score(
+      *(corpora, "--corpora=films,friends", f"--out={tmp_path / out}"),
+      *(f"--predictions={files[file]}", f"--split={split}", *against),
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -231,16 +237,10 @@ def test_the_command_writes_what_report_and_compare_read(
     row | ({"intensity": 0.0} if "intensity" in row else {}) for row in rows
   ]
   out = tmp_path / "theirs"
-  done = subprocess.run(
-    [sys.executable, "-m", "unimse_jax.score", f"--data={corpora}"]
-    + ["--corpora=films,friends", f"--out={out}"]
-    + [f"--predictions={write(tmp_path / 'a.jsonl', worse)}"]
-    + ["--against", str(evaluated.path)],
-    cwd=_ROOT,
-    capture_output=True,
-    text=True,
-    timeout=180,
-    check=False,
+  done = run_score(
+    *(corpora, "--corpora=films,friends", f"--out={out}"),
+    f"--predictions={write(tmp_path / 'a.jsonl', worse)}",
+    *("--against", str(evaluated.path)),
   )
   assert done.returncode == 0, done.stderr
   assert "theirs minus another run" in done.stdout
@@ -253,14 +253,9 @@ def test_the_command_writes_what_report_and_compare_read(
 
 
 def test_a_training_run_is_not_overwritten(straight, corpora, tmp_path):
-  done = subprocess.run(
-    [sys.executable, "-m", "unimse_jax.score", f"--data={corpora}"]
-    + ["--corpora=films", f"--out={straight}", "--predictions=a.jsonl"],
-    cwd=_ROOT,
-    capture_output=True,
-    text=True,
-    timeout=180,
-    check=False,
+  done = run_score(
+    *(corpora, "--corpora=films", f"--out={straight}"),
+    "--predictions=a.jsonl",
   )
   assert done.returncode == 2
   assert "expected a directory of its own" in done.stderr
